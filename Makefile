@@ -1,0 +1,34 @@
+# PARC: `make demo` runs a whole iteration on a CPU, `make test` runs every check.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc
+
+.PHONY: help setup demo test lint types clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP)  ## make .venv and install the core, every plugin and the test tools
+
+# torch first and pinned: later requirements then find it, and pip takes the CPU build where one is offered
+$(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -e . $(foreach p,$(PLUGINS),-e plugins/parc_$(p)) \
+	  pytest pytest-xdist hypothesis ruff mypy import-linter
+	touch $(STAMP)
+
+demo: $(STAMP)  ## a whole PARC iteration on this machine's CPU, then a contact sheet of what it made
+	$(BIN)/parc run examples/demo.yaml
+	$(BIN)/parc render runs/demo --sheet -o runs/demo/sheet.png
+
+test: $(STAMP)  ## lint, layers, contracts, tests
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 2
+
+clean:  ## remove .venv and caches
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

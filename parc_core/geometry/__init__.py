@@ -1,0 +1,1 @@
+"""The ground in torch: height queries, height patches, signed distance, box cover."""

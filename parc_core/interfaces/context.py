@@ -1,0 +1,48 @@
+"""What a stage gives to a provider that works for long: where to keep things, whom to tell, what to draw from."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import attrs
+
+from parc_core.data.seeds import SeedStreams
+from parc_core.storage import CheckpointStore
+
+__all__ = ["Metrics", "Progress", "StageContext", "Stopped"]
+
+
+class Stopped(BaseException):
+    """The user asked to stop (SIGINT, SIGTERM) and the work has written its checkpoint."""
+
+
+class Metrics(Protocol):
+    """Where numbers go."""
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Record values by name, `stage/group/quantity`, e.g. ``tracker/reward/root_pos``."""
+
+
+class Progress(Protocol):
+    """Whom to tell how far the work is."""
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """Say how far, out of how much, and one short remark."""
+
+
+@attrs.frozen(kw_only=True)
+class StageContext:
+    """Handed to `Generator.fit`, `Agent.train` and `Recorder.record`.
+
+    A long loop calls `should_stop` at each safe point; when it is true it writes a checkpoint and raises `Stopped`.
+    """
+
+    folder: pathlib.Path  # the job's working folder: what lies in it at the end is the job's output
+    checkpoints: CheckpointStore
+    seeds: SeedStreams
+    metrics: Metrics
+    progress: Progress
+    threads: int = 1  # torch and simulator threads that this job may use
+    should_stop: Callable[[], bool] = lambda: False

@@ -1,0 +1,54 @@
+"""Kind `generator`."""
+
+from __future__ import annotations
+
+import pathlib
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.dataset import MotionDataset
+from parc_core.data.path import Path
+from parc_core.data.terrain import Terrain
+from parc_core.interfaces.context import StageContext
+
+__all__ = ["Generator"]
+
+
+class Generator(ABC):
+    """Learns motions from a data set and proposes new ones along a path.
+
+    Made with ``target(config, skeleton=Skeleton, device=str)``. Life: `fit` (or `restore`), `save`, then `propose`.
+    """
+
+    @abstractmethod
+    def fit(self, dataset: MotionDataset, ctx: StageContext) -> None:
+        """Train. Continues exactly from the newest checkpoint in `ctx.checkpoints`, if there is one.
+
+        When `restore` was called before, training continues from those weights (fine-tuning) with this
+        configuration's settings; the normalisation statistics stay those of the weights.
+
+        Raises:
+            DataError: no clip is long enough, or a clip has no terrain.
+        """
+
+    @abstractmethod
+    def save(self, folder: pathlib.Path) -> None:
+        """Write what `restore` needs: weights, statistics, and the configuration that shapes the network."""
+
+    @abstractmethod
+    def restore(self, folder: pathlib.Path) -> None:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: nothing there, or it does not fit this generator or skeleton.
+        """
+
+    @abstractmethod
+    def propose(self, terrain: Terrain, path: Path, count: int, rng: np.random.Generator) -> list[MotionClip]:
+        """`count` candidate clips that follow the path over the terrain; all work is batched.
+
+        Clips carry terrain and path, contact labels in 0..1, and in ``provenance.notes["reached_goal"]`` whether the
+        end of the path was reached.
+        """

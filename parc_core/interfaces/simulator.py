@@ -1,0 +1,141 @@
+"""Kind `simulator`: a batch of copies of one character, each on a terrain of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+from torch import Tensor
+
+from parc_core.data.skeleton import Skeleton
+from parc_core.data.terrain import Terrain
+
+__all__ = ["BodyState", "CharacterState", "Rollout", "Scene", "Simulator"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class CharacterState:
+    """What a reset needs: the generalised state of N characters, world frame."""
+
+    root_pos: Tensor  # [N, 3] m
+    root_rot: Tensor  # [N, 4] xyzw
+    joint_rot: Tensor  # [N, J, 4] xyzw
+    root_vel: Tensor  # [N, 3] m/s
+    root_ang_vel: Tensor  # [N, 3] rad/s, world frame
+    dof_vel: Tensor  # [N, D] rad/s; a ball joint's three are its angular velocity in the child's frame
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class BodyState:
+    """What a simulator reads back: N characters, world frame, all of the same instant."""
+
+    body_pos: Tensor  # [N, B, 3] m
+    body_rot: Tensor  # [N, B, 4] xyzw
+    body_vel: Tensor  # [N, B, 3] m/s, of the body's origin
+    body_ang_vel: Tensor  # [N, B, 3] rad/s
+    joint_rot: Tensor  # [N, J, 4] xyzw
+    dof_vel: Tensor  # [N, D] rad/s
+    contact_force: Tensor  # [N, B, 3] N, on the body, self-contact included
+    finite: Tensor  # [N] bool; a diverged copy is False and its numbers are not to be used
+
+    @property
+    def root_pos(self) -> Tensor:
+        """``[N, 3]`` m."""
+        return self.body_pos[:, 0]
+
+    @property
+    def root_rot(self) -> Tensor:
+        """``[N, 4]``."""
+        return self.body_rot[:, 0]
+
+    @property
+    def root_vel(self) -> Tensor:
+        """``[N, 3]`` m/s."""
+        return self.body_vel[:, 0]
+
+    @property
+    def root_ang_vel(self) -> Tensor:
+        """``[N, 3]`` rad/s."""
+        return self.body_ang_vel[:, 0]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Scene:
+    """What is simulated: one character, `num_envs` copies, and the terrains they may stand on."""
+
+    skeleton: Skeleton
+    terrains: Sequence[Terrain]
+    num_envs: int
+    control_hz: float = 30.0
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Rollout:
+    """K trajectories of H control steps, as a planning agent needs them."""
+
+    root_pos: Tensor  # [K, H, 3] m
+    root_rot: Tensor  # [K, H, 4]
+    root_vel: Tensor  # [K, H, 3] m/s, world
+    root_ang_vel: Tensor  # [K, H, 3] rad/s, world
+    joint_rot: Tensor  # [K, H, J, 4]
+    dof_vel: Tensor  # [K, H, D]
+    finite: Tensor  # [K] bool
+
+
+class Simulator(ABC):
+    """Copies of one character that step together and never touch each other.
+
+    Made with ``target(config, device=str, threads=int)``; then `build` once. Tensors are on `device`. A control
+    step is one action held for 1 / `control_hz` s. Quaternions xyzw everywhere.
+    """
+
+    #: what else it can do: "rollout" (see `rollout`)
+    capabilities: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def build(self, scene: Scene) -> None:
+        """Make the copies; every env stands on terrain 0 until `set_terrains`."""
+
+    @abstractmethod
+    def set_terrains(self, env_ids: Tensor, terrain_ids: Tensor) -> None:
+        """Put envs on terrains of the scene, at the terrains' own coordinates; reset the envs afterwards."""
+
+    @abstractmethod
+    def reset(self, env_ids: Tensor, state: CharacterState) -> None:
+        """Put the envs ``[N]`` into the states; the others go on untouched."""
+
+    @abstractmethod
+    def set_targets(self, dof_target: Tensor) -> None:
+        """Targets of the position servos, held until changed: ``[num_envs, D]`` rad (exponential maps, angles)."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """One control step of every env. A copy that diverges shows it in `BodyState.finite`; the others go on."""
+
+    @abstractmethod
+    def read(self) -> BodyState:
+        """The state now (fresh tensors)."""
+
+    def save_state(self, env_ids: Tensor) -> Any:
+        """Opaque exact states of envs, to be handed to `rollout`. Capability "rollout"."""
+        raise NotImplementedError
+
+    def rollout(self, states: Any, copies: int, dof_targets: Tensor) -> Rollout:
+        """Simulate `copies` copies of each saved state under target sequences, leaving the envs alone.
+
+        Capability "rollout".
+
+        Args:
+            states: from `save_state` of M envs; each copy stands on its env's terrain.
+            dof_targets: ``[M * copies, H, D]`` rad, copies of one state next to each other.
+
+        Returns:
+            A rollout with K = M * copies.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give threads and memory back; may be called twice."""

@@ -1,0 +1,29 @@
+"""Kind `terrain_source`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from parc_core.data.terrain import Terrain
+
+__all__ = ["TerrainSource"]
+
+
+class TerrainSource(ABC):
+    """Makes terrains to generate motion on.
+
+    Made with ``target(config)``.
+
+    class Flat(TerrainSource):
+        def __init__(self, config):
+            self.config = config
+
+        def sample(self, rng):
+            return Terrain(height=np.zeros((16, 16)), cell=0.4)
+    """
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Terrain:
+        """A terrain that depends on the configuration and on `rng` only."""

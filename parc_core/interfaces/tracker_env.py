@@ -1,0 +1,140 @@
+"""Kind `tracker_env`: the imitation task."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from typing import Any
+
+import attrs
+from torch import Tensor
+
+from parc_core.data.skeleton import Skeleton
+from parc_core.interfaces.simulator import BodyState, Simulator
+
+__all__ = ["ActionSpec", "Done", "ObservationGroup", "Reference", "Step", "TrackerEnv"]
+
+
+class Done(enum.IntEnum):
+    """Why an episode ended."""
+
+    NULL = 0  # it goes on
+    FAIL = 1  # lost the reference
+    SUCCESS = 2  # reached the end of the reference
+    TIMEOUT = 3  # episode length over
+
+
+@attrs.frozen(kw_only=True)
+class ObservationGroup:
+    """A run of numbers in the observation vector."""
+
+    name: str
+    size: int
+    normalize: bool = True  # whether an agent's normaliser may touch it
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ActionSpec:
+    """What an action means."""
+
+    lower: Tensor  # [A]
+    upper: Tensor  # [A]
+    kind: str  # e.g. "residual" or "absolute"; written into policies
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Reference:
+    """The reference motion at some times, terrain coordinates of each motion."""
+
+    root_pos: Tensor  # [N, 3] m
+    root_rot: Tensor  # [N, 4]
+    joint_rot: Tensor  # [N, J, 4]
+    root_vel: Tensor  # [N, 3] m/s
+    root_ang_vel: Tensor  # [N, 3] rad/s, world
+    dof_vel: Tensor  # [N, D] rad/s
+    contacts: Tensor  # [N, B]
+    body_pos: Tensor  # [N, B, 3] m
+    body_rot: Tensor  # [N, B, 4]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Step:
+    """What one control step gave."""
+
+    obs: Tensor  # [N, O], of the new state; of the first state of the next episode where one ended and auto-reset is on
+    reward: Tensor  # [N]
+    done: Tensor  # [N] int8 `Done`
+    final_obs: Tensor  # [N, O], of the state that the step ended in, before any reset
+    errors: dict[str, Tensor]  # tracking errors of this step by name, [N] each
+    reward_terms: dict[str, Tensor]  # [N] each, before weighting
+
+
+class TrackerEnv(ABC):
+    """Many characters, each following one motion of a set.
+
+    Made with ``target(config, clips=Sequence[MotionClip], weights=ndarray [M], simulator=Simulator,
+    num_envs=int, skeleton=Skeleton, rng=torch.Generator, device=str)``; it builds the simulator's scene itself.
+
+    Two modes: after `reset` episodes start at drawn motions and times and restart by themselves (training); after
+    `playback` each env follows the motion it was told, without noise, and stays where it ended (evaluation,
+    recording, planning).
+    """
+
+    simulator: Simulator
+    skeleton: Skeleton
+    num_envs: int
+    num_motions: int
+    observation: tuple[ObservationGroup, ...]
+    action: ActionSpec
+    motion_names: tuple[str, ...]
+    motion_ids: Tensor  # [N] motion that each env follows now
+    motion_times: Tensor  # [N] s, time in it
+    motion_lengths: Tensor  # [M] s
+
+    @property
+    def obs_size(self) -> int:
+        """O."""
+        return sum(group.size for group in self.observation)
+
+    @abstractmethod
+    def reset(self) -> Tensor:
+        """Start a new episode everywhere, training mode; the observation ``[N, O]``."""
+
+    @abstractmethod
+    def playback(self, motion_ids: Tensor, start_times: Tensor) -> Tensor:
+        """Put env i exactly on motion ``motion_ids[i]`` at ``start_times[i]`` s; the observation ``[N, O]``.
+
+        Fewer ids than envs are allowed: the rest are idle (their `done` stays NULL and means nothing).
+        """
+
+    @abstractmethod
+    def step(self, action: Tensor) -> Step:
+        """One control step under actions ``[N, A]``."""
+
+    @abstractmethod
+    def read(self) -> BodyState:
+        """The simulated state now, in the terrain coordinates of each env's motion."""
+
+    @abstractmethod
+    def reference(self, motion_ids: Tensor, times: Tensor) -> Reference:
+        """The reference of motions at times (s, clamped to the motion)."""
+
+    @abstractmethod
+    def dof_target(self, action: Tensor) -> Tensor:
+        """Servo targets that actions stand for in the present state of each env: ``[N, D]`` rad."""
+
+    @abstractmethod
+    def action_for(self, dof_target: Tensor) -> Tensor:
+        """The actions that stand for servo targets now (`dof_target` inverted, unclipped): ``[N, A]``."""
+
+    @abstractmethod
+    def curriculum_state(self) -> dict[str, Any]:
+        """Everything that training has changed in the env (fail rates, generator states), JSON values."""
+
+    @abstractmethod
+    def load_curriculum(self, state: dict[str, Any]) -> None:
+        """Put back what `curriculum_state` gave; a set of other motions takes over those of equal names."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the simulator; may be called twice."""

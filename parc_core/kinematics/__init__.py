@@ -1,0 +1,1 @@
+"""Rotations, forward kinematics, MJCF characters, mirroring and surface points, batched in torch."""

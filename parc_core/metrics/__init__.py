@@ -1,0 +1,1 @@
+"""Measures of motion quality, computed from clips."""

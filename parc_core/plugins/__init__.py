@@ -1,0 +1,1 @@
+"""Plugin discovery: providers by kind and name, loaded only when chosen."""

@@ -1,0 +1,46 @@
+"""What a plugin tells the core: names, and where the code lies; nothing is imported yet."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["KINDS", "Command", "Provider"]
+
+KINDS = (
+    "motion_source",
+    "generator",
+    "terrain_source",
+    "planner",
+    "selector",
+    "optimizer",
+    "simulator",
+    "tracker_env",
+    "agent",
+    "recorder",
+    "executor",
+    "metric_sink",
+)
+
+
+@attrs.frozen(kw_only=True)
+class Provider:
+    """One implementation of one kind.
+
+    `target` and `config` are ``"module:attribute"``; they are imported when the provider is chosen. The target is
+    called as ``target(config, **collaborators)``; which collaborators, the interface's docstring says.
+    """
+
+    kind: str = attrs.field(validator=attrs.validators.in_(KINDS))
+    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9_]*"))
+    target: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
+    config: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
+    summary: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Command:
+    """A verb that a plugin adds to `parc`; `target` is a click command, imported when the verb is used."""
+
+    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9-]*"))
+    target: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
+    summary: str = ""

@@ -1,0 +1,1 @@
+"""One contract suite per kind: subclass it in a test module and give it a `make` fixture."""

@@ -1,0 +1,1 @@
+"""Motion sources of PARC: folders of clips, procedural demo motions, published files."""

@@ -1,0 +1,1 @@
+"""The DeepMimic tracking environment and the recorder of PARC."""

@@ -1,0 +1,1 @@
+"""Selection, hesitation removal and kinematic optimisation of PARC."""

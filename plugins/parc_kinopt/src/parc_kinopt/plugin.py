@@ -1,0 +1,43 @@
+"""What this distribution offers."""
+
+from __future__ import annotations
+
+from parc_core.plugins.hookspecs import hookimpl
+from parc_core.plugins.provider import Provider
+
+PARC_API = (1, 0)
+
+
+@hookimpl
+def parc_providers() -> list[Provider]:
+    """The providers of this distribution."""
+    return [
+        Provider(
+            kind="selector",
+            name="heuristic",
+            target="parc_kinopt.select:HeuristicSelector",
+            config="parc_kinopt.select:HeuristicConfig",
+            summary="contact, penetration, path, smoothness and progress",
+        ),
+        Provider(
+            kind="selector",
+            name="first",
+            target="parc_kinopt.select:FirstSelector",
+            config="parc_kinopt.select:FirstConfig",
+            summary="candidates in the order they came",
+        ),
+        Provider(
+            kind="optimizer",
+            name="kinopt",
+            target="parc_kinopt.optimizer:KinematicOptimizer",
+            config="parc_kinopt.optimizer:KinoptConfig",
+            summary="hesitation removal and kinematic optimisation",
+        ),
+        Provider(
+            kind="optimizer",
+            name="none",
+            target="parc_kinopt.optimizer:NoOptimizer",
+            config="parc_kinopt.optimizer:NoneConfig",
+            summary="clips as they are",
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""The terrain-aware motion diffusion model of PARC."""

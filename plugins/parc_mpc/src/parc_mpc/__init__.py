@@ -1,0 +1,1 @@
+"""Sampling-based predictive tracking for PARC: plans, trains nothing."""

@@ -1,0 +1,22 @@
+"""What this distribution offers."""
+
+from __future__ import annotations
+
+from parc_core.plugins.hookspecs import hookimpl
+from parc_core.plugins.provider import Provider
+
+PARC_API = (1, 0)
+
+
+@hookimpl
+def parc_providers() -> list[Provider]:
+    """The providers of this distribution."""
+    return [
+        Provider(
+            kind="agent",
+            name="mpc",
+            target="parc_mpc.agent:MpcAgent",
+            config="parc_mpc.config:MpcConfig",
+            summary="plans by sampling in the simulator, trains nothing",
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""MuJoCo simulator and headless pictures for PARC."""

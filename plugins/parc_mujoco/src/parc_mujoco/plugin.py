@@ -1,0 +1,28 @@
+"""What this distribution offers."""
+
+from __future__ import annotations
+
+from parc_core.plugins.hookspecs import hookimpl
+from parc_core.plugins.provider import Command, Provider
+
+PARC_API = (1, 0)
+
+
+@hookimpl
+def parc_providers() -> list[Provider]:
+    """The providers of this distribution."""
+    return [
+        Provider(
+            kind="simulator",
+            name="mujoco",
+            target="parc_mujoco.cpu:MujocoSimulator",
+            config="parc_mujoco.cpu:MujocoConfig",
+            summary="MuJoCo on the CPU, one terrain per environment",
+        ),
+    ]
+
+
+@hookimpl
+def parc_commands() -> list[Command]:
+    """The verbs of this distribution."""
+    return [Command(name="render", target="parc_mujoco.render.command:render", summary="draw clips to PNG, MP4 or GIF")]

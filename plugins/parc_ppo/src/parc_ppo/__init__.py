@@ -1,0 +1,1 @@
+"""PPO and DMPPO agents of PARC."""

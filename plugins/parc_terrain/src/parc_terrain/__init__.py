@@ -1,0 +1,1 @@
+"""Terrain sources and path planners of PARC."""
