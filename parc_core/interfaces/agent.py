@@ -20,6 +20,9 @@ class Agent(ABC):
     Made with ``target(config, device=str)``. Life: `train` or `restore`, then `act`.
     """
 
+    #: False for an agent that only plans: nothing is gained by evaluating it after `train`
+    trains: bool = True
+
     @abstractmethod
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
         """Train on the env and write the policy into ``ctx.folder / "policy"``.

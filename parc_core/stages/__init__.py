@@ -1,1 +1,1 @@
-""""""
+"""The four stages of an iteration, as functions from folders to folders."""

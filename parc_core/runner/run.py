@@ -1,0 +1,240 @@
+"""`parc run`: carry out an iteration file, or continue a run folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pathlib
+import time
+from typing import Any
+
+import attrs
+
+from parc_core import storage
+from parc_core.config.dump import to_plain, to_yaml
+from parc_core.config.iteration import IterationConfig, load_iteration
+from parc_core.data.dataset import MotionDataset
+from parc_core.errors import ConfigError, ParcError, StageFailed
+from parc_core.interfaces.context import Stopped
+from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.plugins.registry import Registry
+from parc_core.runner.manifest import write_manifest
+from parc_core.runner.report import collect
+from parc_core.runner.stop import StopFlag
+from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
+from parc_core.stages.context import Reporter, RunContext
+from parc_core.stages.job import Job, JobRecord, read_record
+
+__all__ = ["STAGES", "plan", "prepare", "run_file"]
+
+log = logging.getLogger(__name__)
+
+STAGES = (train_gen.STAGE, kin_gen.STAGE, train_tracker.STAGE, phys_record.STAGE)
+
+
+def run_file(
+    path: pathlib.Path,
+    *,
+    overrides: tuple[str, ...] = (),
+    only: str | None = None,
+    batch: int | None = None,
+    resume: bool = False,
+    iterations: int | None = None,
+    dry_run: bool = False,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Run an iteration file, or continue the run in a folder; what is finished is skipped.
+
+    Args:
+        path: an iteration file, or a run folder (its `config.yaml` is taken).
+        overrides: ``key=value`` texts that change single settings.
+        only: run just this stage of the (last) iteration.
+        batch: with ``only="kin_gen"``: run just this batch, counted from 0.
+        resume: refuse to begin a new run; continue an existing one.
+        iterations: how many iterations, instead of the file's number.
+        dry_run: say what would be done, and do nothing.
+
+    Returns:
+        The report of the run (`parc_core.runner.report.collect`); for a dry run, the plan.
+
+    Raises:
+        ConfigError: the file or an override is wrong.
+        RunLocked: another process works in the run folder.
+        StageFailed: a stage raised something that is not a `ParcError`.
+    """
+    registry = Registry.discover()
+    config, folder = prepare(path, overrides, registry, resume)
+    count = iterations if iterations is not None else config.iterations
+    _check_choice(only, batch, config)
+    if dry_run:
+        return plan(config, folder, registry, count)
+    with storage.RunLock(folder), StopFlag() as stop:
+        storage.sweep(folder)
+        runs = [_context(config, registry, folder, n, reporter, stop) for n in range(1, count + 1)]
+        _write_config(config, folder)
+        write_manifest(folder, registry, config, runs[0].device, {"simulator": runs[0].threads, "torch": runs[0].torch_threads})
+        try:
+            for run in runs if only is None else runs[-1:]:
+                _Iteration(run).run(only, batch)
+        except Stopped:
+            reporter.message("run", f"stopped; continue with: parc run {folder}")
+            raise
+    report = collect(folder)
+    storage.write_json(folder / "report.json", report)
+    return report
+
+
+def prepare(
+    path: pathlib.Path, overrides: tuple[str, ...], registry: Registry, resume: bool = False
+) -> tuple[IterationConfig, pathlib.Path]:
+    """Configuration and run folder of an iteration file or of an existing run folder."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        file = path / "config.yaml"
+        if not file.is_file():
+            raise ConfigError(f"{path}: not a run folder (config.yaml is missing). Give an iteration file, or a run folder.")
+        return load_iteration(file, overrides, registry).config, path
+    config = load_iteration(path, overrides, registry).config
+    folder = pathlib.Path(config.output) / config.name
+    if resume and not (folder / "config.yaml").is_file():
+        raise ConfigError(f"--resume: there is no run in {folder}. Leave the flag out to begin one.")
+    return config, folder
+
+
+def plan(config: IterationConfig, folder: pathlib.Path, registry: Registry, iterations: int) -> dict[str, Any]:
+    """What a run would do: per iteration and stage, the folder and whether a finished record lies there."""
+    settings = config.kin_gen
+    rows = []
+    for iteration in range(1, iterations + 1):
+        base = folder / f"iter_{iteration:03d}"
+        first = (iteration - 1) * settings.batches * settings.motions_per_batch
+        starts = [first + b * settings.motions_per_batch for b in range(settings.batches)]
+        batches = [f"p2_kin_gen/{settings.save_name}_{a}_{a + settings.motions_per_batch - 1}" for a in starts]
+        jobs = [(STAGES[0], "p1_train_gen"), *((STAGES[1], name) for name in batches)]
+        jobs += [(STAGES[2], "p3_tracker"), (STAGES[3], "p4_phys_record")]
+        for stage, name in jobs:
+            done = read_record(base / name) is not None
+            partial = (base / f"{name}.partial").exists()
+            state = "finished" if done else "begun" if partial else "to do"
+            rows.append({"iteration": iteration, "stage": stage, "folder": str(base / name), "state": state})
+    return {"dry_run": True, "name": config.name, "folder": str(folder), "config": to_plain(config), "jobs": rows}
+
+
+@attrs.define
+class _Iteration:
+    """One iteration: the stages in order, with events and hooks around each job."""
+
+    run_context: RunContext
+
+    def run(self, only: str | None, batch: int | None) -> None:
+        run = self.run_context
+        self._job(inputs.STAGE, lambda: inputs.import_inputs(run))
+        dataset = inputs.iteration_dataset(run)
+        if only in (None, train_gen.STAGE):
+            self._job(train_gen.STAGE, lambda: train_gen.run_stage(run, dataset))
+        if only in (None, kin_gen.STAGE):
+            for number in range(run.config.kin_gen.batches) if batch is None else (batch,):
+                self._job(kin_gen.STAGE, lambda number=number: kin_gen.run_batch(run, number))
+        if only in (None, train_tracker.STAGE):
+            self._job(train_tracker.STAGE, lambda: train_tracker.run_stage(run, dataset))
+        if only in (None, phys_record.STAGE):
+            self._job(phys_record.STAGE, lambda: phys_record.run_stage(run, dataset))
+            self._next_dataset()
+            run.registry.call_lifecycle("parc_iteration_finished", iteration=run.iteration, folder=str(run.folder))
+
+    def _job(self, stage: str, work: Any) -> None:
+        run = self.run_context
+        if run.should_stop():
+            raise Stopped
+        self._event("started", stage)
+        run.registry.call_lifecycle("parc_stage_started", stage=stage, folder=str(run.folder))
+        started = time.monotonic()
+        try:
+            records = work()
+        except Exception as err:
+            self._event("failed", stage, error=f"{type(err).__name__}: {err}")
+            run.registry.call_lifecycle("parc_stage_failed", stage=stage, error=str(err))
+            command = f"parc run {run.run_folder}"
+            if isinstance(err, ParcError):
+                run.reporter.message(stage, f"failed; when the cause is gone, continue with: {command}")
+                raise
+            text = f"{stage} failed in {run.folder}: {type(err).__name__}: {err}. Continue with: {command}  (--debug shows where)"
+            raise StageFailed(text) from err
+        seconds = time.monotonic() - started
+        for record in records if isinstance(records, list) else [records]:
+            self._event("finished", stage, summary=record.summary, seconds=round(seconds, 3))
+            run.registry.call_lifecycle("parc_stage_finished", stage=stage, folder=str(run.folder), summary=record.summary)
+            run.reporter.message(stage, _one_line(record, seconds))
+
+    def _next_dataset(self) -> None:
+        """The data set that the next iteration will start from: the inputs plus everything recorded so far."""
+        inputs.iteration_dataset(attrs.evolve(self.run_context, iteration=self.run_context.iteration + 1))
+
+    def _event(self, event: str, stage: str, **fields: Any) -> None:
+        line = {"time": round(time.time(), 3), "iteration": self.run_context.iteration, "event": event, "stage": stage, **fields}
+        storage.append_line(self.run_context.run_folder / "events.jsonl", json.dumps(line, allow_nan=False, default=str))
+
+
+def _context(
+    config: IterationConfig, registry: Registry, folder: pathlib.Path, iteration: int, reporter: Reporter, stop: StopFlag
+) -> RunContext:
+    import torch
+
+    torch_threads = config.torch_threads
+    torch.set_num_threads(torch_threads)
+    return RunContext(
+        config=config,
+        registry=registry,
+        skeleton=load_skeleton(config.character),
+        run_folder=folder,
+        iteration=iteration,
+        device=_device(config.device),
+        threads=config.threads or os.cpu_count() or 1,
+        torch_threads=torch_threads,
+        reporter=reporter,
+        should_stop=stop,
+    )
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        number = int(name.partition(":")[2] or 0)
+        if number >= torch.cuda.device_count():
+            raise ConfigError(
+                f"device: '{name}' was asked for, but torch sees {torch.cuda.device_count()} CUDA device(s). "
+                "Set device: auto or cpu, or repair the driver."
+            )
+    return name
+
+
+def _check_choice(only: str | None, batch: int | None, config: IterationConfig) -> None:
+    if only is not None and only not in STAGES:
+        raise ConfigError(f"--only {only}: no such stage. Stages: {', '.join(STAGES)}.")
+    if batch is None:
+        return
+    if only != kin_gen.STAGE:
+        raise ConfigError("--batch chooses a batch of kin_gen; give --only kin_gen with it.")
+    if not 0 <= batch < config.kin_gen.batches:
+        raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{config.kin_gen.batches - 1}.")
+
+
+def _write_config(config: IterationConfig, folder: pathlib.Path) -> None:
+    text = to_yaml(config)
+    path = folder / "config.yaml"
+    if not path.is_file() or path.read_text() != text:
+        storage.write_text(path, text)
+
+
+def _one_line(record: JobRecord, seconds: float) -> str:
+    summary = record.summary
+    parts = [f"{summary.get('in', '?')} in, {summary.get('out', '?')} out"]
+    rejected = ", ".join(f"{count} {reason}" for reason, count in summary.get("rejected", {}).items())
+    if rejected:
+        parts.append(f"({rejected})")
+    parts.append("finished before" if seconds < 0.5 and record.wall_s > 1.0 else f"{seconds:.1f} s")
+    return "  ".join(parts)

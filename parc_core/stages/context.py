@@ -1,0 +1,123 @@
+"""What all stages of a run share."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from parc_core import __version__
+from parc_core.config.dump import to_plain
+from parc_core.config.fields import Use
+from parc_core.data.seeds import SeedStreams
+from parc_core.data.skeleton import Skeleton
+from parc_core.interfaces.context import StageContext
+from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
+from parc_core.storage import CheckpointStore, digest_json
+
+if TYPE_CHECKING:
+    from parc_core.config.iteration import IterationConfig
+    from parc_core.plugins.registry import Registry
+
+__all__ = ["Reporter", "RunContext"]
+
+
+class Reporter(Protocol):
+    """Whom a run tells how it goes; the command line shows it, a test collects it."""
+
+    def message(self, stage: str, text: str) -> None:
+        """One line for a person who follows the run."""
+
+    def update(self, stage: str, done: float, total: float, note: str) -> None:
+        """How far a stage is; may be called very often."""
+
+
+@attrs.frozen(kw_only=True)
+class RunContext:
+    """Configuration, plugins, character, folders and streams of one iteration."""
+
+    config: IterationConfig
+    registry: Registry
+    skeleton: Skeleton
+    run_folder: pathlib.Path
+    iteration: int  # counted from 1
+    device: str
+    threads: int  # simulator threads
+    torch_threads: int
+    reporter: Reporter
+    should_stop: Callable[[], bool]
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """The iteration's folder."""
+        return self.run_folder / f"iter_{self.iteration:03d}"
+
+    @property
+    def attic(self) -> pathlib.Path:
+        """Where results made with other settings are set aside."""
+        return self.run_folder / "superseded"
+
+    def seeds(self, stage: str) -> SeedStreams:
+        """The random streams of a stage."""
+        return SeedStreams(self.config.seed).child("iteration", number=self.iteration).child(stage)
+
+    def key_fields(self, uses: Mapping[str, tuple[str, Use | None]], **inputs: Any) -> dict[str, Any]:
+        """What a job's result depends on: seed, character, providers with versions and settings, digests of inputs.
+
+        Args:
+            uses: role -> (kind, chosen provider).
+            inputs: digests and plain settings.
+        """
+        providers = {}
+        for role, (kind, use) in uses.items():
+            if use is not None:
+                found = self.registry.find(kind, use.name)
+                providers[role] = {"dist": found.dist, "version": found.version, "settings": to_plain(use)}
+        return {
+            "core": __version__,
+            "seed": self.config.seed,
+            "iteration": self.iteration,
+            "character": digest_json([self.skeleton.id, self.skeleton.mjcf]),
+            "providers": providers,
+            "inputs": inputs,
+        }
+
+    @contextmanager
+    def stage_context(self, stage: str, folder: pathlib.Path, checkpoint_stem: str = "model") -> Iterator[StageContext]:
+        """The context for a provider that works in `folder`; its metric sinks are closed at the end."""
+        sinks = [self.registry.create("metric_sink", use, folder=folder) for use in self.config.metrics]
+        try:
+            yield StageContext(
+                folder=folder,
+                checkpoints=CheckpointStore(folder=folder / "checkpoints", stem=checkpoint_stem),
+                seeds=self.seeds(stage),
+                metrics=_Sinks(tuple(sinks)),
+                progress=_StageProgress(stage=stage, reporter=self.reporter),
+                threads=self.torch_threads,
+                should_stop=self.should_stop,
+            )
+        finally:
+            for sink in sinks:
+                sink.close()
+
+
+@attrs.frozen
+class _Sinks:
+    sinks: tuple[MetricSink, ...]
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        records = [MetricRecord(step, name, float(value)) for name, value in values.items()]
+        for sink in self.sinks:
+            sink.write(records)
+
+
+@attrs.frozen(kw_only=True)
+class _StageProgress:
+    stage: str
+    reporter: Reporter
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        self.reporter.update(self.stage, done, total, note)

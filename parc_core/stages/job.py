@@ -1,0 +1,139 @@
+"""A job: one unit of work with a folder that appears under its name only when it is complete.
+
+While the work goes on it lies in `<name>.partial`; `DONE.json` then lists every file with its SHA-256, and the folder
+gets its name by a rename. A job whose record matches its key is skipped; one that was cut off continues from what lies
+in its partial folder; one that was made with other settings is set aside, never overwritten.
+"""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import time
+from typing import Any
+
+import attrs
+
+from parc_core import storage
+from parc_core.errors import DataError
+
+__all__ = ["Job", "JobRecord"]
+
+log = logging.getLogger(__name__)
+
+_DONE = "DONE.json"
+_JOB = ".job.json"
+_FORMAT = 1
+
+
+@attrs.frozen(kw_only=True)
+class JobRecord:
+    """What a finished job left in `DONE.json`."""
+
+    stage: str
+    key: str
+    key_fields: dict[str, Any]
+    summary: dict[str, Any]
+    wall_s: float
+    files: dict[str, dict[str, Any]]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and contents of everything that later stages may read: clips, weights, reports."""
+        lasting = {n: f["sha256"] for n, f in self.files.items() if n.endswith((".npz", ".safetensors"))}
+        return storage.digest_json(lasting)
+
+
+@attrs.define(kw_only=True)
+class Job:
+    """One unit of work; `key_fields` is everything that its result depends on."""
+
+    stage: str
+    folder: pathlib.Path  # the final name
+    key_fields: dict[str, Any]
+    attic: pathlib.Path  # where results made with other settings are set aside
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of everything that the result depends on."""
+        return storage.digest_json({"stage": self.stage, **self.key_fields})
+
+    @property
+    def partial(self) -> pathlib.Path:
+        """Where the work goes on until it is complete."""
+        return self.folder.with_name(f"{self.folder.name}.partial")
+
+    def finished(self) -> JobRecord | None:
+        """The record, if the job was completed with this key and its files are still there in their sizes."""
+        record = read_record(self.folder)
+        if record is None or record.key != self.key:
+            return None
+        for name, file in record.files.items():
+            path = self.folder / name
+            if not path.is_file() or path.stat().st_size != file["size"]:
+                log.warning("%s: missing or of another size than recorded; %s runs again.", path, self.stage)
+                return None
+        return record
+
+    def begin(self) -> pathlib.Path:
+        """The partial folder to work in: a new one, or that of an earlier attempt with the same key."""
+        if self.folder.exists():
+            self._set_aside(self.folder)
+        marker = self.partial / _JOB
+        if self.partial.exists():
+            known = storage.read_json(marker) if marker.is_file() else {}
+            if known.get("key") != self.key:
+                self._set_aside(self.partial)
+        if not marker.is_file():
+            storage.make_folder(self.partial)
+            storage.write_json(marker, {"stage": self.stage, "key": self.key, "wall_s": 0.0})
+        return self.partial
+
+    def add_time(self, seconds: float) -> None:
+        """Count working time of an attempt that did not finish."""
+        marker = self.partial / _JOB
+        if marker.is_file():
+            known = storage.read_json(marker)
+            storage.write_json(marker, {**known, "wall_s": known.get("wall_s", 0.0) + seconds})
+
+    def commit(self, summary: dict[str, Any], started: float) -> JobRecord:
+        """Give the finished folder its name.
+
+        Args:
+            summary: what the stage reports, JSON values.
+            started: `time.monotonic()` when this attempt began.
+        """
+        marker = self.partial / _JOB
+        wall_s = storage.read_json(marker)["wall_s"] + time.monotonic() - started
+        record = JobRecord(
+            stage=self.stage,
+            key=self.key,
+            key_fields=self.key_fields,
+            summary=summary,
+            wall_s=round(wall_s, 3),
+            files=storage.digest_folder(self.partial),
+        )
+        storage.write_json(self.partial / _DONE, {"format": _FORMAT, **attrs.asdict(record)})
+        storage.remove(marker)
+        storage.commit_folder(self.partial, self.folder)
+        return record
+
+    def _set_aside(self, folder: pathlib.Path) -> None:
+        for number in range(10_000):
+            target = self.attic / f"{folder.parent.name}-{folder.name}-{number:03d}"
+            if not target.exists():
+                log.info("%s was made with other settings; it is kept as %s.", folder, target)
+                storage.commit_folder(folder, target)
+                return
+        raise DataError(f"{self.attic}: holds 10,000 earlier results of {folder.name}. Remove what is not needed.")
+
+
+def read_record(folder: pathlib.Path) -> JobRecord | None:
+    """The record of a finished job's folder, or None if there is none."""
+    path = folder / _DONE
+    if not path.is_file():
+        return None
+    document = storage.read_json(path)
+    if document.pop("format", None) != _FORMAT:
+        raise DataError(f"{path}: not a record of format {_FORMAT}. Was it written by a newer version?")
+    return JobRecord(**document)

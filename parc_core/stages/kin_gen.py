@@ -1,0 +1,228 @@
+"""Stage 2: generate motions over new terrain, a batch a job.
+
+Terrain, path, candidates, selection, then refinement of the whole batch at once. Each motion draws from a stream of
+its own, so a batch that was cut off keeps the motions it had and makes the others as it would have.
+"""
+
+from __future__ import annotations
+
+import collections
+import pathlib
+import time
+from typing import Any
+
+import attrs
+import numpy as np
+
+from parc_core import storage
+from parc_core.config.dump import to_plain
+from parc_core.data.clip import MotionClip, Provenance
+from parc_core.data.clip_file import load_clip, save_clip
+from parc_core.data.path import Path
+from parc_core.data.terrain import Terrain
+from parc_core.errors import NoPathFound
+from parc_core.interfaces.context import Stopped
+from parc_core.interfaces.generator import Generator
+from parc_core.interfaces.optimizer import Refined
+from parc_core.interfaces.selector import Scored
+from parc_core.kinematics.mirror import mirror_clip
+from parc_core.stages import train_gen
+from parc_core.stages.context import RunContext
+from parc_core.stages.job import Job, JobRecord
+from parc_core.storage import digest_file
+
+__all__ = ["STAGE", "batch_folders", "job", "motion_ids", "run_batch"]
+
+STAGE = "kin_gen"
+
+
+def motion_ids(run: RunContext, batch: int) -> range:
+    """Numbers of the motions in a batch; unique over all iterations of a run."""
+    settings = run.config.kin_gen
+    first = ((run.iteration - 1) * settings.batches + batch) * settings.motions_per_batch
+    return range(first, first + settings.motions_per_batch)
+
+
+def job(run: RunContext, batch: int) -> Job:
+    """The job of one batch."""
+    settings = run.config.kin_gen
+    _, generator_digest = train_gen.trained_generator(run)
+    uses: dict[str, Any] = {
+        "generator": ("generator", run.config.train_gen.generator),
+        "planner": ("planner", settings.planner),
+        "selector": ("selector", settings.selector),
+        "optimizer": ("optimizer", settings.optimizer),
+    }
+    uses |= {f"terrain.{i}": ("terrain_source", use) for i, use in enumerate(settings.terrain)}
+    names = ("candidates", "keep", "max_tries_per_motion", "mirror", "save_name")
+    ids = motion_ids(run, batch)
+    plain = {name: getattr(settings, name) for name in names}
+    fields = run.key_fields(uses, model=generator_digest, motion_ids=[ids.start, ids.stop], **plain)
+    folder = run.folder / "p2_kin_gen" / f"{settings.save_name}_{ids.start}_{ids.stop - 1}"
+    return Job(stage=STAGE, folder=folder, key_fields=fields, attic=run.attic)
+
+
+def batch_folders(run: RunContext) -> list[pathlib.Path]:
+    """The batches of this iteration that the configuration asks for."""
+    return [job(run, batch).folder for batch in range(run.config.kin_gen.batches)]
+
+
+def run_batch(run: RunContext, batch: int) -> JobRecord:
+    """Generate one batch, or continue it, or skip it."""
+    work = job(run, batch)
+    record = work.finished()
+    if record is not None:
+        return record
+    started = time.monotonic()
+    folder = work.begin()
+    storage.write_json(folder / "kin_gen.yaml", {"kin_gen": to_plain(run.config.kin_gen), "batch": batch})
+    try:
+        maker = _Maker(run)
+        ids = motion_ids(run, batch)
+        counts: collections.Counter[str] = collections.Counter()
+        for number, motion_id in enumerate(ids):
+            note = f"batch {batch + 1}/{run.config.kin_gen.batches}, motion {number + 1}/{len(ids)}"
+            run.reporter.update(STAGE, number, len(ids) + 1, note)
+            counts.update(maker.make(motion_id, folder / "raw"))
+            if run.should_stop():
+                raise Stopped
+        outcomes = _refine(run, folder)
+    except BaseException:
+        work.add_time(time.monotonic() - started)
+        raise
+    raw = run.folder / "p2_kin_gen" / "ignore" / "raw" / work.folder.name
+    storage.remove(raw)  # left by an attempt that was cut off between the two renames, or made with other settings
+    storage.make_folder(folder / "raw")
+    storage.commit_folder(folder / "raw", raw)
+    rejected = {k: v for k, v in sorted(counts.items()) if k not in ("kept", "candidates")}
+    summary = {"in": counts["candidates"], "out": counts["kept"], "rejected": rejected, "refined": outcomes}
+    return work.commit(summary, started)
+
+
+class _Maker:
+    """Makes motions one terrain at a time: the providers of the stage, ready to work."""
+
+    def __init__(self, run: RunContext) -> None:
+        settings = run.config.kin_gen
+        create, common = run.registry.create, {"skeleton": run.skeleton, "device": run.device}
+        self.run, self.settings = run, settings
+        self.seeds = run.seeds(STAGE)
+        folder, self.model_digest = train_gen.trained_generator(run)
+        self.generator: Generator = create("generator", run.config.train_gen.generator, **common)
+        self.generator.restore(folder)
+        self.sources = [create("terrain_source", use) for use in settings.terrain]
+        share = np.array([use.weight for use in settings.terrain], dtype=float)
+        self.share = share / share.sum()
+        self.planner = create("planner", settings.planner)
+        self.selector = create("selector", settings.selector, **common)
+
+    def make(self, motion_id: int, raw: pathlib.Path) -> dict[str, int]:
+        """Make the clips of one motion and write them into `raw`; counts of what happened on the way.
+
+        The counts are kept beside the clips, so a motion that was made before a crash is not made again.
+        """
+        log_file = raw / f"{self.settings.save_name}_{motion_id}.json"
+        if log_file.is_file():
+            return storage.read_json(log_file)["counts"]
+        counts: collections.Counter[str] = collections.Counter()
+        kept: list[Scored] = []
+        for attempt in range(self.settings.max_tries_per_motion):
+            rng = self.seeds.numpy("motion", id=motion_id, attempt=attempt)
+            terrain, path = self._ground(rng, counts)
+            if path is None:
+                continue
+            candidates = self.generator.propose(terrain, path, self.settings.candidates, rng)
+            counts["candidates"] += len(candidates)
+            scored = self.selector.select(candidates, terrain, path)
+            for one in scored:
+                counts.update({_category(reason): 1 for reason in one.rejected[:1]})
+            accepted = [one for one in scored if one.accepted]
+            kept = accepted[: self.settings.keep]
+            counts["not among the best"] += len(accepted) - len(kept)
+            if kept:
+                break
+        for rank, one in enumerate(kept):
+            name = f"{self.settings.save_name}_{motion_id}_{rank}"
+            save_clip(raw / f"{name}.npz", self._labelled(one, name))
+        counts["kept"] += len(kept)
+        counts["motions without a clip"] += not kept
+        result = {name: count for name, count in counts.items() if count}
+        storage.write_json(log_file, {"counts": result})
+        return result
+
+    def _ground(self, rng: np.random.Generator, counts: collections.Counter[str]) -> tuple[Terrain, Path | None]:
+        source = self.sources[int(rng.choice(len(self.sources), p=self.share))]
+        terrain = self.planner.prepare(source.sample(rng), rng)
+        try:
+            return terrain, self.planner.plan(terrain, rng)
+        except NoPathFound:
+            counts["no path"] += 1
+            return terrain, None
+
+    def _labelled(self, one: Scored, name: str) -> MotionClip:
+        use = self.run.config.train_gen.generator
+        origin = Provenance(
+            stage=STAGE,
+            provider=use.name,
+            seed=self.run.config.seed,
+            parents=(self.model_digest,),
+            scores={key: float(value) for key, value in {**one.scores, "total": one.total}.items()},
+            notes=one.clip.provenance.notes,
+        )
+        return attrs.evolve(one.clip, name=name, motion_class=self.settings.save_name, provenance=origin)
+
+
+def _refine(run: RunContext, folder: pathlib.Path) -> list[dict[str, Any]]:
+    """Refine every raw clip of the batch and write the results; a row of losses for each."""
+    settings = run.config.kin_gen
+    files = sorted((folder / "raw").glob("*.npz"), key=lambda file: _natural(file.stem))
+    if not files:
+        return []
+    optimizer = run.registry.create("optimizer", settings.optimizer, skeleton=run.skeleton, device=run.device)
+    total = settings.motions_per_batch
+
+    def report(done: float, whole: float, note: str) -> None:
+        run.reporter.update(STAGE, total + done / max(whole, 1e-9), total + 1, f"refine: {note}")
+
+    results = optimizer.refine([load_clip(file) for file in files], report)
+    rows = []
+    for file, result in zip(files, results, strict=True):
+        clip = _refined_clip(result, settings.optimizer.name, digest_file(file))
+        save_clip(folder / f"{clip.name}.npz", clip)
+        if settings.mirror:
+            flipped = mirror_clip(clip, run.skeleton)
+            save_clip(folder / "flipped" / f"{flipped.name}.npz", flipped)
+        rows.append({"clip": clip.name, **attrs.asdict(result, filter=lambda a, _: a.name != "clip")})
+    storage.write_json(folder / "refined.json", _finite(rows))
+    return [{"clip": row["clip"], "unresolved": list(row["unresolved"])} for row in rows]
+
+
+def _refined_clip(result: Refined, optimizer: str, parent: str) -> MotionClip:
+    origin = result.clip.provenance
+    origin = attrs.evolve(origin, parents=(*origin.parents, parent), notes={**origin.notes, "optimizer": optimizer})
+    return attrs.evolve(result.clip, name=f"{result.clip.name}_opt", provenance=origin)
+
+
+def _category(reason: str) -> str:
+    """The first words of a reason: 'penetration 9.1 > 8' counts as 'penetration'."""
+    words = []
+    for word in reason.split():
+        if not word.replace("_", "").isalpha():
+            break
+        words.append(word)
+    return " ".join(words) or reason
+
+
+def _natural(name: str) -> list[Any]:
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in name.split("_")]
+
+
+def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return float(value) if isinstance(value, float | np.floating) else value
+
+    return [plain(row) for row in rows]

@@ -1,0 +1,88 @@
+"""Stage 1: train the generator on the iteration's data set."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+
+from parc_core import storage
+from parc_core.config.dump import to_plain
+from parc_core.data.dataset import MotionDataset
+from parc_core.data.manifest import read_manifest
+from parc_core.errors import DataError
+from parc_core.stages.context import RunContext
+from parc_core.stages.job import Job, JobRecord, read_record
+
+__all__ = ["STAGE", "job", "run_stage"]
+
+STAGE = "train_gen"
+
+
+def job(run: RunContext, dataset_digest: str) -> Job:
+    """The stage's job."""
+    start = start_folder(run)
+    start_digest = "" if start is None else storage.digest_json(storage.digest_folder(start))
+    fields = run.key_fields(
+        {"generator": ("generator", run.config.train_gen.generator)}, dataset=dataset_digest, start=start_digest
+    )
+    return Job(stage=STAGE, folder=run.folder / "p1_train_gen", key_fields=fields, attic=run.attic)
+
+
+def start_folder(run: RunContext) -> pathlib.Path | None:
+    """The generator to continue from: the previous iteration's, else `input_model_path`, else none."""
+    if run.iteration > 1:
+        return run.run_folder / f"iter_{run.iteration - 1:03d}" / "p1_train_gen" / "final_model"
+    given = run.config.train_gen.input_model_path
+    if given is None:
+        return None
+    folder = pathlib.Path(given)
+    if not folder.is_dir():
+        raise DataError(
+            f"train_gen.input_model_path: {folder} is not a folder. Give the final_model folder of an earlier run, "
+            "or null to train from nothing."
+        )
+    return folder
+
+
+def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
+    """Train, or continue, or skip; `final_model/` holds the generator afterwards."""
+    work = job(run, dataset.digest)
+    record = work.finished()
+    if record is not None:
+        return record
+    started = time.monotonic()
+    folder = work.begin()
+    use = run.config.train_gen.generator
+    start = start_folder(run)
+    storage.write_json(folder / "generator.yaml", {"generator": to_plain(use), "input_model_path": start and str(start)})
+    generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
+    if start is not None:
+        generator.restore(start)
+    try:
+        with run.stage_context(STAGE, folder) as ctx:
+            generator.fit(dataset, ctx)
+    except BaseException:
+        work.add_time(time.monotonic() - started)
+        raise
+    generator.save(folder / "final_model")
+    read_manifest(folder / "final_model", "generator")  # what later stages will read is whole
+    summary = {
+        "in": len(dataset),
+        "out": 1,
+        "started_from": "nothing" if start is None else str(start),
+        "seconds_of_motion": round(sum(entry.length for entry in dataset.entries), 2),
+    }
+    return work.commit(summary, started)
+
+
+def trained_generator(run: RunContext) -> tuple[pathlib.Path, str]:
+    """Folder and digest of this iteration's generator.
+
+    Raises:
+        DataError: the stage has not finished.
+    """
+    folder = run.folder / "p1_train_gen"
+    record = read_record(folder)
+    if record is None:
+        raise DataError(f"{folder}: the generator is not trained yet. Run the stage first: --only {STAGE}")
+    return folder / "final_model", record.digest

@@ -1,0 +1,170 @@
+"""Stage 3: train the tracking controller on the inputs and on what was generated."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from typing import Any
+
+import attrs
+import numpy as np
+
+from parc_core import storage
+from parc_core.config.dump import to_plain
+from parc_core.data.dataset import DatasetEntry, MotionDataset
+from parc_core.data.policy import Policy
+from parc_core.errors import DataError
+from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.stages import kin_gen
+from parc_core.stages.context import RunContext
+from parc_core.stages.inputs import balance, entries_of
+from parc_core.stages.job import Job, JobRecord, read_record
+
+__all__ = ["STAGE", "job", "make_env", "run_stage", "tracker_dataset", "trained_policy"]
+
+STAGE = "train_tracker"
+
+
+def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
+    """The iteration's data set and the generated clips, weighted by `input_weight` and `generated_weight`.
+
+    Raises:
+        DataError: a batch has not finished.
+    """
+    settings = run.config.train_tracker
+    generated = generated_entries(run)
+    groups = [(list(dataset.entries), settings.input_weight), (balance(generated), settings.generated_weight)]
+    entries: list[DatasetEntry] = []
+    for group, share in groups:
+        entries += [attrs.evolve(entry, weight=entry.weight * share) for entry in group if share > 0]
+    if not entries:
+        raise DataError("train_tracker: no motion has a weight above 0. Raise input_weight or generated_weight.")
+    total = sum(entry.weight for entry in entries)
+    return MotionDataset(entries=tuple(attrs.evolve(entry, weight=entry.weight / total) for entry in entries))
+
+
+def generated_entries(run: RunContext) -> list[DatasetEntry]:
+    """The refined clips of every batch of this iteration, mirrored copies included."""
+    entries: list[DatasetEntry] = []
+    for folder in kin_gen.batch_folders(run):
+        if read_record(folder) is None:
+            raise DataError(f"{folder}: this batch is not generated yet. Run the stage first: --only {kin_gen.STAGE}")
+        entries += entries_of(folder, "generated")
+    return entries
+
+
+def job(run: RunContext, dataset_digest: str) -> Job:
+    """The stage's job."""
+    settings = run.config.train_tracker
+    start = start_folder(run)
+    fields = run.key_fields(
+        {
+            "env": ("tracker_env", settings.env),
+            "simulator": ("simulator", settings.simulator),
+            "agent": ("agent", settings.agent),
+        },
+        dataset=dataset_digest,
+        start="" if start is None else storage.digest_json(storage.digest_folder(start)),
+    )
+    return Job(stage=STAGE, folder=run.folder / "p3_tracker", key_fields=fields, attic=run.attic)
+
+
+def start_folder(run: RunContext) -> pathlib.Path | None:
+    """The policy to continue from: the previous iteration's, else `in_model_file`, else none.
+
+    A policy of another agent is not taken over: a run whose agent was swapped trains from nothing, and says so.
+    """
+    given = run.config.train_tracker.in_model_file
+    if run.iteration > 1:
+        folder = run.run_folder / f"iter_{run.iteration - 1:03d}" / "p3_tracker" / "policy"
+    elif given is None:
+        return None
+    else:
+        folder = pathlib.Path(given)
+        if not folder.is_dir():
+            raise DataError(
+                f"train_tracker.in_model_file: {folder} is not a folder. Give the policy folder of an earlier run, "
+                "or null to train from nothing."
+            )
+    agent = run.config.train_tracker.agent.name
+    known = Policy.load(folder)
+    if known.agent != agent:
+        text = f"{folder} holds a policy of agent '{known.agent}'; agent '{agent}' starts from nothing"
+        run.reporter.message(STAGE, text)
+        return None
+    return folder
+
+
+def make_env(run: RunContext, dataset: MotionDataset, num_envs: int, stage: str) -> TrackerEnv:
+    """The tracking environment over a data set, with a simulator of its own."""
+    settings = run.config.train_tracker
+    simulator = run.registry.create("simulator", settings.simulator, device=run.device, threads=run.threads)
+    return run.registry.create(
+        "tracker_env",
+        settings.env,
+        clips=list(dataset),
+        weights=np.array(dataset.weights),
+        simulator=simulator,
+        num_envs=num_envs,
+        skeleton=run.skeleton,
+        rng=run.seeds(stage).torch("env"),
+        device=run.device,
+    )
+
+
+def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
+    """Train, or continue, or skip; `policy/` holds the controller afterwards, `evaluation.json` how good it is."""
+    motions = tracker_dataset(run, dataset)
+    work = job(run, motions.digest)
+    record = work.finished()
+    if record is not None:
+        return record
+    started = time.monotonic()
+    folder = work.begin()
+    settings = run.config.train_tracker
+    motions.save(folder / "motions.yaml")
+    storage.write_json(folder / "env.yaml", {"env": to_plain(settings.env), "simulator": to_plain(settings.simulator)})
+    storage.write_json(folder / "agent.yaml", {"agent": to_plain(settings.agent)})
+    start = start_folder(run)
+    env = make_env(run, motions, settings.simulator.config.num_envs, STAGE)
+    agent = run.registry.create("agent", settings.agent, device=run.device)
+    try:
+        if start is not None:
+            agent.restore(Policy.load(start), env)
+        with run.stage_context(STAGE, folder) as ctx:
+            policy = agent.train(env, ctx)
+        summary: dict[str, Any] = {
+            "in": len(motions),
+            "out": 1,
+            "started_from": "nothing" if start is None else str(start),
+            "num_samples": policy.num_samples,
+        }
+        if agent.trains:
+            evaluation = agent.evaluate(env)
+            storage.write_json(folder / "evaluation.json", evaluation)
+            rows = evaluation["motions"]
+            summary |= {
+                "success_rate": evaluation["success_rate"],
+                "errors": evaluation["errors"],
+                "followed": [row["motion"] for row in rows if row["success"]],
+                "lost": {row["motion"]: row["tracked_s"] for row in rows if not row["success"]},
+            }
+    except BaseException:
+        work.add_time(time.monotonic() - started)
+        raise
+    finally:
+        env.close()
+    return work.commit(summary, started)
+
+
+def trained_policy(run: RunContext) -> tuple[Policy, str]:
+    """Policy and digest of this iteration's tracker.
+
+    Raises:
+        DataError: the stage has not finished.
+    """
+    folder = run.folder / "p3_tracker"
+    record = read_record(folder)
+    if record is None:
+        raise DataError(f"{folder}: the tracker is not trained yet. Run the stage first: --only {STAGE}")
+    return Policy.load(folder / "policy"), record.digest + record.key

@@ -1,0 +1,70 @@
+"""A job's folder appears only when it is complete, is skipped when it fits, and is never overwritten."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from parc_core import storage
+from parc_core.stages.job import Job, read_record
+
+
+def make_job(tmp_path, **fields) -> Job:
+    return Job(stage="kin_gen", folder=tmp_path / "iter_001" / "batch", key_fields={"seed": 1, **fields}, attic=tmp_path / "superseded")
+
+
+def finish(job: Job, text: str = "x") -> None:
+    folder = job.begin()
+    storage.write_text(folder / "out.txt", text)
+    job.commit({"out": 1}, time.monotonic())
+
+
+def test_folder_appears_under_its_name_only_when_complete(tmp_path):
+    job = make_job(tmp_path)
+    storage.write_text(job.begin() / "out.txt", "x")
+    assert not job.folder.exists() and job.finished() is None
+    job.commit({"out": 1}, time.monotonic())
+    assert [p.name for p in job.folder.parent.iterdir()] == ["batch"]
+    record = job.finished()
+    assert record is not None and list(record.files) == ["out.txt"] and record.summary == {"out": 1}
+
+
+def test_cut_off_job_continues_in_its_partial_folder(tmp_path):
+    storage.write_text(make_job(tmp_path).begin() / "checkpoint.txt", "half")
+    assert (make_job(tmp_path).begin() / "checkpoint.txt").read_text() == "half"
+
+
+def test_partial_work_under_other_settings_is_set_aside(tmp_path):
+    storage.write_text(make_job(tmp_path, candidates=8).begin() / "checkpoint.txt", "half")
+    folder = make_job(tmp_path, candidates=16).begin()
+    assert not (folder / "checkpoint.txt").exists()
+    assert (tmp_path / "superseded" / "iter_001-batch.partial-000" / "checkpoint.txt").read_text() == "half"
+
+
+def test_result_under_other_settings_is_set_aside_not_overwritten(tmp_path):
+    finish(make_job(tmp_path, candidates=8), "old")
+    other = make_job(tmp_path, candidates=16)
+    assert other.finished() is None
+    finish(other, "new")
+    assert (tmp_path / "superseded" / "iter_001-batch-000" / "out.txt").read_text() == "old"
+    assert (other.folder / "out.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("damage", ["missing", "shorter"])
+def test_job_with_a_damaged_file_is_not_finished(tmp_path, damage):
+    job = make_job(tmp_path)
+    finish(job, "something")
+    file = job.folder / "out.txt"
+    file.unlink() if damage == "missing" else file.write_text("s")
+    assert job.finished() is None
+
+
+def test_wall_time_adds_up_over_attempts(tmp_path):
+    job = make_job(tmp_path)
+    job.begin()
+    job.add_time(100.0)
+    job.begin()
+    record = job.commit({}, time.monotonic())
+    assert 100.0 <= record.wall_s < 101.0
+    assert read_record(job.folder) == record
