@@ -47,7 +47,9 @@ def check_finite(array: np.ndarray, what: str) -> None:
     bad = ~np.isfinite(array)
     if bad.any():
         first = [int(i) for i in np.argwhere(bad)[0]]
-        raise DataError(f"{what} holds {array[tuple(first)]} at index {first} ({int(bad.sum())} such values).")
+        raise DataError(
+            f"{what} holds {array[tuple(first)]} at index {first} ({int(bad.sum())} such values)."
+        )
 
 
 def check_unit_quaternions(array: np.ndarray, what: str, tolerance: float = 1e-3) -> None:

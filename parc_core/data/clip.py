@@ -7,7 +7,14 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
-from parc_core.data.checks import as_float32, as_int64, check_finite, check_shape, check_unit_quaternions, optional
+from parc_core.data.checks import (
+    as_float32,
+    as_int64,
+    check_finite,
+    check_shape,
+    check_unit_quaternions,
+    optional,
+)
 from parc_core.data.path import Path
 from parc_core.data.terrain import Terrain
 from parc_core.errors import DataError, SkeletonMismatch
@@ -40,7 +47,9 @@ class MotionClip:
     joint_rot: np.ndarray = attrs.field(converter=as_float32)  # [T, J, 4] xyzw
     contacts: np.ndarray = attrs.field(converter=as_float32)  # [T, B] 0..1
     fps: float = attrs.field(converter=float)  # frames per second
-    loop: Literal["clamp", "wrap"] = attrs.field(default="clamp", validator=attrs.validators.in_(("clamp", "wrap")))
+    loop: Literal["clamp", "wrap"] = attrs.field(
+        default="clamp", validator=attrs.validators.in_(("clamp", "wrap"))
+    )
     skeleton: str = "humanoid"  # id of the character
     motion_class: str = ""  # for class-balanced weights; "" means unclassified
     terrain: Terrain | None = None
@@ -91,7 +100,9 @@ class MotionClip:
     def frames(self, first: int, stop: int, name: str | None = None) -> MotionClip:
         """The clip's frames first..stop-1 on the same terrain."""
         if not 0 <= first < stop <= self.num_frames:
-            raise DataError(f"clip '{self.name}' has frames 0..{self.num_frames - 1}; {first}..{stop - 1} is not inside.")
+            raise DataError(
+                f"clip '{self.name}' has frames 0..{self.num_frames - 1}; {first}..{stop - 1} is not inside."
+            )
         touched = self.touched
         if touched is not None:
             touched = touched[(touched[:, 0] >= first) & (touched[:, 0] < stop)] - np.array([first, 0, 0])

@@ -58,7 +58,9 @@ def load_clip(path: pathlib.Path) -> MotionClip:
     if header.get("kind") != _KIND:
         raise DataError(f"{path}: holds '{header.get('kind')}', expected '{_KIND}'.")
     if header.get("format") != FORMAT_VERSION:
-        raise DataError(f"{path}: clip format {header.get('format')}; this version reads {FORMAT_VERSION}. Upgrade parc-core.")
+        raise DataError(
+            f"{path}: clip format {header.get('format')}; this version reads {FORMAT_VERSION}. Upgrade parc-core."
+        )
     try:
         return _assemble(arrays, header)
     except KeyError as err:

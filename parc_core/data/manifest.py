@@ -38,5 +38,7 @@ def read_manifest(folder: pathlib.Path, kind: str, *, verify: bool = True) -> di
         if not file.is_file():
             raise CorruptArtifact(f"{file}: missing, but listed in {path.name}.")
         if storage.digest_file(file) != expected["sha256"]:
-            raise CorruptArtifact(f"{file}: its SHA-256 differs from the one recorded in {path.name}; the file is damaged.")
+            raise CorruptArtifact(
+                f"{file}: its SHA-256 differs from the one recorded in {path.name}; the file is damaged."
+            )
     return document["fields"]

@@ -37,7 +37,9 @@ class Path:
             raise DataError(f"Path.points holds {len(self.points)} point(s); a path needs at least 2.")
         check_shape(self.kinds, (len(self.points) - 1,), "Path.kinds")
         if self.kinds.min() < 0 or self.kinds.max() >= len(SegmentKind):
-            raise DataError(f"Path.kinds holds {self.kinds.min()}..{self.kinds.max()}, expected 0..{len(SegmentKind) - 1}.")
+            raise DataError(
+                f"Path.kinds holds {self.kinds.min()}..{self.kinds.max()}, expected 0..{len(SegmentKind) - 1}."
+            )
 
     @property
     def length(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from functools import cached_property
 
 import attrs
@@ -78,7 +79,9 @@ class Skeleton:
     def __attrs_post_init__(self) -> None:
         check_shape(self.offsets, (self.num_bodies, 3), f"skeleton '{self.id}': offsets")
         if len(self.joints) != self.num_bodies - 1:
-            raise DataError(f"skeleton '{self.id}' has {len(self.joints)} joints for {self.num_bodies} bodies.")
+            raise DataError(
+                f"skeleton '{self.id}' has {len(self.joints)} joints for {self.num_bodies} bodies."
+            )
         if self.parents[0] != -1 or any(not 0 <= p < i for i, p in enumerate(self.parents) if i):
             raise DataError(f"skeleton '{self.id}': parents {self.parents} are not in depth-first order.")
 
@@ -101,7 +104,7 @@ class Skeleton:
     def dof_slices(self) -> tuple[slice, ...]:
         """Place of each joint in a dof vector, ``[J]``."""
         ends = np.cumsum([0] + [joint.kind.num_dofs for joint in self.joints])
-        return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:]))
+        return tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(ends))
 
     @cached_property
     def dof_lower(self) -> np.ndarray:
@@ -120,7 +123,9 @@ class Skeleton:
             DataError: no body has the name; the text lists those that exist.
         """
         if name not in self.body_names:
-            raise DataError(f"skeleton '{self.id}' has no body '{name}'; it has {', '.join(self.body_names)}.")
+            raise DataError(
+                f"skeleton '{self.id}' has no body '{name}'; it has {', '.join(self.body_names)}."
+            )
         return self.body_names.index(name)
 
     @cached_property

@@ -20,7 +20,9 @@ class Terrain:
     """
 
     height: np.ndarray = attrs.field(converter=as_float32)  # [nx, ny] m
-    origin_xy: np.ndarray = attrs.field(converter=as_float32, default=(0.0, 0.0))  # [2] m, centre of cell (0, 0)
+    origin_xy: np.ndarray = attrs.field(
+        converter=as_float32, default=(0.0, 0.0)
+    )  # [2] m, centre of cell (0, 0)
     cell: float = attrs.field(converter=float, default=0.4)  # m
     # lowest and highest height of each cell that keep the clip valid; None when nobody computed them
     bounds: np.ndarray | None = attrs.field(converter=optional(as_float32), default=None)  # [nx, ny, 2] m
@@ -49,7 +51,9 @@ class Terrain:
 
     def cell_of(self, xy: np.ndarray) -> np.ndarray:
         """Cell that each point falls in, clamped into the grid: ``[..., 2]`` int64 for ``xy`` ``[..., 2]`` m."""
-        index = np.floor((np.asarray(xy, dtype=np.float64) - self.origin_xy) / self.cell + 0.5).astype(np.int64)
+        index = np.floor((np.asarray(xy, dtype=np.float64) - self.origin_xy) / self.cell + 0.5).astype(
+            np.int64
+        )
         return np.clip(index, 0, np.array(self.shape) - 1)
 
     def centre_of(self, index: np.ndarray) -> np.ndarray:

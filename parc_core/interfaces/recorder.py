@@ -11,7 +11,7 @@ from parc_core.interfaces.agent import Agent
 from parc_core.interfaces.context import StageContext
 from parc_core.interfaces.tracker_env import TrackerEnv
 
-__all__ = ["Recorded", "RecordReport", "Recorder"]
+__all__ = ["RecordReport", "Recorded", "Recorder"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -42,5 +42,7 @@ class Recorder(ABC):
     """
 
     @abstractmethod
-    def record(self, env: TrackerEnv, agent: Agent, clips: list[MotionClip], ctx: StageContext) -> RecordReport:
+    def record(
+        self, env: TrackerEnv, agent: Agent, clips: list[MotionClip], ctx: StageContext
+    ) -> RecordReport:
         """Record the motions of the env; `clips` are its references in order (terrain, class, digest to hand on)."""

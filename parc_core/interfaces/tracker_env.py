@@ -84,6 +84,7 @@ class TrackerEnv(ABC):
     skeleton: Skeleton
     num_envs: int
     num_motions: int
+    control_hz: float = 30.0  # control steps per second
     observation: tuple[ObservationGroup, ...]
     action: ActionSpec
     motion_names: tuple[str, ...]

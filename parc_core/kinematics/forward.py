@@ -18,7 +18,9 @@ class Kinematics:
     >>> body_pos, body_rot = kin.forward(root_pos, root_rot, joint_rot)
     """
 
-    def __init__(self, skeleton: Skeleton, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, skeleton: Skeleton, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
         self.skeleton = skeleton
         self.device, self.dtype = torch.device(device), dtype
         self.offsets = torch.tensor(skeleton.offsets, device=device, dtype=dtype)  # [B, 3] m
@@ -30,7 +32,9 @@ class Kinematics:
         hinges = [(j, s) for j, (joint, s) in enumerate(places) if joint.kind is JointKind.HINGE]
         long = {"device": device, "dtype": torch.long}
         self._ball_joints = torch.tensor([j for j, _ in balls], **long)
-        self._ball_dofs = torch.tensor([[s.start, s.start + 1, s.start + 2] for _, s in balls], **long).reshape(-1, 3)
+        self._ball_dofs = torch.tensor(
+            [[s.start, s.start + 1, s.start + 2] for _, s in balls], **long
+        ).reshape(-1, 3)
         self._hinge_joints = torch.tensor([j for j, _ in hinges], **long)
         self._hinge_dofs = torch.tensor([s.start for _, s in hinges], **long)
         axes = [skeleton.joints[j].axis.tolist() for j, _ in hinges]
@@ -69,7 +73,9 @@ class Kinematics:
 
     def joint_rot_to_dof(self, joint_rot: Tensor) -> Tensor:
         """Scalar coordinates of joint rotations: ``[..., D]`` rad for ``[..., J, 4]``."""
-        dof = torch.zeros((*joint_rot.shape[:-2], self.skeleton.num_dofs), device=joint_rot.device, dtype=joint_rot.dtype)
+        dof = torch.zeros(
+            (*joint_rot.shape[:-2], self.skeleton.num_dofs), device=joint_rot.device, dtype=joint_rot.dtype
+        )
         balls = rot.quat_to_expmap(joint_rot[..., self._ball_joints, :])
         dof = dof.index_copy(-1, self._ball_dofs.flatten(), balls.flatten(-2))
         angles = rot.hinge_angle(joint_rot[..., self._hinge_joints, :], self._hinge_axes)
@@ -80,7 +86,9 @@ class Kinematics:
 
         A ball joint's three are its angular velocity in its own (child) frame, a hinge's is that about its axis.
         """
-        vel = torch.zeros((*ang_vel.shape[:-2], self.skeleton.num_dofs), device=ang_vel.device, dtype=ang_vel.dtype)
+        vel = torch.zeros(
+            (*ang_vel.shape[:-2], self.skeleton.num_dofs), device=ang_vel.device, dtype=ang_vel.dtype
+        )
         vel = vel.index_copy(-1, self._ball_dofs.flatten(), ang_vel[..., self._ball_joints, :].flatten(-2))
         hinges = (ang_vel[..., self._hinge_joints, :] * self._hinge_axes).sum(dim=-1)
         return vel.index_copy(-1, self._hinge_dofs, hinges)

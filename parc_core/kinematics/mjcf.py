@@ -13,6 +13,7 @@ import importlib.resources
 import math
 import pathlib
 import xml.etree.ElementTree as ElementTree
+from typing import NoReturn
 
 import numpy as np
 
@@ -28,7 +29,9 @@ _MAX_BYTES = 4 << 20
 def builtin_characters() -> list[str]:
     """Names that `load_skeleton` knows without a file."""
     folder = importlib.resources.files("parc_core") / "characters"
-    return sorted(entry.name.removesuffix(".xml") for entry in folder.iterdir() if entry.name.endswith(".xml"))
+    return sorted(
+        entry.name.removesuffix(".xml") for entry in folder.iterdir() if entry.name.endswith(".xml")
+    )
 
 
 def load_skeleton(character: str | pathlib.Path = "humanoid") -> Skeleton:
@@ -76,7 +79,9 @@ class _Reader:
         self.to_rad = math.pi / 180.0 if angle == "degree" else 1.0
         default_geom = root.find("default/geom")
         self.geom_defaults = dict(default_geom.attrib) if default_geom is not None else {}
-        self.gear = {m.get("joint", ""): float(m.get("gear", "1").split()[0]) for m in root.findall("actuator/*")}
+        self.gear = {
+            m.get("joint", ""): float(m.get("gear", "1").split()[0]) for m in root.findall("actuator/*")
+        }
         self.names: list[str] = []
         self.parents: list[int] = []
         self.offsets: list[np.ndarray] = []
@@ -128,21 +133,45 @@ class _Reader:
             return Joint(name=body, kind=JointKind.FIXED)
         first = joints[0]
         name = first.get("name", body)
-        gains = {key: float(first.get(field, 0)) for key, field in (("kp", "stiffness"), ("kd", "damping"), ("armature", "armature"))}
+        gains = {
+            key: float(first.get(field, 0))
+            for key, field in (("kp", "stiffness"), ("kd", "damping"), ("armature", "armature"))
+        }
         if len(joints) == 1 and first.get("type", "hinge") == "hinge":
             low, high = self.limits(first)
             axis = self.numbers(first, "axis", 3, (0, 0, 1))
             gear = self.gear.get(name, 0.0)
-            return Joint(name=name, kind=JointKind.HINGE, axis=axis / np.linalg.norm(axis), lower=[low], upper=[high], gear=gear, **gains)
+            return Joint(
+                name=name,
+                kind=JointKind.HINGE,
+                axis=axis / np.linalg.norm(axis),
+                lower=[low],
+                upper=[high],
+                gear=gear,
+                **gains,
+            )
         if len(joints) == 3 and all(j.get("type", "hinge") == "hinge" for j in joints):
             axes = [self.numbers(j, "axis", 3, (0, 0, 1)) for j in joints]
             if not np.allclose(axes, np.eye(3)):
-                self.fail(f"the three hinges of body '{body}' turn about {axes}; expected x, y, z in this order")
+                self.fail(
+                    f"the three hinges of body '{body}' turn about {axes}; expected x, y, z in this order"
+                )
             ranges = [self.limits(j) for j in joints]
             gear = self.gear.get(name, 0.0)
             lower, upper = [r[0] for r in ranges], [r[1] for r in ranges]
-            return Joint(name=name.rpartition("_")[0] or name, kind=JointKind.BALL, lower=lower, upper=upper, gear=gear, **gains)
-        return self.fail(f"body '{body}' has {len(joints)} joint(s) of types {[j.get('type', 'hinge') for j in joints]}; supported: none, one hinge, three hinges about x, y, z")
+            return Joint(
+                name=name.rpartition("_")[0] or name,
+                kind=JointKind.BALL,
+                lower=lower,
+                upper=upper,
+                gear=gear,
+                **gains,
+            )
+        types = [j.get("type", "hinge") for j in joints]
+        self.fail(
+            f"body '{body}' has {len(joints)} joint(s) of types {types}; "
+            "supported: none, one hinge, three hinges about x, y, z"
+        )
 
     def limits(self, joint: ElementTree.Element) -> tuple[float, float]:
         if "range" not in joint.attrib:
@@ -156,7 +185,9 @@ class _Reader:
         size = np.array([float(x) for x in field.get("size", "0").split()])
         pos, quat = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])
         if kind not in ("sphere", "capsule", "cylinder", "box"):
-            self.fail(f"body '{body_name}' has a geom of type '{kind}'; supported: sphere, capsule, cylinder, box")
+            self.fail(
+                f"body '{body_name}' has a geom of type '{kind}'; supported: sphere, capsule, cylinder, box"
+            )
         if "fromto" in field:
             ends = np.array([float(x) for x in field["fromto"].split()]).reshape(2, 3)
             pos = ends.mean(axis=0)
@@ -168,9 +199,13 @@ class _Reader:
         if "quat" in field:
             w, x, y, z = (float(v) for v in field["quat"].split())
             quat = np.array([x, y, z, w])
-        return Geom(body=body, kind=kind, pos=pos, rot=quat, size=size, density=float(field.get("density", 1000)))
+        return Geom(
+            body=body, kind=kind, pos=pos, rot=quat, size=size, density=float(field.get("density", 1000))
+        )
 
-    def numbers(self, element: ElementTree.Element, key: str, count: int, default: tuple[float, ...]) -> np.ndarray:
+    def numbers(
+        self, element: ElementTree.Element, key: str, count: int, default: tuple[float, ...]
+    ) -> np.ndarray:
         text = element.get(key)
         if text is None:
             return np.array(default, dtype=float)
@@ -179,10 +214,12 @@ class _Reader:
         except ValueError:
             values = np.empty(0)
         if len(values) != count:
-            self.fail(f"<{element.tag} name='{element.get('name')}'> {key}='{text}': expected {count} numbers")
+            self.fail(
+                f"<{element.tag} name='{element.get('name')}'> {key}='{text}': expected {count} numbers"
+            )
         return values
 
-    def fail(self, what: str) -> object:
+    def fail(self, what: str) -> NoReturn:
         raise DataError(f"{self.source}: {what}.")
 
 

@@ -162,7 +162,7 @@ def quat_to_rot6d(q: Tensor) -> Tensor:
 
 
 def rot6d_to_quat(feature: Tensor) -> Tensor:
-    """The rotation whose x axis is the feature's first vector and whose z axis lies nearest its second: ``[..., 4]``."""
+    """Rotation whose x axis is the feature's first vector and whose z axis is nearest its second: ``[..., 4]``."""
     x = torch.nn.functional.normalize(feature[..., :3], dim=-1)
     z = feature[..., 3:] - (feature[..., 3:] * x).sum(dim=-1, keepdim=True) * x
     z = torch.nn.functional.normalize(z, dim=-1)
@@ -187,7 +187,9 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 def _matrix_to_quat(m: Tensor) -> Tensor:
     # the largest of the four components is computed first, so nothing is divided by a number near zero
     m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    squares = torch.stack([1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22, 1 + m00 + m11 + m22], dim=-1)
+    squares = torch.stack(
+        [1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22, 1 + m00 + m11 + m22], dim=-1
+    )
     xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
     wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
     sx, sy, sz, sw = squares.unbind(-1)
@@ -207,4 +209,6 @@ def _matrix_to_quat(m: Tensor) -> Tensor:
 def _safe_norm(v: Tensor) -> Tensor:
     square = (v * v).sum(dim=-1)
     zero = square == 0.0
-    return torch.where(zero, torch.zeros_like(square), torch.where(zero, torch.ones_like(square), square).sqrt())
+    return torch.where(
+        zero, torch.zeros_like(square), torch.where(zero, torch.ones_like(square), square).sqrt()
+    )

@@ -34,7 +34,9 @@ class SurfacePoints:
         return body_pos[..., self.body, :] + (matrix @ self.points[..., None]).squeeze(-1)
 
 
-def surface_points(skeleton: Skeleton, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> SurfacePoints:
+def surface_points(
+    skeleton: Skeleton, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> SurfacePoints:
     """The character's surface points; the first 18 of a foot's box are its sole."""
     by_body: list[list[np.ndarray]] = [[] for _ in range(skeleton.num_bodies)]
     for geom in skeleton.geoms:
@@ -49,7 +51,9 @@ def surface_points(skeleton: Skeleton, device: str | torch.device = "cpu", dtype
 
 
 def _geom_points(geom: Geom) -> np.ndarray:
-    local = {"sphere": _sphere, "box": _box, "capsule": _cylinder, "cylinder": _cylinder}[geom.kind](geom.size.astype(float))
+    local = {"sphere": _sphere, "box": _box, "capsule": _cylinder, "cylinder": _cylinder}[geom.kind](
+        geom.size.astype(float)
+    )
     q = torch.tensor(geom.rot, dtype=torch.float64).expand(len(local), 4)
     return geom.pos + rot.rotate(q, torch.tensor(local, dtype=torch.float64)).numpy()
 

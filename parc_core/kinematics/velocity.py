@@ -5,8 +5,8 @@ Source: published implementation: forward differences, the last frame repeats th
 
 from __future__ import annotations
 
-from torch import Tensor
 import torch
+from torch import Tensor
 
 from parc_core.kinematics import rotations as rot
 

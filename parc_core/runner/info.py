@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "render"]
 
+# heading, metric of `parc_core.metrics.clips`, factor
+_COLUMNS = (
+    ("FWD m", "final_waypoint_distance_m", 1.0),
+    ("TPL m", "terrain_penetration", 1.0),
+    ("TCL m", "terrain_contact", 1.0),
+    ("%HJF", "high_jerk_percent", 1.0),
+    ("sliding cm", "foot_slide_m", 100.0),
+)
+
 
 def describe(path: pathlib.Path) -> dict[str, Any]:
     """What lies at a path: a run folder, a data-set manifest, a policy or generator folder, a folder of clips, a clip.
@@ -33,7 +42,9 @@ def describe(path: pathlib.Path) -> dict[str, Any]:
     if path.name.endswith(".yaml") and b'"motions"' in path.read_bytes()[:200]:
         dataset = MotionDataset.load(path)
         return {"what": "data set", "path": str(path), "digest": dataset.digest, **_classes(dataset)}
-    raise DataError(f"{path}: not a clip (.npz), a data-set manifest or a folder. `parc data import` reads other formats.")
+    raise DataError(
+        f"{path}: not a clip (.npz), a data-set manifest or a folder. `parc data import` reads other formats."
+    )
 
 
 def render(document: dict[str, Any], console: Console) -> None:
@@ -66,7 +77,8 @@ def _clip_row(path: pathlib.Path) -> dict[str, Any]:
     terrain = None
     if clip.terrain is not None:
         low, high = float(clip.terrain.height.min()), float(clip.terrain.height.max())
-        terrain = f"{clip.terrain.shape[0]}x{clip.terrain.shape[1]} cells of {clip.terrain.cell:g} m, {low:.2f}..{high:.2f} m"
+        cells = "x".join(str(n) for n in clip.terrain.shape)
+        terrain = f"{cells} cells of {clip.terrain.cell:g} m, {low:.2f}..{high:.2f} m"
     return {
         "path": str(path),
         "name": clip.name,
@@ -97,55 +109,66 @@ def _render_clips(rows: list[dict[str, Any]], console: Console) -> None:
     table = Table("clip", "class", "frames", "length s", "terrain", "made by")
     for row in rows:
         made = f"{row['stage']}/{row['provider']}".strip("/")
-        table.add_row(row["name"], row["class"], str(row["frames"]), f"{row['length_s']:.2f}", row["terrain"] or "-", made)
+        table.add_row(
+            row["name"],
+            row["class"],
+            str(row["frames"]),
+            f"{row['length_s']:.2f}",
+            row["terrain"] or "-",
+            made,
+        )
     console.print(table)
 
 
 def _render_run(document: dict[str, Any], console: Console) -> None:
+    """One table per iteration: stages, then the clips' metrics, then the tracker."""
     from rich.table import Table
 
-    console.print(f"run {document['folder']}", highlight=False)
     for row in document["iterations"]:
-        table = Table("stage", "in", "out", "rejected, and why", "wall time", title=f"iteration {row['iteration']}", title_justify="left")
+        title = f"{document['folder']}, iteration {row['iteration']}"
+        table = Table("stage", "in", "out", "rejected and why, figures", "wall time", title=title, title_justify="left")
         for stage in [*document["inputs"], *row["stages"]]:
-            why = ", ".join(f"{count} {reason}" for reason, count in stage["rejected"].items()) or "-"
-            table.add_row(stage["stage"], str(stage["in"]), str(stage["out"]), why, f"{stage['wall_s']:.1f} s")
+            cells = [stage["stage"], str(stage["in"]), str(stage["out"]), _remarks(stage), f"{stage['wall_s']:.1f} s"]
+            table.add_row(*cells)
+        table.add_section()
+        for kind, values in row["generator"].items():
+            table.add_row(f"clips {kind}", "", f"{values['clips']:.0f}", _metrics(values), "")
+        table.add_section()
+        for name, text in _tracker(row["tracker"]):
+            table.add_row(name, "", "", text, "")
         console.print(table)
-        for stage in row["stages"]:
-            begun = stage["summary"].get("started_from")
-            if begun:
-                console.print(f"  {stage['stage']} started from {begun}", highlight=False)
-        _render_metrics(row["generator"], console)
-        _render_tracker(row["tracker"], console)
 
 
-def _render_metrics(metrics: dict[str, dict[str, float]], console: Console) -> None:
-    from rich.table import Table
-
-    if not metrics:
-        return
-    table = Table("clips", "number", "FWD m", "TPL", "TCL", "HJF %", "sliding cm")
-    for kind, values in metrics.items():
-        cells = [f"{values[name]:.3f}" for name in ("FWD", "TPL", "TCL", "HJF")]
-        table.add_row(kind, f"{values['clips']:.0f}", *cells, f"{100 * values['foot_sliding']:.2f}")
-    console.print(table)
+def _remarks(stage: dict[str, Any]) -> str:
+    parts = [f"{count} {reason}" for reason, count in stage["rejected"].items()]
+    begun = stage["summary"].get("started_from")
+    if begun:
+        parts.append(f"started from {begun}")
+    return ", ".join(parts) or "-"
 
 
-def _render_tracker(tracker: dict[str, Any], console: Console) -> None:
+def _metrics(values: dict[str, float]) -> str:
+    return "  ".join(f"{title} {values[name] * scale:.3f}" for title, name, scale in _COLUMNS if name in values)
+
+
+def _tracker(tracker: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
     evaluation = tracker.get("evaluation")
     if evaluation is not None:
-        errors = ", ".join(f"{name} {value:.3f}" for name, value in evaluation["errors"].items())
-        rate = f"{100 * evaluation['success_rate']:.0f} %"
-        console.print(f"  tracker follows {rate} of its motions from the first frame to the end; mean errors: {errors}", highlight=False)
+        rate = 100 * evaluation["success_rate"]
+        rows.append(("tracker", f"follows {rate:.0f} % of its motions from the first frame to the end"))
+        rows.append(("  errors", _errors(evaluation["errors"])))
     recording = tracker.get("recording")
     if recording is not None:
         agents = ", ".join(f"{count} by {agent}" for agent, count in recording["by_agent"].items()) or "none"
-        share = 100 * recording["generated_recorded"] / max(recording["generated"], 1)
-        text = (
-            f"  recorded {recording['out']} of {recording['in']} motions ({agents}; {recording['whole']} from their first frame); "
-            f"of {recording['generated']} generated clips {recording['generated_recorded']} ({share:.0f} %) are physical now"
-        )
-        console.print(text, highlight=False)
-        errors = ", ".join(f"{name} {value:.3f}" for name, value in recording["errors"].items())
-        if errors:
-            console.print(f"  mean errors of what was recorded: {errors}", highlight=False)
+        whole = f"{recording['whole']} from their first frame"
+        rows.append(("recorded", f"{recording['out']} of {recording['in']} motions: {agents}; {whole}"))
+        done, count = recording["generated_recorded"], recording["generated"]
+        if count:
+            rows.append(("", f"of {count} generated clips {done} ({100 * done / count:.0f} %) are physical now"))
+        rows.append(("  errors", _errors(recording["errors"])))
+    return rows
+
+
+def _errors(errors: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3f}" for name, value in errors.items()) or "-"

@@ -14,7 +14,9 @@ from parc_core.plugins.registry import Registry
 __all__ = ["write_manifest"]
 
 
-def write_manifest(folder: pathlib.Path, registry: Registry, config: Any, device: str, threads: dict[str, int]) -> None:
+def write_manifest(
+    folder: pathlib.Path, registry: Registry, config: Any, device: str, threads: dict[str, int]
+) -> None:
     """Write versions, plugins, seed, threads and machine into the run folder."""
     import numpy
     import torch

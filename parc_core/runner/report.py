@@ -7,13 +7,11 @@ from typing import Any
 
 from parc_core import storage
 from parc_core.data.clip_file import load_clip
+from parc_core.data.skeleton import Skeleton
 from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.stages.job import JobRecord, read_record
 
 __all__ = ["collect", "iteration_folders", "records_of"]
-
-# published method, sums over a clip's frames and surface points (TPL, TCL), metres (FWD), percent (HJF)
-GENERATOR_METRICS = ("FWD", "TPL", "TCL", "HJF")
 
 
 def collect(folder: pathlib.Path) -> dict[str, Any]:
@@ -23,8 +21,8 @@ def collect(folder: pathlib.Path) -> dict[str, Any]:
         folder: a run folder.
 
     Returns:
-        ``{"folder", "iterations": [{"iteration", "stages": [...], "generator": {...}, "tracker": {...}}]}``; stages that
-        have not finished are left out.
+        ``{"folder", "inputs": [...], "iterations": [{"iteration", "stages": [...], "generator": {...}, "tracker":
+        {...}}]}``; stages that have not finished are left out.
     """
     rows = []
     for iteration in iteration_folders(folder):
@@ -72,7 +70,9 @@ def _generator_metrics(iteration: pathlib.Path) -> dict[str, dict[str, float]]:
 
     kinds = {
         "generated": sorted((iteration / "p2_kin_gen" / "ignore" / "raw").glob("*/*.npz")),
-        "optimised": sorted(p for p in (iteration / "p2_kin_gen").glob("*_*/*.npz") if p.parent.parent.name == "p2_kin_gen"),
+        "optimised": sorted(
+            p for p in (iteration / "p2_kin_gen").glob("*_*/*.npz") if p.parent.parent.name == "p2_kin_gen"
+        ),
         "recorded": sorted((iteration / "p4_phys_record" / "recorded_motions").glob("*.npz")),
     }
     skeleton = None
@@ -81,17 +81,20 @@ def _generator_metrics(iteration: pathlib.Path) -> dict[str, dict[str, float]]:
         clips = [load_clip(file) for file in files]
         if not clips:
             continue
-        skeleton = skeleton or _skeleton_of(iteration, clips[0].skeleton)
-        result[kind] = {"clips": float(len(clips)), **summarise([clip_metrics(clip, skeleton) for clip in clips])}
+        skeleton = skeleton or _skeleton_of(iteration)
+        result[kind] = {
+            "clips": float(len(clips)),
+            **summarise([clip_metrics(clip, skeleton) for clip in clips]),
+        }
     return result
 
 
-def _skeleton_of(iteration: pathlib.Path, skeleton_id: str) -> Any:
-    from parc_core.config.yaml_source import load_plain
+def _skeleton_of(iteration: pathlib.Path) -> Skeleton:
+    from parc_core.config.load import load_iteration
+    from parc_core.plugins.registry import Registry
 
-    config = load_plain(iteration.parent / "config.yaml")
-    character = config.get("character", skeleton_id) if isinstance(config, dict) else skeleton_id
-    return load_skeleton(character)
+    config = load_iteration(iteration.parent / "config.yaml", (), Registry.discover()).config
+    return load_skeleton(config.character)
 
 
 def _tracker(iteration: pathlib.Path) -> dict[str, Any]:

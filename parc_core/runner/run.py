@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import pathlib
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
 from parc_core import storage
-from parc_core.config.dump import to_plain, to_yaml
-from parc_core.config.iteration import IterationConfig, load_iteration
-from parc_core.data.dataset import MotionDataset
+from parc_core.config.dump import dump, dump_yaml
+from parc_core.config.iteration import IterationConfig
+from parc_core.config.load import load_iteration
 from parc_core.errors import ConfigError, ParcError, StageFailed
 from parc_core.interfaces.context import Stopped
 from parc_core.kinematics.mjcf import load_skeleton
@@ -24,7 +26,7 @@ from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
-from parc_core.stages.job import Job, JobRecord, read_record
+from parc_core.stages.job import JobRecord, read_record
 
 __all__ = ["STAGES", "plan", "prepare", "run_file"]
 
@@ -73,7 +75,13 @@ def run_file(
         storage.sweep(folder)
         runs = [_context(config, registry, folder, n, reporter, stop) for n in range(1, count + 1)]
         _write_config(config, folder)
-        write_manifest(folder, registry, config, runs[0].device, {"simulator": runs[0].threads, "torch": runs[0].torch_threads})
+        write_manifest(
+            folder,
+            registry,
+            config,
+            runs[0].device,
+            {"simulator": runs[0].threads, "torch": runs[0].torch_threads},
+        )
         try:
             for run in runs if only is None else runs[-1:]:
                 _Iteration(run).run(only, batch)
@@ -93,7 +101,9 @@ def prepare(
     if path.is_dir():
         file = path / "config.yaml"
         if not file.is_file():
-            raise ConfigError(f"{path}: not a run folder (config.yaml is missing). Give an iteration file, or a run folder.")
+            raise ConfigError(
+                f"{path}: not a run folder (config.yaml is missing). Give an iteration file, or a run folder."
+            )
         return load_iteration(file, overrides, registry).config, path
     config = load_iteration(path, overrides, registry).config
     folder = pathlib.Path(config.output) / config.name
@@ -102,7 +112,9 @@ def prepare(
     return config, folder
 
 
-def plan(config: IterationConfig, folder: pathlib.Path, registry: Registry, iterations: int) -> dict[str, Any]:
+def plan(
+    config: IterationConfig, folder: pathlib.Path, registry: Registry, iterations: int
+) -> dict[str, Any]:
     """What a run would do: per iteration and stage, the folder and whether a finished record lies there."""
     settings = config.kin_gen
     rows = []
@@ -110,7 +122,9 @@ def plan(config: IterationConfig, folder: pathlib.Path, registry: Registry, iter
         base = folder / f"iter_{iteration:03d}"
         first = (iteration - 1) * settings.batches * settings.motions_per_batch
         starts = [first + b * settings.motions_per_batch for b in range(settings.batches)]
-        batches = [f"p2_kin_gen/{settings.save_name}_{a}_{a + settings.motions_per_batch - 1}" for a in starts]
+        batches = [
+            f"p2_kin_gen/{settings.save_name}_{a}_{a + settings.motions_per_batch - 1}" for a in starts
+        ]
         jobs = [(STAGES[0], "p1_train_gen"), *((STAGES[1], name) for name in batches)]
         jobs += [(STAGES[2], "p3_tracker"), (STAGES[3], "p4_phys_record")]
         for stage, name in jobs:
@@ -118,7 +132,13 @@ def plan(config: IterationConfig, folder: pathlib.Path, registry: Registry, iter
             partial = (base / f"{name}.partial").exists()
             state = "finished" if done else "begun" if partial else "to do"
             rows.append({"iteration": iteration, "stage": stage, "folder": str(base / name), "state": state})
-    return {"dry_run": True, "name": config.name, "folder": str(folder), "config": to_plain(config), "jobs": rows}
+    return {
+        "dry_run": True,
+        "name": config.name,
+        "folder": str(folder),
+        "config": dump(config),
+        "jobs": rows,
+    }
 
 
 @attrs.define
@@ -134,16 +154,24 @@ class _Iteration:
         if only in (None, train_gen.STAGE):
             self._job(train_gen.STAGE, lambda: train_gen.run_stage(run, dataset))
         if only in (None, kin_gen.STAGE):
-            for number in range(run.config.kin_gen.batches) if batch is None else (batch,):
-                self._job(kin_gen.STAGE, lambda number=number: kin_gen.run_batch(run, number))
+            batches = range(run.config.kin_gen.batches) if batch is None else (batch,)
+            self._job(kin_gen.STAGE, lambda: self._batches(batches))
         if only in (None, train_tracker.STAGE):
             self._job(train_tracker.STAGE, lambda: train_tracker.run_stage(run, dataset))
         if only in (None, phys_record.STAGE):
             self._job(phys_record.STAGE, lambda: phys_record.run_stage(run, dataset))
             self._next_dataset()
-            run.registry.call_lifecycle("parc_iteration_finished", iteration=run.iteration, folder=str(run.folder))
+            run.registry.call_lifecycle(
+                "parc_iteration_finished", iteration=run.iteration, folder=str(run.folder)
+            )
 
-    def _job(self, stage: str, work: Any) -> None:
+    def _batches(self, batches: Sequence[int]) -> list[JobRecord]:
+        run = self.run_context
+        executor = run.registry.create("executor", run.config.kin_gen.executor)
+        done = executor.map(functools.partial(kin_gen.run_batch, run), batches)
+        return [record for _, record in sorted(done, key=lambda pair: pair[0])]
+
+    def _job(self, stage: str, work: Callable[[], JobRecord | list[JobRecord]]) -> None:
         run = self.run_context
         if run.should_stop():
             raise Stopped
@@ -159,12 +187,16 @@ class _Iteration:
             if isinstance(err, ParcError):
                 run.reporter.message(stage, f"failed; when the cause is gone, continue with: {command}")
                 raise
-            text = f"{stage} failed in {run.folder}: {type(err).__name__}: {err}. Continue with: {command}  (--debug shows where)"
-            raise StageFailed(text) from err
+            raise StageFailed(
+                f"{stage} failed in {run.folder}: {type(err).__name__}: {err}. "
+                f"Continue with: {command}  (--debug shows where it failed)"
+            ) from err
         seconds = time.monotonic() - started
         for record in records if isinstance(records, list) else [records]:
             self._event("finished", stage, summary=record.summary, seconds=round(seconds, 3))
-            run.registry.call_lifecycle("parc_stage_finished", stage=stage, folder=str(run.folder), summary=record.summary)
+            run.registry.call_lifecycle(
+                "parc_stage_finished", stage=stage, folder=str(run.folder), summary=record.summary
+            )
             run.reporter.message(stage, _one_line(record, seconds))
 
     def _next_dataset(self) -> None:
@@ -172,12 +204,25 @@ class _Iteration:
         inputs.iteration_dataset(attrs.evolve(self.run_context, iteration=self.run_context.iteration + 1))
 
     def _event(self, event: str, stage: str, **fields: Any) -> None:
-        line = {"time": round(time.time(), 3), "iteration": self.run_context.iteration, "event": event, "stage": stage, **fields}
-        storage.append_line(self.run_context.run_folder / "events.jsonl", json.dumps(line, allow_nan=False, default=str))
+        line = {
+            "time": round(time.time(), 3),
+            "iteration": self.run_context.iteration,
+            "event": event,
+            "stage": stage,
+            **fields,
+        }
+        storage.append_line(
+            self.run_context.run_folder / "events.jsonl", json.dumps(line, allow_nan=False, default=str)
+        )
 
 
 def _context(
-    config: IterationConfig, registry: Registry, folder: pathlib.Path, iteration: int, reporter: Reporter, stop: StopFlag
+    config: IterationConfig,
+    registry: Registry,
+    folder: pathlib.Path,
+    iteration: int,
+    reporter: Reporter,
+    stop: StopFlag,
 ) -> RunContext:
     import torch
 
@@ -224,7 +269,7 @@ def _check_choice(only: str | None, batch: int | None, config: IterationConfig) 
 
 
 def _write_config(config: IterationConfig, folder: pathlib.Path) -> None:
-    text = to_yaml(config)
+    text = dump_yaml(config)
     path = folder / "config.yaml"
     if not path.is_file() or path.read_text() != text:
         storage.write_text(path, text)

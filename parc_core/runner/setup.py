@@ -6,14 +6,16 @@ import pathlib
 from typing import Any
 
 from parc_core import storage
-from parc_core.config.dump import to_plain, to_yaml
+from parc_core.config.dump import dump, dump_yaml
 from parc_core.plugins.registry import Registry
 from parc_core.runner.run import plan, prepare
 
 __all__ = ["write_setup"]
 
 
-def write_setup(path: pathlib.Path, overrides: tuple[str, ...] = (), iterations: int | None = None) -> dict[str, Any]:
+def write_setup(
+    path: pathlib.Path, overrides: tuple[str, ...] = (), iterations: int | None = None
+) -> dict[str, Any]:
     """Write `config.yaml` and `setup/<stage>.yaml` into the run folder; returns the plan.
 
     Any stage or batch can then be run by itself, also on another machine that sees the folder:
@@ -22,8 +24,8 @@ def write_setup(path: pathlib.Path, overrides: tuple[str, ...] = (), iterations:
     registry = Registry.discover()
     config, folder = prepare(path, overrides, registry)
     with storage.RunLock(folder):
-        storage.write_text(folder / "config.yaml", to_yaml(config))
-        plain = to_plain(config)
+        storage.write_text(folder / "config.yaml", dump_yaml(config))
+        plain = dump(config)
         for stage in ("train_gen", "kin_gen", "train_tracker", "phys_record"):
             storage.write_json(folder / "setup" / f"{stage}.yaml", {stage: plain[stage]})
     return plan(config, folder, registry, iterations if iterations is not None else config.iterations)

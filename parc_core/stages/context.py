@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from parc_core import __version__
-from parc_core.config.dump import to_plain
+from parc_core.config.dump import dump
 from parc_core.config.fields import Use
 from parc_core.data.seeds import SeedStreams
 from parc_core.data.skeleton import Skeleton
@@ -75,7 +75,7 @@ class RunContext:
         for role, (kind, use) in uses.items():
             if use is not None:
                 found = self.registry.find(kind, use.name)
-                providers[role] = {"dist": found.dist, "version": found.version, "settings": to_plain(use)}
+                providers[role] = {"dist": found.dist, "version": found.version, "settings": dump(use)}
         return {
             "core": __version__,
             "seed": self.config.seed,
@@ -86,7 +86,9 @@ class RunContext:
         }
 
     @contextmanager
-    def stage_context(self, stage: str, folder: pathlib.Path, checkpoint_stem: str = "model") -> Iterator[StageContext]:
+    def stage_context(
+        self, stage: str, folder: pathlib.Path, checkpoint_stem: str = "model"
+    ) -> Iterator[StageContext]:
         """The context for a provider that works in `folder`; its metric sinks are closed at the end."""
         sinks = [self.registry.create("metric_sink", use, folder=folder) for use in self.config.metrics]
         try:

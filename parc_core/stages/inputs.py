@@ -32,13 +32,18 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
 
     Classes are balanced; a source's own `weight` multiplies its clips. The manifest is written as `dataset.yaml`.
     """
-    groups = [(_input_folder(run, number, use), "input", use.weight) for number, use in enumerate(run.config.dataset)]
+    groups = [
+        (_input_folder(run, number, use), "input", use.weight)
+        for number, use in enumerate(run.config.dataset)
+    ]
     for earlier in range(1, run.iteration):
         recorded = run.run_folder / f"iter_{earlier:03d}" / "p4_phys_record" / "recorded_motions"
         groups.append((recorded, "recorded", 1.0))
     entries = [entry for folder, origin, weight in groups for entry in entries_of(folder, origin, weight)]
     if not entries:
-        raise DataError(f"{run.run_folder}: no motion source gave a clip. Check `dataset` in the iteration file.")
+        raise DataError(
+            f"{run.run_folder}: no motion source gave a clip. Check `dataset` in the iteration file."
+        )
     dataset = MotionDataset(entries=tuple(balance(entries)))
     dataset.save(run.folder / "dataset.yaml")
     return dataset
@@ -72,7 +77,9 @@ def balance(entries: Iterable[DatasetEntry]) -> list[DatasetEntry]:
     seen: dict[str, pathlib.Path] = {}
     for entry in entries:
         if entry.name in seen:
-            raise DataError(f"two clips are called '{entry.name}': {seen[entry.name]} and {entry.file}. Rename one.")
+            raise DataError(
+                f"two clips are called '{entry.name}': {seen[entry.name]} and {entry.file}. Rename one."
+            )
         seen[entry.name] = entry.file
     weights = class_balanced_weights([e.motion_class for e in entries], [e.length for e in entries])
     weights = weights * np.array([entry.weight for entry in entries])

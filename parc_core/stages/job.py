@@ -125,7 +125,9 @@ class Job:
                 log.info("%s was made with other settings; it is kept as %s.", folder, target)
                 storage.commit_folder(folder, target)
                 return
-        raise DataError(f"{self.attic}: holds 10,000 earlier results of {folder.name}. Remove what is not needed.")
+        raise DataError(
+            f"{self.attic}: holds 10,000 earlier results of {folder.name}. Remove what is not needed."
+        )
 
 
 def read_record(folder: pathlib.Path) -> JobRecord | None:

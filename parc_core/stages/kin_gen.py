@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 
 from parc_core import storage
-from parc_core.config.dump import to_plain
+from parc_core.config.dump import dump
 from parc_core.data.clip import MotionClip, Provenance
 from parc_core.data.clip_file import load_clip, save_clip
 from parc_core.data.path import Path
@@ -75,7 +75,7 @@ def run_batch(run: RunContext, batch: int) -> JobRecord:
         return record
     started = time.monotonic()
     folder = work.begin()
-    storage.write_json(folder / "kin_gen.yaml", {"kin_gen": to_plain(run.config.kin_gen), "batch": batch})
+    storage.write_json(folder / "kin_gen.yaml", {"kin_gen": dump(run.config.kin_gen), "batch": batch})
     try:
         maker = _Maker(run)
         ids = motion_ids(run, batch)
@@ -91,7 +91,9 @@ def run_batch(run: RunContext, batch: int) -> JobRecord:
         work.add_time(time.monotonic() - started)
         raise
     raw = run.folder / "p2_kin_gen" / "ignore" / "raw" / work.folder.name
-    storage.remove(raw)  # left by an attempt that was cut off between the two renames, or made with other settings
+    storage.remove(
+        raw
+    )  # left by an attempt that was cut off between the two renames, or made with other settings
     storage.make_folder(folder / "raw")
     storage.commit_folder(folder / "raw", raw)
     rejected = {k: v for k, v in sorted(counts.items()) if k not in ("kept", "candidates")}
@@ -150,7 +152,9 @@ class _Maker:
         storage.write_json(log_file, {"counts": result})
         return result
 
-    def _ground(self, rng: np.random.Generator, counts: collections.Counter[str]) -> tuple[Terrain, Path | None]:
+    def _ground(
+        self, rng: np.random.Generator, counts: collections.Counter[str]
+    ) -> tuple[Terrain, Path | None]:
         source = self.sources[int(rng.choice(len(self.sources), p=self.share))]
         terrain = self.planner.prepare(source.sample(rng), rng)
         try:
@@ -199,7 +203,9 @@ def _refine(run: RunContext, folder: pathlib.Path) -> list[dict[str, Any]]:
 
 def _refined_clip(result: Refined, optimizer: str, parent: str) -> MotionClip:
     origin = result.clip.provenance
-    origin = attrs.evolve(origin, parents=(*origin.parents, parent), notes={**origin.notes, "optimizer": optimizer})
+    origin = attrs.evolve(
+        origin, parents=(*origin.parents, parent), notes={**origin.notes, "optimizer": optimizer}
+    )
     return attrs.evolve(result.clip, name=f"{result.clip.name}_opt", provenance=origin)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from parc_core import storage
-from parc_core.config.dump import to_plain
+from parc_core.config.dump import dump
 from parc_core.config.fields import Use
 from parc_core.data.clip import MotionClip
 from parc_core.data.clip_file import save_clip
@@ -58,7 +58,9 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Record, or skip; `recorded_motions/` holds the clips, `report.json` what became of every motion."""
     motions = recorded_dataset(run, dataset)
     if not len(motions):
-        raise DataError("phys_record: there is nothing to record; no batch kept a clip. Relax kin_gen.selector.")
+        raise DataError(
+            "phys_record: there is nothing to record; no batch kept a clip. Relax kin_gen.selector."
+        )
     work = job(run, motions.digest)
     record = work.finished()
     if record is not None:
@@ -67,14 +69,16 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     folder = work.begin()
     use = run.config.phys_record.recorder
     motions.save(folder / "motions.yaml")
-    storage.write_json(folder / "recorder.yaml", {"recorder": to_plain(use)})
+    storage.write_json(folder / "recorder.yaml", {"recorder": dump(use)})
     policy, _ = train_tracker.trained_policy(run)
     clips = list(motions)
     env = train_tracker.make_env(run, motions, min(len(motions), _MAX_ENVS), STAGE)
     try:
         agent = run.registry.create("agent", run.config.train_tracker.agent, device=run.device)
         agent.restore(policy, env)
-        recorder = run.registry.create("recorder", use, skeleton=run.skeleton, second_chance=_second(run, use))
+        recorder = run.registry.create(
+            "recorder", use, skeleton=run.skeleton, second_chance=_second(run, use)
+        )
         with run.stage_context(STAGE, folder) as ctx:
             report = recorder.record(env, agent, clips, ctx)
     except BaseException:
@@ -84,7 +88,9 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
         env.close()
     digests = {entry.name: entry.digest for entry in motions.entries}
     for one in report.recorded:
-        save_clip(folder / "recorded_motions" / f"{one.clip.name}.npz", _with_parent(one.clip, digests[one.motion]))
+        save_clip(
+            folder / "recorded_motions" / f"{one.clip.name}.npz", _with_parent(one.clip, digests[one.motion])
+        )
     document = _document(report, motions)
     storage.write_json(folder / "report.json", document)
     return work.commit(document["summary"], started)
@@ -117,7 +123,11 @@ def _document(report: RecordReport, motions: MotionDataset) -> dict[str, Any]:
     for row in rows:
         by_agent[row["agent"]] = by_agent.get(row["agent"], 0) + 1
     names = sorted({name for row in rows for name in row["errors"]})
-    errors = {name: sum(row["errors"].get(name, 0.0) for row in rows) / len(rows) for name in names} if rows else {}
+    errors = (
+        {name: sum(row["errors"].get(name, 0.0) for row in rows) / len(rows) for name in names}
+        if rows
+        else {}
+    )
     generated = [name for name, kind in origin.items() if kind == "generated"]
     done = {row["motion"] for row in rows}
     summary = {

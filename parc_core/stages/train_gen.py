@@ -6,7 +6,7 @@ import pathlib
 import time
 
 from parc_core import storage
-from parc_core.config.dump import to_plain
+from parc_core.config.dump import dump
 from parc_core.data.dataset import MotionDataset
 from parc_core.data.manifest import read_manifest
 from parc_core.errors import DataError
@@ -23,7 +23,9 @@ def job(run: RunContext, dataset_digest: str) -> Job:
     start = start_folder(run)
     start_digest = "" if start is None else storage.digest_json(storage.digest_folder(start))
     fields = run.key_fields(
-        {"generator": ("generator", run.config.train_gen.generator)}, dataset=dataset_digest, start=start_digest
+        {"generator": ("generator", run.config.train_gen.generator)},
+        dataset=dataset_digest,
+        start=start_digest,
     )
     return Job(stage=STAGE, folder=run.folder / "p1_train_gen", key_fields=fields, attic=run.attic)
 
@@ -54,7 +56,9 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     folder = work.begin()
     use = run.config.train_gen.generator
     start = start_folder(run)
-    storage.write_json(folder / "generator.yaml", {"generator": to_plain(use), "input_model_path": start and str(start)})
+    storage.write_json(
+        folder / "generator.yaml", {"generator": dump(use), "input_model_path": start and str(start)}
+    )
     generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
     if start is not None:
         generator.restore(start)

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from parc_core import storage
-from parc_core.config.dump import to_plain
+from parc_core.config.dump import dump
 from parc_core.data.dataset import DatasetEntry, MotionDataset
 from parc_core.data.policy import Policy
 from parc_core.errors import DataError
@@ -38,7 +38,9 @@ def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
     for group, share in groups:
         entries += [attrs.evolve(entry, weight=entry.weight * share) for entry in group if share > 0]
     if not entries:
-        raise DataError("train_tracker: no motion has a weight above 0. Raise input_weight or generated_weight.")
+        raise DataError(
+            "train_tracker: no motion has a weight above 0. Raise input_weight or generated_weight."
+        )
     total = sum(entry.weight for entry in entries)
     return MotionDataset(entries=tuple(attrs.evolve(entry, weight=entry.weight / total) for entry in entries))
 
@@ -48,7 +50,9 @@ def generated_entries(run: RunContext) -> list[DatasetEntry]:
     entries: list[DatasetEntry] = []
     for folder in kin_gen.batch_folders(run):
         if read_record(folder) is None:
-            raise DataError(f"{folder}: this batch is not generated yet. Run the stage first: --only {kin_gen.STAGE}")
+            raise DataError(
+                f"{folder}: this batch is not generated yet. Run the stage first: --only {kin_gen.STAGE}"
+            )
         entries += entries_of(folder, "generated")
     return entries
 
@@ -123,8 +127,10 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     folder = work.begin()
     settings = run.config.train_tracker
     motions.save(folder / "motions.yaml")
-    storage.write_json(folder / "env.yaml", {"env": to_plain(settings.env), "simulator": to_plain(settings.simulator)})
-    storage.write_json(folder / "agent.yaml", {"agent": to_plain(settings.agent)})
+    storage.write_json(
+        folder / "env.yaml", {"env": dump(settings.env), "simulator": dump(settings.simulator)}
+    )
+    storage.write_json(folder / "agent.yaml", {"agent": dump(settings.agent)})
     start = start_folder(run)
     env = make_env(run, motions, settings.simulator.config.num_envs, STAGE)
     agent = run.registry.create("agent", settings.agent, device=run.device)

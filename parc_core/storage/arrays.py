@@ -43,7 +43,9 @@ def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], header: dict
     write_bytes(path, buffer.getbuffer())
 
 
-def read_arrays(path: pathlib.Path, limits: ArrayLimits = ArrayLimits()) -> tuple[dict[str, np.ndarray], dict[str, Any]]:  # noqa: B008
+def read_arrays(
+    path: pathlib.Path, limits: ArrayLimits = ArrayLimits()
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and header of a file.
 
     Raises:
@@ -63,7 +65,9 @@ def read_arrays(path: pathlib.Path, limits: ArrayLimits = ArrayLimits()) -> tupl
         raise DataError(f"{path}: cannot read: {err.strerror or err}.") from err
     header = arrays.pop(_HEADER, None)
     if header is None or header.dtype != np.uint8 or header.ndim != 1:
-        raise DataError(f"{path}: has no header; it was not written by PARC. `parc data import` reads other formats.")
+        raise DataError(
+            f"{path}: has no header; it was not written by PARC. `parc data import` reads other formats."
+        )
     try:
         fields = json.loads(header.tobytes())
     except (ValueError, RecursionError) as err:

@@ -75,7 +75,9 @@ def write_with(path: pathlib.Path, producer: Callable[[pathlib.Path], None]) -> 
         try:
             producer(temporary)
             _fsync(temporary)
-            temporary.chmod(0o666 & ~_umask())  # some libraries create 0600, unreadable for a cluster's colleagues
+            temporary.chmod(
+                0o666 & ~_umask()
+            )  # some libraries create 0600, unreadable for a cluster's colleagues
             os.replace(temporary, path)
             _fsync(path.parent)
         finally:
@@ -119,7 +121,9 @@ def commit_folder(staged: pathlib.Path, final: pathlib.Path) -> None:
     """
     with _storage_errors(final):
         if final.exists():
-            raise StorageError(f"{final}: exists already; a finished folder is never overwritten. Move it away.")
+            raise StorageError(
+                f"{final}: exists already; a finished folder is never overwritten. Move it away."
+            )
         for file in staged.rglob("*"):
             _fsync(file)
         _fsync(staged)
@@ -157,7 +161,9 @@ def _storage_errors(path: pathlib.Path) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as err:
-        raise StorageError(f"{path}: cannot write: {_cause(path, err)}. Nothing was lost; free space or fix it, and run again.") from err
+        raise StorageError(
+            f"{path}: cannot write: {_cause(path, err)}. Nothing was lost; free space or fix it, and run again."
+        ) from err
     except Exception as err:  # safetensors reports a full disk with its own exception class
         if "os error 28" in str(err) or "unexpected pos" in str(err):
             raise StorageError(f"{path}: cannot write: {_cause(path, OSError(errno.ENOSPC, ''))}.") from err

@@ -80,9 +80,13 @@ class CheckpointStore:
         folder = self.folder / f"{self.stem}_{step:010d}"
         for name, digest in read_json(folder / "checkpoint.json")["files"].items():
             if digest_file(folder / name) != digest:
-                raise CorruptArtifact(f"{folder / name}: its SHA-256 differs from the recorded one; the file is damaged.")
+                raise CorruptArtifact(
+                    f"{folder / name}: its SHA-256 differs from the recorded one; the file is damaged."
+                )
         state = read_json(folder / "state.json")
-        return Checkpoint(step=state["step"], tensors=read_tensors(folder / "tensors.safetensors"), state=state["state"])
+        return Checkpoint(
+            step=state["step"], tensors=read_tensors(folder / "tensors.safetensors"), state=state["state"]
+        )
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, ascending."""

@@ -31,20 +31,28 @@ class RunLock:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as err:
-            raise StorageError(f"{self.path}: cannot open: {err.strerror}. Is the run folder writable?") from err
+            raise StorageError(
+                f"{self.path}: cannot open: {err.strerror}. Is the run folder writable?"
+            ) from err
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
             holder = os.pread(descriptor, 4096, 0).decode(errors="replace") or "unknown"
             os.close(descriptor)
-            raise RunLocked(f"{self.path.parent}: another process works here: {holder}. Wait for it, or stop it.") from err
-        text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)[:2000]})
+            raise RunLocked(
+                f"{self.path.parent}: another process works here: {holder}. Wait for it, or stop it."
+            ) from err
+        text = json.dumps(
+            {"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)[:2000]}
+        )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)  # no fsync: the text is only a courtesy
         self._descriptor = descriptor
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -16,7 +16,9 @@ STANDING_HEIGHT = 0.881416  # m, pelvis of the straight humanoid whose soles tou
 
 
 def make_terrain(
-    shape: tuple[int, int] = (12, 10), steps: Sequence[tuple[tuple[slice, slice], float]] = (), **override: Any
+    shape: tuple[int, int] = (12, 10),
+    steps: Sequence[tuple[tuple[slice, slice], float]] = (),
+    **override: Any,
 ) -> Terrain:
     """A level terrain with some cells raised; the world's origin lies inside, two cells from its corner.
 

@@ -2,7 +2,7 @@
 
 A character of three bodies (a ball joint and a hinge, 4 dofs) waves its arm after sine curves. An action is
 the servo target itself, divided by `ACTION_SCALE`; the servo reaches it at once, so the best action is the
-reference of the next step, which is part of the observation. Doing nothing (zero actions) soon loses the reference.
+reference of the next step, which is part of the observation. Zero actions soon lose the reference.
 """
 
 from __future__ import annotations

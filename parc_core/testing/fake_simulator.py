@@ -1,6 +1,6 @@
 """A simulator without physics, for tests of what stands above a simulator: environments, agents, recorders.
 
-It is not a stand-in for a physical simulator in any run: joints jump a fixed share of the way to their targets
+It is no stand-in for a physical simulator in any run: joints jump a fixed share of the way to their targets
 in each control step, the root drifts on with the velocity it was given, the ground carries and stops nobody.
 """
 

@@ -18,7 +18,11 @@ from parc_core.testing.builders import make_clip, make_terrain
 
 
 def make_path() -> Path:
-    return Path(points=[[0, 0, 0], [0.4, 0, 0], [0.8, 0.4, 0.3]], kinds=[SegmentKind.WALK, SegmentKind.CLIMB], cost=1.5)
+    return Path(
+        points=[[0, 0, 0], [0.4, 0, 0], [0.8, 0.4, 0.3]],
+        kinds=[SegmentKind.WALK, SegmentKind.CLIMB],
+        cost=1.5,
+    )
 
 
 def test_cell_is_centred_on_its_point_and_reaches_half_a_cell():
@@ -33,7 +37,9 @@ def test_arrays_of_a_clip_cannot_be_written_into():
 
 
 def test_wrong_shape_names_clip_field_and_both_shapes():
-    with pytest.raises(ShapeError, match=r"clip 'standing': root_rot has shape \[29, 4\], expected \[30, 4\]\."):
+    with pytest.raises(
+        ShapeError, match=r"clip 'standing': root_rot has shape \[29, 4\], expected \[30, 4\]\."
+    ):
         make_clip(root_rot=np.tile([0, 0, 0, 1], (29, 1)))
 
 
@@ -52,12 +58,16 @@ def test_quaternion_that_is_not_a_rotation_is_refused():
 
 
 def test_clip_of_another_character_is_refused():
-    with pytest.raises(SkeletonMismatch, match="was made for character 'g1' with 14 joints; this run uses 'humanoid'"):
+    with pytest.raises(
+        SkeletonMismatch, match="was made for character 'g1' with 14 joints; this run uses 'humanoid'"
+    ):
         make_clip(skeleton="g1").require_skeleton("humanoid", 14)
 
 
 def test_clip_survives_a_round_trip_with_equal_bytes(tmp_path):
-    clip = make_clip(path=make_path(), touched=[[0, 1, 2], [5, 3, 4]], terrain=make_terrain(bounds=np.zeros((12, 10, 2))))
+    clip = make_clip(
+        path=make_path(), touched=[[0, 1, 2], [5, 3, 4]], terrain=make_terrain(bounds=np.zeros((12, 10, 2)))
+    )
     first = save_clip(tmp_path / "a.npz", clip)
     again = load_clip(tmp_path / "a.npz")
     assert save_clip(tmp_path / "b.npz", again) == first
@@ -98,7 +108,9 @@ def test_every_class_gets_the_same_weight_and_clips_share_it_by_length():
 def make_dataset(folder) -> MotionDataset:
     file = folder / "clips" / "a.npz"
     digest = save_clip(file, make_clip())
-    entry = DatasetEntry(file=file, name="standing", motion_class="stand", num_frames=30, fps=30.0, digest=digest)
+    entry = DatasetEntry(
+        file=file, name="standing", motion_class="stand", num_frames=30, fps=30.0, digest=digest
+    )
     return MotionDataset(entries=(entry,))
 
 

@@ -40,7 +40,9 @@ def test_exponential_map_agrees_with_scipy_and_is_exact_near_zero():
     np.testing.assert_allclose(rot.quat_to_expmap(q).numpy(), rotation.as_rotvec(), atol=1e-9)
     vectors = torch.tensor([[0, 0, 0], [1e-6, 0, 0], [0, 1e-4, 0], [0, 0, 3.0]], dtype=F64)
     same(rot.expmap_to_quat(vectors), Rotation.from_rotvec(vectors.numpy()))
-    np.testing.assert_allclose(rot.quat_to_expmap(rot.expmap_to_quat(vectors)).numpy(), vectors.numpy(), atol=1e-12)
+    np.testing.assert_allclose(
+        rot.quat_to_expmap(rot.expmap_to_quat(vectors)).numpy(), vectors.numpy(), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("angle", [0.0, 1e-9, 0.3])
@@ -61,7 +63,9 @@ def test_slerp_takes_the_short_way_and_hits_the_quarter():
     b = -rot.yaw_quat(torch.tensor(1.0, dtype=F64))  # the same rotation, other sign
     assert float(rot.heading(rot.slerp(a, b, torch.tensor(0.25, dtype=F64)))) == pytest.approx(0.25)
     near = rot.yaw_quat(torch.tensor(1e-3, dtype=F64))
-    assert float(rot.heading(rot.slerp(a, near, torch.tensor(0.25, dtype=F64)))) == pytest.approx(2.5e-4, rel=1e-6)
+    assert float(rot.heading(rot.slerp(a, near, torch.tensor(0.25, dtype=F64)))) == pytest.approx(
+        2.5e-4, rel=1e-6
+    )
 
 
 def test_hinge_angle_drops_what_turns_off_the_axis():
@@ -77,7 +81,12 @@ def test_humanoid_is_the_published_character():
     knee = skeleton.joints[skeleton.body_id("right_shin") - 1]
     assert (knee.kp, knee.kd, knee.gear) == (500, 50, 150)
     assert np.degrees(knee.upper).tolist() == pytest.approx([160])
-    assert [skeleton.body_names[b] for b in skeleton.key_bodies] == ["right_hand", "left_hand", "right_foot", "left_foot"]
+    assert [skeleton.body_names[b] for b in skeleton.key_bodies] == [
+        "right_hand",
+        "left_hand",
+        "right_foot",
+        "left_foot",
+    ]
     assert skeleton.body_names[skeleton.mirror_bodies[skeleton.body_id("left_foot")]] == "right_foot"
 
 
@@ -92,7 +101,11 @@ def test_forward_kinematics_agrees_with_mujoco_on_the_hinge_model():
         data.qpos[:] = rng.uniform(-1.5, 1.5, model.nq)
         data.qpos[3:7] /= np.linalg.norm(data.qpos[3:7])
         mujoco.mj_kinematics(model, data)
-        pos, quat = kin.forward(torch.tensor(data.qpos[:3]), torch.tensor(data.qpos[[4, 5, 6, 3]]), _joint_rot(skeleton, data.qpos[7:]))
+        pos, quat = kin.forward(
+            torch.tensor(data.qpos[:3]),
+            torch.tensor(data.qpos[[4, 5, 6, 3]]),
+            _joint_rot(skeleton, data.qpos[7:]),
+        )
         np.testing.assert_allclose(pos.numpy(), data.xpos[1:], atol=1e-6)
         same(quat, Rotation.from_quat(data.xquat[1:][:, [1, 2, 3, 0]]))
 
@@ -104,7 +117,11 @@ def _joint_rot(skeleton, angles) -> torch.Tensor:
         if joint.kind.num_dofs == 3:
             turn = Rotation.from_euler("XYZ", angles[place])
         else:
-            turn = Rotation.from_rotvec(joint.axis * angles[place.start]) if joint.kind.num_dofs else Rotation.identity()
+            turn = (
+                Rotation.from_rotvec(joint.axis * angles[place.start])
+                if joint.kind.num_dofs
+                else Rotation.identity()
+            )
         result[j] = torch.tensor(turn.as_quat())
     return result
 
@@ -112,7 +129,10 @@ def _joint_rot(skeleton, angles) -> torch.Tensor:
 def test_dof_round_trip():
     skeleton = load_skeleton()
     kin = Kinematics(skeleton, dtype=F64)
-    limits = 0.5 * skeleton.dof_lower, 0.5 * skeleton.dof_upper  # half, so that no exponential map is longer than pi
+    limits = (
+        0.5 * skeleton.dof_lower,
+        0.5 * skeleton.dof_upper,
+    )  # half, so that no exponential map is longer than pi
     dof = torch.tensor(np.random.default_rng(0).uniform(*limits, (50, 28)))
     torch.testing.assert_close(kin.joint_rot_to_dof(kin.dof_to_joint_rot(dof)), dof)
 
@@ -130,10 +150,19 @@ def test_velocities_of_a_steady_turn():
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ('<body name="a"><body name="b"><joint type="slide"/></body></body>', "supported: none, one hinge, three hinges"),
-        ('<body name="a"><body name="b"><joint name="j" axis="1 0 0"/></body></body>', "joint 'j' has no range"),
+        (
+            '<body name="a"><body name="b"><joint type="slide"/></body></body>',
+            "supported: none, one hinge, three hinges",
+        ),
+        (
+            '<body name="a"><body name="b"><joint name="j" axis="1 0 0"/></body></body>',
+            "joint 'j' has no range",
+        ),
         ('<body name="a"><body name="a"/></body>', "two bodies are called 'a'"),
-        ('<body name="a"><geom type="mesh"/></body>', "geom of type 'mesh'; supported: sphere, capsule, cylinder, box"),
+        (
+            '<body name="a"><geom type="mesh"/></body>',
+            "geom of type 'mesh'; supported: sphere, capsule, cylinder, box",
+        ),
     ],
 )
 def test_unsupported_character_is_refused_by_name(body, message):
@@ -143,7 +172,9 @@ def test_unsupported_character_is_refused_by_name(body, message):
 
 
 def test_unknown_character_lists_what_exists():
-    with pytest.raises(DataError, match="character 'dragon' does not exist. Built in: humanoid; or give the path"):
+    with pytest.raises(
+        DataError, match="character 'dragon' does not exist. Built in: humanoid; or give the path"
+    ):
         load_skeleton("dragon")
 
 

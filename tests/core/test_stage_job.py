@@ -11,7 +11,12 @@ from parc_core.stages.job import Job, read_record
 
 
 def make_job(tmp_path, **fields) -> Job:
-    return Job(stage="kin_gen", folder=tmp_path / "iter_001" / "batch", key_fields={"seed": 1, **fields}, attic=tmp_path / "superseded")
+    return Job(
+        stage="kin_gen",
+        folder=tmp_path / "iter_001" / "batch",
+        key_fields={"seed": 1, **fields},
+        attic=tmp_path / "superseded",
+    )
 
 
 def finish(job: Job, text: str = "x") -> None:

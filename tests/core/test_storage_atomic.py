@@ -156,7 +156,10 @@ def test_second_process_is_refused_with_the_holder_named_and_a_killed_one_frees_
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        with pytest.raises(RunLocked, match=rf'another process works here: {{"pid": {holder.pid}'), storage.RunLock(tmp_path):
+        with (
+            pytest.raises(RunLocked, match=rf'another process works here: {{"pid": {holder.pid}'),
+            storage.RunLock(tmp_path),
+        ):
             pass
     finally:
         holder.kill()

@@ -61,7 +61,7 @@ def _dof_names() -> list[str]:
 
 
 class SimulatorContract:
-    """Tests of the interface; a subclass gives the fixture `make`, which returns a new simulator when called."""
+    """Tests of the interface; a subclass gives the fixture `make`, which makes new simulators."""
 
     @pytest.fixture
     def make(self) -> Callable[[], Simulator]:

@@ -16,7 +16,7 @@ def parc_providers() -> list[Provider]:
             kind="simulator",
             name="mujoco",
             target="parc_mujoco.cpu:MujocoSimulator",
-            config="parc_mujoco.cpu:MujocoConfig",
+            config="parc_mujoco.config:MujocoConfig",
             summary="MuJoCo on the CPU, one terrain per environment",
         ),
     ]
@@ -25,4 +25,8 @@ def parc_providers() -> list[Provider]:
 @hookimpl
 def parc_commands() -> list[Command]:
     """The verbs of this distribution."""
-    return [Command(name="render", target="parc_mujoco.render.command:render", summary="draw clips to PNG, MP4 or GIF")]
+    return [
+        Command(
+            name="render", target="parc_mujoco.render.command:render", summary="draw clips to PNG, MP4 or GIF"
+        )
+    ]

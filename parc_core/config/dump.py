@@ -1,0 +1,87 @@
+"""From settings back to plain data, every value written out: what a run keeps of its configuration."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import yaml
+
+from parc_core.config.fields import Use
+from parc_core.errors import ConfigError
+from parc_core.storage.digests import digest_json
+
+__all__ = ["config_digest", "dump", "dump_yaml"]
+
+
+def dump(value: Any) -> Any:
+    """Settings as dicts, lists and scalars; `structure` makes equal settings of them again.
+
+    ``${`` in strings is escaped, because the reader would look for a variable.
+    """
+    return _plain(value, in_list=False)
+
+
+def dump_yaml(config: Any, heading: str = "") -> str:
+    """Settings as a YAML text with every value explicit.
+
+    Args:
+        heading: comment lines above, without ``#``.
+    """
+    comment = "".join(f"# {line}\n" for line in heading.splitlines())
+    return comment + yaml.dump(
+        dump(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110
+    )
+
+
+def config_digest(value: Any) -> str:
+    """SHA-256 of settings (or plain data holding settings) in canonical JSON form; equal settings, equal digest."""
+    return digest_json(dump(value))
+
+
+def _plain(value: Any, *, in_list: bool) -> Any:
+    if isinstance(value, Use):
+        head: dict[str, Any] = {"use": value.name}
+        if in_list:
+            head["weight"] = value.weight
+        return head | (_plain(value.config, in_list=False) if value.config is not None else {})
+    if attrs.has(type(value)):
+        fields = [field for field in attrs.fields(type(value)) if field.init]
+        return {field.alias: _plain(getattr(value, field.name), in_list=False) for field in fields}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, in_list=False) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, in_list=True) for item in value]
+    if isinstance(value, pathlib.PurePath):
+        return str(value).replace("${", "$${")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"a setting is {value}; settings are finite numbers, None stands for no limit.")
+    return value.replace("${", "$${") if isinstance(value, str) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what our reader reads back: strings that it would take for something else are quoted."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _string(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    from parc_core.config.yaml_source import resolve_scalar
+
+    value, problem = resolve_scalar(text)
+    style = None if problem is None and isinstance(value, str) and text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _float(dumper: _Dumper, number: float) -> yaml.ScalarNode:
+    mantissa, e, exponent = repr(number).partition("e")
+    text = f"{mantissa}{'' if '.' in mantissa or not e else '.0'}{e}{exponent}"  # without the dot PyYAML adds a tag
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(str, _string)
+_Dumper.add_representer(float, _float)

@@ -1,0 +1,89 @@
+"""Reads an iteration file with the options given for it."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import attrs
+
+from parc_core.config.dump import dump_yaml
+from parc_core.config.iteration import IterationConfig
+from parc_core.config.nodes import InvalidConfig, MappingNode, Problem
+from parc_core.config.overrides import apply_override
+from parc_core.config.structure import structure
+from parc_core.config.yaml_source import parse_text, read_text
+from parc_core.plugins.registry import Registry
+
+__all__ = ["LoadedConfig", "load_iteration", "load_settings"]
+
+
+@attrs.frozen(kw_only=True)
+class LoadedConfig:
+    """An iteration file, understood."""
+
+    config: IterationConfig
+    path: pathlib.Path
+    source_text: str  # as the user wrote it
+    overrides: tuple[str, ...]
+    dropped: tuple[Problem, ...]  # settings of the file that a provider chosen by --set does not have
+
+    def resolved_yaml(self) -> str:
+        """Every value explicit: what the run folder keeps, and what reads back to the same settings."""
+        heading = f"resolved from {self.path}\n" + "\n".join(
+            f"--set {override}" for override in self.overrides
+        )
+        return dump_yaml(self.config, heading)
+
+
+def load_iteration(path: pathlib.Path, overrides: Sequence[str], registry: Registry) -> LoadedConfig:
+    """The settings in an iteration file with ``key=value`` overrides applied.
+
+    Raises:
+        InvalidConfig: anything is wrong; the text lists all of it as ``file:line:col: key: message``.
+        ConfigError: the file cannot be read.
+    """
+    path = pathlib.Path(path)
+    text = read_text(path)
+    config, dropped = load_settings(
+        text, str(path), IterationConfig, registry, base=path.parent, overrides=overrides
+    )
+    return LoadedConfig(
+        config=config, path=path, source_text=text, overrides=tuple(overrides), dropped=dropped
+    )
+
+
+def load_settings(
+    text: str,
+    source: str,
+    cls: type,
+    registry: Registry,
+    *,
+    base: pathlib.Path | None = None,
+    overrides: Sequence[str] = (),
+) -> tuple[object, tuple[Problem, ...]]:
+    """Settings of any class from a YAML text, and what an override made superfluous in it.
+
+    Args:
+        source: file name for messages.
+        base: folder for relative paths.
+
+    Raises:
+        InvalidConfig: anything is wrong.
+    """
+    node, problems = parse_text(text, source)
+    if not isinstance(node, MappingNode):
+        raise InvalidConfig(
+            [
+                *problems,
+                Problem(node.at, "", "the file holds no `key: value` lines. Is it an iteration file?"),
+            ]
+        )
+    for override in overrides:
+        try:
+            node, more = apply_override(node, override)
+        except InvalidConfig as err:
+            more = list(err.problems)
+        problems += more
+    result = structure(node, cls, registry, base=base, problems=problems)
+    return result.config, result.dropped

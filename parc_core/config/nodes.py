@@ -1,0 +1,114 @@
+"""Values of a file together with where each stands, before they have types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from parc_core.errors import ConfigError
+
+__all__ = [
+    "INVALID",
+    "InvalidConfig",
+    "Key",
+    "MappingNode",
+    "Node",
+    "Position",
+    "Problem",
+    "ScalarNode",
+    "SequenceNode",
+    "to_node",
+]
+
+
+@attrs.frozen
+class Position:
+    """Where something was written: a file, line and column counted from 1, or an option of the command line."""
+
+    source: str
+    line: int = 0  # 0: the source has no lines
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+
+
+@attrs.frozen
+class Problem:
+    """One thing that is wrong."""
+
+    at: Position
+    path: str  # dotted key, "" for the file as a whole
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.path + ': ' if self.path else ''}{self.message}"
+
+
+class InvalidConfig(ConfigError):
+    """Everything that is wrong with a file and the options given with it; `problems` lists it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        ordered = sorted(
+            dict.fromkeys(problems),
+            key=lambda problem: (problem.at.source, problem.at.line, problem.at.column),
+        )
+        super().__init__("\n".join(str(problem) for problem in ordered))
+        self.problems = tuple(ordered)
+
+
+@attrs.frozen(kw_only=True)
+class Node:
+    """A value and where it stands."""
+
+    at: Position
+
+
+@attrs.frozen(kw_only=True)
+class ScalarNode(Node):
+    """None, a truth value, a number or a string; `INVALID` where a problem was already reported."""
+
+    value: Any
+
+
+@attrs.frozen(kw_only=True)
+class SequenceNode(Node):
+    """Values in order."""
+
+    items: tuple[Node, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Key:
+    """A key with its value; `inherited` when it was written for a provider that an option has replaced since."""
+
+    at: Position
+    node: Node
+    inherited: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class MappingNode(Node):
+    """Values by key, in the order of the file."""
+
+    keys: dict[str, Key]
+
+
+class _Invalid:
+    def __repr__(self) -> str:
+        return "INVALID"
+
+
+INVALID: Any = _Invalid()  # stands for a value whose problem was reported
+
+
+def to_node(value: Any, at: Position) -> Node:
+    """Plain data (dicts, lists, tuples, scalars) as nodes that all stand at one place: presets and defaults."""
+    if isinstance(value, dict):
+        return MappingNode(
+            at=at, keys={str(key): Key(at=at, node=to_node(item, at)) for key, item in value.items()}
+        )
+    if isinstance(value, (list, tuple)):
+        return SequenceNode(at=at, items=tuple(to_node(item, at) for item in value))
+    return ScalarNode(at=at, value=value)

@@ -1,0 +1,106 @@
+"""``--set a.b.c=value``: changes to a file's values, made before they get types."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from parc_core.config.nodes import (
+    INVALID,
+    InvalidConfig,
+    Key,
+    MappingNode,
+    Node,
+    Position,
+    Problem,
+    ScalarNode,
+    SequenceNode,
+)
+from parc_core.config.yaml_source import parse_text
+
+__all__ = ["apply_override"]
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,3}")
+
+
+def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[Problem]]:
+    """The values of a file with one of them changed, and what is wrong with the new one.
+
+    Elements of lists are addressed by their index (``dataset.0.use=procedural``; the index after the last appends).
+    Where a provider is written by name only, ``.name`` reaches into its settings. Changing a provider's ``use`` keeps
+    the file's settings for it only as far as the new provider knows them; the others are marked `inherited`, and left
+    out by `structure`.
+
+    Raises:
+        InvalidConfig: no ``=``, an empty key, or a value that is not YAML.
+    """
+    at = Position(f"--set {override}")
+    path, equals, text = override.partition("=")
+    parts = path.strip().split(".")
+    if not equals or not all(parts):
+        raise InvalidConfig(
+            [Problem(at, "", "expected KEY=VALUE with a dotted key, e.g. kin_gen.candidates=16.")]
+        )
+    value, problems = parse_text(text, at.source, positions=False)
+    changed = _assign(node, parts, value, at, path.strip())
+    assert isinstance(changed, MappingNode)  # the root stays what it was
+    return changed, problems
+
+
+def _assign(node: Node | None, parts: list[str], value: Node, at: Position, path: str) -> Node:
+    if not parts:
+        return value
+    part, rest = parts[0], parts[1:]
+    if _INDEX.fullmatch(part) and not (isinstance(node, MappingNode) and part in node.keys):
+        return _assign_item(node, int(part), rest, value, at, path)
+    if isinstance(node, SequenceNode):
+        raise InvalidConfig(
+            [
+                Problem(
+                    at,
+                    path,
+                    f"'{part}' follows a list of {len(node.items)}; write the index of an element, from 0.",
+                )
+            ]
+        )
+    keys = _keys(node)
+    old = keys.get(part)
+    new = _assign(old.node if old else None, rest, value, at, path)
+    if part == "use" and not rest and old is not None and not _same(old.node, new):
+        keys = {
+            name: attrs.evolve(key, inherited=key.at.line > 0 or key.inherited) for name, key in keys.items()
+        }
+    keys[part] = Key(at=at, node=new)
+    return MappingNode(at=node.at if node is not None else at, keys=keys)
+
+
+def _assign_item(
+    node: Node | None, index: int, rest: list[str], value: Node, at: Position, path: str
+) -> Node:
+    if isinstance(node, SequenceNode):
+        items = list(node.items)
+    else:
+        items = [] if node is None else [node]  # one provider may stand without brackets
+    if index > len(items):
+        raise InvalidConfig(
+            [Problem(at, path, f"element {index} does not exist, the list has {len(items)}. Count from 0.")]
+        )
+    if index == len(items):
+        items.append(_assign(None, rest, value, at, path))
+    else:
+        items[index] = _assign(items[index], rest, value, at, path)
+    return SequenceNode(at=node.at if node is not None else at, items=tuple(items))
+
+
+def _keys(node: Node | None) -> dict[str, Key]:
+    """Keys of a node; a provider written by its name alone is its long form, anything else starts afresh."""
+    if isinstance(node, MappingNode):
+        return dict(node.keys)
+    if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value is not INVALID:
+        return {"use": Key(at=node.at, node=node)}
+    return {}
+
+
+def _same(old: Node, new: Node) -> bool:
+    return isinstance(old, ScalarNode) and isinstance(new, ScalarNode) and old.value == new.value

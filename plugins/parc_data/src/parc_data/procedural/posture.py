@@ -1,0 +1,145 @@
+"""From the paths of the centre of mass and the feet to the rotations of every joint."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from parc_core.data.skeleton import Skeleton
+from parc_core.kinematics import rotations as rot
+from parc_core.kinematics.forward import Kinematics
+from parc_data.procedural.feet import FeetMotion
+from parc_data.procedural.plan import Style
+from parc_data.procedural.smooth import blur
+
+__all__ = ["Body", "Pose", "body_of", "leg_joints", "pose_trunk"]
+
+_AXES = torch.eye(3, dtype=torch.float64)
+_TWIST = 0.22  # rad per metre between the feet: pelvis turns with the leading leg, the trunk against it
+_MIN_BEND = 0.05  # rad
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Body:
+    """The skeleton with its masses, in double precision."""
+
+    kinematics: Kinematics
+    mass: Tensor  # [B] kg
+    com: Tensor  # [B, 3] m, in the frame of the body
+    hip: Tensor  # [2, 3] m, right and left, in the frame of the pelvis
+    thigh: float  # m
+    shin: float  # m
+    joints: dict[str, int]  # joint that moves the named body
+
+    def centre(self, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor) -> Tensor:
+        """Centre of mass, ``[n, 3]`` m."""
+        body_pos, body_rot = self.kinematics.forward(root_pos, root_rot, joint_rot)
+        points = body_pos + rot.rotate(body_rot, self.com.expand_as(body_pos))
+        return (points * self.mass[:, None]).sum(dim=-2) / self.mass.sum()
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Pose:
+    """Rotations over time."""
+
+    root_rot: Tensor  # [n, 4]
+    joint_rot: Tensor  # [n, J, 4]
+
+
+def body_of(skeleton: Skeleton) -> Body:
+    """Masses and leg lengths of a skeleton with the humanoid's body names."""
+    mass, moment = np.zeros(skeleton.num_bodies), np.zeros((skeleton.num_bodies, 3))
+    for geom in skeleton.geoms:
+        m = geom.density * _volume(geom.kind, geom.size.astype(float))
+        mass[geom.body] += m
+        moment[geom.body] += m * geom.pos
+    offset = skeleton.offsets.astype(float)
+    sides = ("right", "left")
+    return Body(
+        kinematics=Kinematics(skeleton, dtype=torch.float64),
+        mass=torch.tensor(mass),
+        com=torch.tensor(moment / np.maximum(mass, 1e-9)[:, None]),
+        hip=torch.tensor(np.stack([offset[skeleton.body_id(f"{side}_thigh")] for side in sides])),
+        thigh=float(np.linalg.norm(offset[skeleton.body_id("right_shin")])),
+        shin=float(np.linalg.norm(offset[skeleton.body_id("right_foot")])),
+        joints={name: i for i, name in enumerate(skeleton.body_names[1:])},
+    )
+
+
+def pose_trunk(body: Body, feet: FeetMotion, yaw: np.ndarray, style: Style, dt: float) -> Pose:
+    """Pelvis, trunk, head and arms; the legs are straight until `leg_joints` moves them.
+
+    Args:
+        yaw: direction of the body, ``[n]`` rad.
+    """
+    n = len(yaw)
+    ahead = feet.ankle[..., 0] * np.cos(yaw)[:, None] + feet.ankle[..., 1] * np.sin(yaw)[:, None]
+    apart = blur(ahead[:, 1] - ahead[:, 0], 0.06 / dt)  # m, left foot before right
+    apart = 1.1 * np.tanh(apart / 1.1)
+    twist = torch.tensor(-_TWIST * apart)
+    lean = torch.full((n,), style.lean, dtype=torch.float64)
+    heading = torch.tensor(yaw)
+    root_rot = rot.multiply(_about(2, heading + twist), _about(1, 0.3 * lean))
+    joint_rot = torch.zeros((n, len(body.joints), 4), dtype=torch.float64)
+    joint_rot[..., 3] = 1.0
+    joint_rot[:, body.joints["torso"]] = rot.multiply(_about(2, -1.8 * twist), _about(1, 0.7 * lean))
+    joint_rot[:, body.joints["head"]] = rot.multiply(_about(2, 0.8 * twist), _about(1, -0.7 * lean))
+    for side, sign in (("right", 1.0), ("left", -1.0)):
+        forward = torch.tensor(sign * style.arm_swing * apart) + 0.08  # the arm goes with the other leg
+        down = torch.full((n,), sign * style.arm_out, dtype=torch.float64)
+        shoulder = rot.multiply(_about(1, -forward), _about(0, down))
+        joint_rot[:, body.joints[f"{side}_upper_arm"]] = shoulder
+        bend = sign * (style.elbow + 0.5 * forward.clamp(min=-0.4))
+        joint_rot[:, body.joints[f"{side}_lower_arm"]] = _about(2, bend)
+    return Pose(root_rot=root_rot, joint_rot=joint_rot)
+
+
+def leg_joints(body: Body, root_pos: Tensor, pose: Pose, feet: FeetMotion) -> tuple[Pose, Tensor]:
+    """The pose with both legs bent so that the ankles reach the feet, and by how far each misses: ``[n, 2]`` m."""
+    joint_rot = pose.joint_rot.clone()
+    misses = []
+    for i, side in enumerate(("right", "left")):
+        ankle = torch.tensor(feet.ankle[:, i])
+        foot_rot = rot.multiply(_about(2, torch.tensor(feet.yaw[:, i])), _about(1, torch.tensor(feet.pitch[:, i])))
+        hip = root_pos + rot.rotate(pose.root_rot, body.hip[i].expand_as(root_pos))
+        # the knee points between where the body and where the foot points
+        facing = rot.rotate(pose.root_rot, _AXES[0].expand_as(hip)) + rot.rotate(foot_rot, _AXES[0].expand_as(hip))
+        thigh_rot, shin_rot, miss = _two_links(hip, ankle, facing, body.thigh, body.shin)
+        rots = (pose.root_rot, thigh_rot, shin_rot, foot_rot)
+        for name, parent, child in zip(("thigh", "shin", "foot"), rots[:-1], rots[1:]):
+            local = rot.normalize(rot.multiply(rot.inverse(parent), child))
+            joint_rot[:, body.joints[f"{side}_{name}"]] = torch.where(local[:, 3:] < 0, -local, local)
+        misses.append(miss)
+    return attrs.evolve(pose, joint_rot=joint_rot), torch.stack(misses, dim=-1)
+
+
+def _two_links(hip: Tensor, ankle: Tensor, facing: Tensor, thigh: float, shin: float) -> tuple[Tensor, Tensor, Tensor]:
+    line = ankle - hip
+    distance = line.norm(dim=-1, keepdim=True)
+    longest = (thigh**2 + shin**2 + 2 * thigh * shin * np.cos(_MIN_BEND)) ** 0.5
+    reached = distance.clamp(max=longest)
+    along = line / distance
+    across = torch.nn.functional.normalize(facing - (facing * along).sum(-1, keepdim=True) * along, dim=-1)
+    cosine = (thigh**2 + reached**2 - shin**2) / (2 * thigh * reached)
+    knee = hip + thigh * (cosine * along + (1 - cosine**2).clamp(min=0).sqrt() * across)
+    side = torch.linalg.cross(across, along, dim=-1)  # the hinge's axis, to the left
+    links = []
+    for upper, lower in ((hip, knee), (knee, hip + reached * along)):
+        up = torch.nn.functional.normalize(upper - lower, dim=-1)
+        links.append(rot.rot6d_to_quat(torch.cat([torch.linalg.cross(side, up, dim=-1), up], dim=-1)))
+    return links[0], links[1], (distance - reached).squeeze(-1)
+
+
+def _about(axis: int, angle: Tensor) -> Tensor:
+    return rot.quat_about_axis(_AXES[axis], angle)
+
+
+def _volume(kind: str, size: np.ndarray) -> float:
+    if kind == "sphere":
+        return 4.0 / 3.0 * np.pi * size[0] ** 3
+    if kind == "box":
+        return 8.0 * float(np.prod(size))
+    cylinder = 2.0 * np.pi * size[0] ** 2 * size[1]
+    return cylinder + (4.0 / 3.0 * np.pi * size[0] ** 3 if kind == "capsule" else 0.0)

@@ -1,0 +1,93 @@
+"""A clip from a plan."""
+
+from __future__ import annotations
+
+import logging
+
+import attrs
+import numpy as np
+import torch
+
+from parc_core.data.clip import MotionClip, Provenance
+from parc_core.data.path import Path, SegmentKind
+from parc_core.data.skeleton import Skeleton
+from parc_core.kinematics import rotations as rot
+from parc_data.procedural.centre import centre_height, centre_over_ground, support_of
+from parc_data.procedural.feet import FeetMotion, move_feet
+from parc_data.procedural.plan import Plan
+from parc_data.procedural.posture import Body, Pose, leg_joints, pose_trunk
+from parc_data.procedural.smooth import blur
+
+__all__ = ["FPS", "synthesise"]
+
+log = logging.getLogger(__name__)
+
+FPS = 30
+_FINE = 2  # inner samples per frame
+_MARGIN_S = 0.6  # computed before and after the clip, so that its ends move like its middle
+_ROUNDS = 4
+
+
+def synthesise(plan: Plan, body: Body, skeleton: Skeleton) -> MotionClip:
+    """The clip of a plan: 30 frames per second, feet labelled where the whole sole stands."""
+    dt = 1.0 / (FPS * _FINE)
+    before, after = round(_MARGIN_S / dt), round(_MARGIN_S / dt)
+    frames = round((plan.end - plan.start) * FPS) + 1
+    time = plan.start + dt * (np.arange((frames - 1) * _FINE + 1 + before + after) - before)
+    feet = move_feet(plan, time)
+    root_pos, pose = _whole_body(plan, feet, time, body, dt)
+    keep = slice(before, before + (frames - 1) * _FINE + 1, _FINE)
+    contacts = np.zeros((frames, skeleton.num_bodies))
+    contacts[:, [skeleton.body_id("right_foot"), skeleton.body_id("left_foot")]] = feet.flat[keep]
+    return MotionClip(
+        name=plan.name,
+        root_pos=root_pos[keep].numpy(),
+        root_rot=pose.root_rot[keep].numpy(),
+        joint_rot=pose.joint_rot[keep].numpy(),
+        contacts=contacts,
+        fps=FPS,
+        skeleton=skeleton.id,
+        motion_class=plan.motion_class,
+        terrain=plan.terrain,
+        path=_path(plan, root_pos[keep].numpy()),
+        provenance=Provenance(stage="dataset", provider="procedural"),
+    )
+
+
+def _whole_body(
+    plan: Plan, feet: FeetMotion, time: np.ndarray, body: Body, dt: float
+) -> tuple[torch.Tensor, Pose]:
+    support = support_of(plan, feet, time)
+    yaw = blur(support.yaw, 0.18 / dt)
+    trunk = pose_trunk(body, feet, yaw, plan.style, dt)
+    offset = np.tile([0.0, 0.0, 0.1], (len(time), 1))  # from the pelvis to the centre of mass, m
+    centre = np.concatenate([blur(support.point[:, :2], 0.15 / dt), support.point[:, 2:] + 0.9], axis=-1)
+    hip = rot.rotate(trunk.root_rot[:, None], body.hip.expand(len(time), 2, 3)).numpy()
+    for _ in range(_ROUNDS):
+        for _ in range(2):  # height and ground plane depend on each other
+            hips = (centre - offset)[:, None, :2] + hip[..., :2]
+            centre[:, 2] = centre_height(plan, feet, support, hips, offset[:, 2], dt)
+            centre[:, :2] = centre_over_ground(support, centre[:, 2], dt)
+        for _ in range(2):  # the legs' own weight moves the centre of mass
+            root_pos = torch.tensor(centre - offset)
+            pose, miss = leg_joints(body, root_pos, trunk, feet)
+            offset = (body.centre(root_pos, pose.root_rot, pose.joint_rot) - root_pos).numpy()
+    log.debug("%s: largest distance by which an ankle misses its foot %.4f m", plan.name, float(miss.max()))
+    return root_pos, pose
+
+
+def _path(plan: Plan, root_pos: np.ndarray) -> Path:
+    # a point every half metre or so of the pelvis' way, on the ground
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(root_pos[:, :2], axis=0), axis=-1))])
+    count = max(2, round(along[-1] / 0.5) + 1)
+    marks = np.linspace(0.0, along[-1], count)
+    xy = np.stack([np.interp(marks, along, root_pos[:, i]) for i in range(2)], axis=-1)
+    points = np.concatenate([xy, plan.terrain.height_at(xy)[:, None]], axis=-1)
+    rise = np.diff(points[:, 2])
+    kinds = np.where(rise > 0.28, SegmentKind.CLIMB, np.where(rise < -0.28, SegmentKind.DROP, SegmentKind.WALK))
+    return Path(points=points, kinds=kinds)
+
+
+def with_notes(clip: MotionClip, seed: int, notes: dict[str, float]) -> MotionClip:
+    """The clip with the seed and the numbers that it was made from."""
+    return attrs.evolve(clip, provenance=attrs.evolve(clip.provenance, seed=seed, notes=notes))

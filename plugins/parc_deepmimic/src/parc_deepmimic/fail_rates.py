@@ -1,0 +1,108 @@
+"""Which motions and which start frames are drawn: moving averages of failures, pure functions and their tables.
+
+Source: adaptive motion weighting as documented for PARC (weights follow fail rates, smoothing 0.01, floor 0.01); the
+bins of start frames follow measurements on a CPU, where the documents do not say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from parc_deepmimic.config import StartConfig
+from parc_deepmimic.reference import MotionLibrary
+
+__all__ = ["StartCurriculum", "decayed", "start_probabilities"]
+
+
+def decayed(rate: Tensor, ids: Tensor, failed: Tensor, decay: float) -> Tensor:
+    """Moving averages after some episodes: ``rate <- decay * rate + (1 - decay) * failed`` for each.
+
+    Several episodes of one entry count together (decay to their number, their mean), so that their order is nothing.
+
+    Args:
+        rate: ``[K]``.
+        ids: entry of each finished episode, ``[E]``.
+        failed: 1 where it failed, ``[E]``.
+    """
+    count = torch.zeros_like(rate).index_add(0, ids, torch.ones_like(failed))
+    fails = torch.zeros_like(rate).index_add(0, ids, failed)
+    kept = decay**count
+    return kept * rate + (1.0 - kept) * fails / count.clamp_min(1.0)
+
+
+def start_probabilities(motion_share: Tensor, bin_share: Tensor, bin_motion: Tensor) -> Tensor:
+    """Chance of each bin: that of its motion, divided among the motion's bins by their shares; sums to 1, ``[K]``.
+
+    Args:
+        motion_share: ``[M]``, any scale.
+        bin_share: ``[K]``, any scale.
+        bin_motion: motion of each bin, ``[K]``.
+    """
+    total = torch.zeros_like(motion_share).index_add(0, bin_motion, bin_share)
+    chance = motion_share[bin_motion] * bin_share / total[bin_motion]
+    return chance / chance.sum()
+
+
+class StartCurriculum:
+    """Draws motions and start frames, and learns from how the episodes end."""
+
+    def __init__(self, library: MotionLibrary, weights: np.ndarray, config: StartConfig) -> None:
+        self._config, self._names = config, library.names
+        device = library.lengths.device
+        self._weights = torch.as_tensor(np.array(weights, dtype=np.float32), device=device)
+        self.motion_rate = torch.ones(library.num_motions, device=device)  # [M]
+        spare = (config.min_remaining_s * library.fps).ceil().long().clamp_min(1)
+        startable = (library.num_frames - spare).clamp_min(1)  # [M] frames that an episode may start from
+        bins = (startable + config.bin_frames - 1) // config.bin_frames
+        self._first_bin = torch.cumsum(bins, dim=0) - bins  # [M]
+        self._num_bins = bins
+        self._bin_motion = torch.repeat_interleave(torch.arange(len(bins), device=device), bins)  # [K]
+        index = torch.arange(len(self._bin_motion), device=device) - self._first_bin[self._bin_motion]
+        self._bin_start = index * config.bin_frames  # [K] frame
+        left = startable[self._bin_motion] - self._bin_start
+        self._bin_size = left.clamp(max=config.bin_frames)  # [K] frames
+        self.bin_rate = torch.ones(len(index), device=device)  # [K]
+
+    def draw(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Motions, start frames and bins of `count` episodes, ``[count]`` int64 each."""
+        config = self._config
+        share = self._weights * self.motion_rate.clamp_min(config.fail_rate_floor)
+        bin_share = self._bin_size.to(share.dtype)
+        if config.sampling == "failure":
+            bin_share = bin_share * (config.bin_floor + self.bin_rate)
+        chance = start_probabilities(share, bin_share, self._bin_motion)
+        bins = torch.multinomial(chance, count, replacement=True, generator=rng)
+        motions = self._bin_motion[bins]
+        place, forced = torch.rand(2, count, generator=rng, device=share.device)
+        frame = self._bin_start[bins] + (place * self._bin_size[bins]).long().minimum(self._bin_size[bins] - 1)
+        first = forced < (1.0 if config.sampling == "first" else config.first_frame_frac)
+        bins = torch.where(first, self._first_bin[motions], bins)
+        return motions, torch.where(first, 0, frame), bins
+
+    def update(self, motion_ids: Tensor, bin_ids: Tensor, failed: Tensor) -> None:
+        """Count finished episodes ``[E]`` of motions, begun in bins; failed ``[E]`` bool."""
+        failed = failed.to(self.motion_rate.dtype)
+        self.motion_rate = decayed(self.motion_rate, motion_ids, failed, self._config.fail_rate_decay)
+        self.bin_rate = decayed(self.bin_rate, bin_ids, failed, self._config.bin_decay)
+
+    def state(self) -> dict[str, Any]:
+        """Rates by motion name, JSON values."""
+        bins = self.bin_rate.split(self._num_bins.tolist())
+        return {
+            "fail_rates": dict(zip(self._names, self.motion_rate.tolist())),
+            "bin_rates": {name: rates.tolist() for name, rates in zip(self._names, bins)},
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over the rates of motions of equal names (bins only where their number is equal)."""
+        rates, bins = state["fail_rates"], state["bin_rates"]
+        for m, name in enumerate(self._names):
+            if name in rates:
+                self.motion_rate[m] = rates[name]
+            first, count = int(self._first_bin[m]), int(self._num_bins[m])
+            if len(bins.get(name, ())) == count:
+                self.bin_rate[first : first + count] = torch.tensor(bins[name], device=self.bin_rate.device)

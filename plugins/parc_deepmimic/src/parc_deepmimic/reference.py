@@ -1,0 +1,164 @@
+"""The reference motions: all clips packed into flat tensors, asked for many motions and times at once.
+
+Source: published implementation (motion library): positions and contacts are interpolated linearly, rotations by
+slerp, velocities are forward differences of the frame before the time. Body positions are forward kinematics of the
+interpolated pose; they are precomputed per frame, and taken from there whenever all times fall on frames. (Linear
+interpolation of body positions would shorten limbs between frames.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.skeleton import Skeleton
+from parc_core.errors import DataError
+from parc_core.interfaces.tracker_env import Reference
+from parc_core.kinematics import rotations as rot
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.velocity import angular_velocity, joint_angular_velocity, linear_velocity
+
+__all__ = ["MotionLibrary"]
+
+_FIELDS = tuple(field.name for field in attrs.fields(Reference))
+
+
+class MotionLibrary:
+    """Clips of one character, at any frame rates and lengths.
+
+    Looping clips (``loop == "wrap"``) go on from their end with their travel in the ground plane added.
+
+    Raises:
+        DataError: no clips, or one of fewer than two frames.
+        SkeletonMismatch: a clip of another character.
+    """
+
+    def __init__(self, clips: Sequence[MotionClip], skeleton: Skeleton, device: str | torch.device = "cpu") -> None:
+        if not clips:
+            raise DataError("the tracking environment got no clips; give at least one.")
+        for clip in clips:
+            clip.require_skeleton(skeleton.id, skeleton.num_joints)
+            if clip.num_frames < 2:
+                raise DataError(f"clip '{clip.name}' has 1 frame; a motion to follow needs at least 2.")
+        self.kinematics = Kinematics(skeleton, device)
+        at = {"device": device}
+        self.names = tuple(clip.name for clip in clips)
+        self.num_frames = torch.tensor([clip.num_frames for clip in clips], **at)  # [M]
+        self.fps = torch.tensor([clip.fps for clip in clips], **at)  # [M]
+        self.lengths = torch.tensor([clip.length for clip in clips], **at)  # [M] s
+        self.loops = torch.tensor([clip.loop == "wrap" for clip in clips], **at)  # [M]
+        self.first = torch.cumsum(self.num_frames, dim=0) - self.num_frames  # [M] row of frame 0
+        frames = [_frames(clip, self.kinematics, device) for clip in clips]
+        columns = {name: torch.cat([getattr(f, name) for f in frames]) for name in _FIELDS}
+        travel = torch.stack([f.root_pos[-1] - f.root_pos[0] for f in frames])
+        travel[:, 2] = 0.0  # loops repeat on the ground plane, at the height they have
+        self.travel = travel * self.loops[:, None]  # [M, 3] m per loop
+        self.any_loops = bool(self.loops.any())
+        # one wide table: a single gather per query instead of one per field
+        self._shapes = {name: columns[name].shape[1:] for name in _FIELDS}
+        self._widths = [columns[name][0].numel() for name in _FIELDS]
+        self._table = torch.cat([columns[name].flatten(1) for name in _FIELDS], dim=1)  # [F, W]
+
+    @property
+    def num_motions(self) -> int:
+        """M."""
+        return len(self.names)
+
+    @property
+    def frames(self) -> Reference:
+        """Every stored frame of every motion, one after the other: fields of shape ``[F, ...]``."""
+        return self._split(self._table)
+
+    def rows(self, motion_ids: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        """Row of the frame nearest to each time, and how many loops lie behind it; for times on frames.
+
+        Args:
+            motion_ids: ``[...]`` int64.
+            times: ``[...]`` s.
+
+        Returns:
+            rows ``[...]`` int64 into `frames` and loops ``[...]`` (0 unless the clip loops).
+        """
+        last = self.num_frames[motion_ids] - 1
+        frame = (times * self.fps[motion_ids]).round().long()
+        if not self.any_loops:
+            return self.first[motion_ids] + frame.clamp_min(0).minimum(last), torch.zeros_like(times)
+        looping = self.loops[motion_ids]
+        inside = torch.where(looping, frame.remainder(last), frame.clamp_min(0).minimum(last))
+        # the last frame of a loop is its first again; stay on it exactly at the end of the first pass
+        inside = torch.where(looping & (frame == last), last, inside)
+        loops = torch.where(looping & (frame != last), frame.div(last, rounding_mode="floor"), 0)
+        return self.first[motion_ids] + inside, loops.to(times.dtype)
+
+    def query(self, motion_ids: Tensor, times: Tensor, on_frames: bool = False) -> Reference:
+        """The reference of motions ``[N]`` at times ``[N]`` s, clamped to the motion unless it loops.
+
+        Args:
+            on_frames: the caller knows that every time is that of a frame; then nothing is interpolated.
+        """
+        if on_frames:
+            rows, loops = self.rows(motion_ids, times)
+            ref = self._split(self._table.index_select(0, rows))
+        else:
+            ref, loops = self._between(motion_ids, times)
+        if not self.any_loops:
+            return ref
+        shift = self.travel[motion_ids] * loops[:, None]
+        return attrs.evolve(ref, root_pos=ref.root_pos + shift, body_pos=ref.body_pos + shift[:, None])
+
+    def is_on_frames(self, motion_ids: Tensor, times: Tensor, control_hz: float) -> bool:
+        """Whether the times, and all control steps after them, fall on frames (within 1e-3 of a frame)."""
+        fps = self.fps[motion_ids]
+        steps, frames = fps / control_hz, times * fps
+        off = torch.maximum((steps - steps.round()).abs(), (frames - frames.round()).abs())
+        return bool((off < 1e-3).all())
+
+    def _between(self, motion_ids: Tensor, times: Tensor) -> tuple[Reference, Tensor]:
+        length, last = self.lengths[motion_ids], self.num_frames[motion_ids] - 1
+        phase = times / length
+        loops = torch.where(self.loops[motion_ids] & (phase != 1.0), phase.floor(), torch.zeros_like(phase))
+        place = (phase - loops).clamp(0.0, 1.0) * last
+        index = place.floor().long()
+        share = place - index
+        row = self.first[motion_ids]
+        a = self._split(self._table.index_select(0, row + index))
+        b = self._split(self._table.index_select(0, row + (index + 1).minimum(last)))
+        root_pos = torch.lerp(a.root_pos, b.root_pos, share[:, None])
+        root_rot = rot.slerp(a.root_rot, b.root_rot, share)
+        joint_rot = rot.slerp(a.joint_rot, b.joint_rot, share[:, None].expand(a.joint_rot.shape[:-1]))
+        body_pos, body_rot = self.kinematics.forward(root_pos, root_rot, joint_rot)
+        ref = attrs.evolve(
+            a,
+            root_pos=root_pos,
+            root_rot=root_rot,
+            joint_rot=joint_rot,
+            contacts=torch.lerp(a.contacts, b.contacts, share[:, None]),
+            body_pos=body_pos,
+            body_rot=body_rot,
+        )
+        return ref, loops
+
+    def _split(self, rows: Tensor) -> Reference:
+        parts = rows.split(self._widths, dim=1)
+        return Reference(**{name: p.unflatten(1, self._shapes[name]) for name, p in zip(_FIELDS, parts)})
+
+
+def _frames(clip: MotionClip, kinematics: Kinematics, device: str | torch.device) -> Reference:
+    fields = ("root_pos", "root_rot", "joint_rot", "contacts")
+    root_pos, root_rot, joint_rot, contacts = (torch.tensor(getattr(clip, n), device=device) for n in fields)
+    body_pos, body_rot = kinematics.forward(root_pos, root_rot, joint_rot)
+    return Reference(
+        root_pos=root_pos,
+        root_rot=root_rot,
+        joint_rot=joint_rot,
+        root_vel=linear_velocity(root_pos, clip.fps),
+        root_ang_vel=angular_velocity(root_rot, clip.fps),
+        dof_vel=kinematics.joint_ang_vel_to_dof_vel(joint_angular_velocity(joint_rot, clip.fps)),
+        contacts=contacts,
+        body_pos=body_pos,
+        body_rot=body_rot,
+    )

@@ -1,0 +1,32 @@
+"""When a reference is lost: pure functions of tensors, ``[N]`` bool.
+
+Source: published implementation. It spares the first step of an episode; here every step counts, because the state
+that is read always belongs to the present instant.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+__all__ = ["body_lost", "fallen", "root_lost"]
+
+
+def root_lost(distance: Tensor, rotation: Tensor, max_distance: float, max_rotation: float) -> Tensor:
+    """The root is further than `max_distance` m or turned by more than `max_rotation` rad."""
+    return (distance > max_distance) | (rotation > max_rotation)
+
+
+def body_lost(body_offset: Tensor, ref_body_offset: Tensor, limits: Tensor) -> Tensor:
+    """Some body is further than its limit from where it should be, world axes, relative to the own root.
+
+    Args:
+        body_offset: ``[N, B - 1, 3]`` m, bodies after the root.
+        ref_body_offset: the reference's.
+        limits: ``[B - 1]`` m.
+    """
+    return ((body_offset - ref_body_offset).square().sum(dim=-1) > limits.square()).any(dim=-1)
+
+
+def fallen(force: Tensor, body_ids: Tensor, threshold: float) -> Tensor:
+    """One of the bodies ``[K]`` touches something: its force ``[N, B]`` N exceeds the threshold."""
+    return (force[:, body_ids] > threshold).any(dim=-1)

@@ -1,0 +1,100 @@
+"""The character's surface points against the ground, computed only where it matters."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from parc_core.data.skeleton import Skeleton
+from parc_core.geometry.distance import signed_distance
+from parc_core.geometry.packed import PackedTerrains
+from parc_core.kinematics.surface import SurfacePoints, surface_points
+
+__all__ = ["PointCloud"]
+
+
+class PointCloud:
+    """Surface points by body, and the queries that scores and loss terms need.
+
+    Frames are flat here: F frames, each with the terrain that it stands on.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        surface: SurfacePoints | None = None,
+    ) -> None:
+        surface = surface or surface_points(skeleton, device, dtype)
+        self.points = surface.points.to(device=device, dtype=dtype)  # [P, 3] m, in the body's frame
+        self.body, self.counts = surface.body.to(device), surface.counts
+        starts = [sum(self.counts[:b]) for b in range(len(self.counts))]
+        widest = max(self.counts)
+        # the points of each body as a table; a short row repeats its first point, which changes no minimum
+        rows = [[s + (k if k < n else 0) for k in range(widest)] for s, n in zip(starts, self.counts)]
+        self.table = torch.tensor(rows, device=device)  # [B, K]
+        self.has_points = torch.tensor([n > 0 for n in self.counts], device=device)
+        # rotation matrix (9, row-major) -> x, y, z of every point of a body, as one matrix product each
+        self._maps = [
+            torch.kron(torch.eye(3, device=device, dtype=dtype), self.points[s : s + n].T.contiguous())
+            for s, n in zip(starts, self.counts)
+        ]
+
+    def world(self, body_pos: Tensor, matrix: Tensor) -> Tensor:
+        """All points as coordinate planes ``[F, 3, P]`` m, for ``[F, B, 3]`` and matrices ``[F, B, 3, 3]``."""
+        flat = matrix.flatten(-2)
+        parts = [
+            (flat[:, b] @ m).unflatten(-1, (3, -1)) + body_pos[:, b, :, None] for b, m in enumerate(self._maps)
+        ]
+        return torch.cat(parts, dim=-1)
+
+    def place(self, body_pos: Tensor, matrix: Tensor, frame: Tensor, point: Tensor) -> Tensor:
+        """Single points ``[R, 3]`` m: point ``[R]`` in frame ``[R]``, with a gradient."""
+        body = self.body[point]
+        return body_pos[frame, body] + (matrix[frame, body] @ self.points[point][:, :, None]).squeeze(-1)
+
+    def buried(self, world: Tensor, terrains: PackedTerrains, terrain_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames and points ``[R]`` of everything below its own cell's top; `world` ``[F, 3, P]``, ids ``[F]``."""
+        z = world[:, 2]
+        # one comparison of the lowest with the highest cell spares the search in frames high above ground
+        below = z < _column_height(world, terrains, terrain_ids)
+        frame, point = below.nonzero(as_tuple=True)
+        return frame, point
+
+    def closest(
+        self, world: Tensor, terrains: PackedTerrains, terrain_ids: Tensor, frame: Tensor, body: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The point of each body that lies nearest to (or deepest in) the ground, and its signed distance.
+
+        Args:
+            world: ``[F, 3, P]`` m.
+            terrain_ids: ``[F]``.
+            frame: ``[R]``.
+            body: ``[R]``, bodies with points.
+
+        Returns:
+            Point ``[R]`` int64 and distance ``[R]`` m.
+        """
+        table = self.table[body]  # [R, K]
+        points = world[frame[:, None], :, table]  # [R, K, 3]
+        distance = signed_distance(terrains, terrain_ids[frame], points)
+        value, best = distance.min(dim=-1)
+        return table.gather(1, best[:, None])[:, 0], value
+
+
+def _column_height(world: Tensor, terrains: PackedTerrains, terrain_ids: Tensor) -> Tensor:
+    """Height of the cell under each point ``[F, P]``, on coordinate planes (faster than points of three)."""
+    scale = 1.0 / terrains.cell[terrain_ids][:, None]
+    last = terrains.shape[terrain_ids].to(world.dtype) - 1
+    index = []
+    for axis in (0, 1):
+        start = 0.5 - terrains.origin_xy[terrain_ids, axis][:, None] * scale
+        cell = torch.addcmul(start, world[:, axis], scale)
+        # truncation of a clamped, positive number is floor
+        index.append(torch.minimum(cell.clamp_min(0.0), last[:, axis : axis + 1]).to(torch.int32))
+    rows, columns = terrains.height.shape[1:]
+    flat = (terrain_ids[:, None].to(torch.int32) * rows + index[0]) * columns + index[1]
+    return terrains.height.flatten()[flat]
+
+

@@ -1,0 +1,112 @@
+"""Contact labels of feet and hands, from where they are and how fast they move."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from parc_kinopt.batch import ClipBatch
+from parc_kinopt.cloud import PointCloud
+from parc_kinopt.limbs import Limb
+from parc_core.config import setting
+
+__all__ = ["ContactConfig", "clean_contacts", "geometric_contacts", "hysteresis", "limb_motion"]
+
+
+@attrs.frozen(kw_only=True)
+class ContactConfig:
+    """When a foot or hand counts as standing."""
+
+    on_distance: float = setting(0.02, gt=0.0, unit="m", help="nearer to the ground than this, and slow: contact")
+    off_distance: float = setting(0.035, gt=0.0, unit="m", help="contact lasts until it is farther than this")
+    on_speed: float = setting(0.35, gt=0.0, unit="m/s", help="slower than this, and near: contact")
+    off_speed: float = setting(0.7, gt=0.0, unit="m/s", help="contact lasts until it is faster than this")
+    label_distance: float = setting(0.12, gt=0.0, unit="m", help="a given label is believed up to this distance")
+    label_speed: float = setting(1.5, gt=0.0, unit="m/s", help="a given label is believed up to this speed")
+    min_run: float = setting(0.06, ge=0.0, unit="s", help="shorter contacts are dropped")
+    max_gap: float = setting(0.06, ge=0.0, unit="s", help="shorter gaps between two contacts are closed")
+
+
+def hysteresis(strong: np.ndarray, weak: np.ndarray) -> np.ndarray:
+    """Runs of weak evidence over time that hold some strong evidence: ``[T, K]`` bool for two ``[T, K]``."""
+    along_time = np.array([[0, 1, 0], [0, 1, 0], [0, 1, 0]])
+    labels, count = ndimage.label(weak | strong, structure=along_time)
+    kept = np.zeros(count + 1, dtype=bool)
+    kept[np.unique(labels[strong])] = True
+    kept[0] = False
+    return kept[labels]
+
+
+def limb_motion(
+    batch: ClipBatch, body_pos: Tensor, matrix: Tensor, cloud: PointCloud, limbs: tuple[Limb, ...]
+) -> tuple[Tensor, Tensor]:
+    """Distance to the ground and speed of each limb.
+
+    The speed is that of the slowest of a sole's corners, so a rolling foot is not "fast".
+
+    Returns:
+        Signed distance ``[C, T, K]`` m of the limb's nearest point, and speed ``[C, T, K]`` m/s.
+    """
+    clips, frames = batch.num_clips, batch.num_frames
+    world = cloud.world(body_pos.flatten(0, 1), matrix.flatten(0, 1))
+    ids = batch.terrain_ids.repeat_interleave(frames)
+    frame = torch.arange(clips * frames, device=ids.device)
+    distances, speeds = [], []
+    for limb in limbs:
+        body = torch.full_like(frame, limb.body)
+        distances.append(cloud.closest(world, batch.terrains, ids, frame, body)[1].unflatten(0, (clips, frames)))
+        points = list(limb.corners) if limb.is_foot else (cloud.body == limb.body).nonzero().flatten().tolist()[:1]
+        place = world[..., points].unflatten(0, (clips, frames))
+        step = (place[:, 1:] - place[:, :-1]).norm(dim=2).amin(dim=-1) / batch.dt[:, None]
+        # the speed of a frame is the smaller of the two steps around it: the first frame that stands is standing
+        before, after = torch.cat([step[:, :1], step], dim=1), torch.cat([step, step[:, -1:]], dim=1)
+        speeds.append(torch.minimum(before, after))
+    return torch.stack(distances, dim=-1), torch.stack(speeds, dim=-1)
+
+
+def geometric_contacts(distance: np.ndarray, speed: np.ndarray, fps: float, config: ContactConfig) -> np.ndarray:
+    """Labels from geometry only, ``[T, K]`` bool, for distances ``[T, K]`` m and speeds ``[T, K]`` m/s."""
+    strong = (distance < config.on_distance) & (speed < config.on_speed)
+    weak = (distance < config.off_distance) & (speed < config.off_speed)
+    return _tidy(hysteresis(strong, weak), fps, config)
+
+
+def clean_contacts(
+    labels: np.ndarray, distance: np.ndarray, speed: np.ndarray, fps: float, config: ContactConfig
+) -> np.ndarray:
+    """Given labels (a generator's) where geometry does not contradict, and what geometry says beyond doubt.
+
+    Args:
+        labels: ``[T, K]`` 0..1.
+        distance: ``[T, K]`` m.
+        speed: ``[T, K]`` m/s.
+
+    Returns:
+        ``[T, K]`` bool.
+    """
+    believable = (distance < config.label_distance) & (speed < config.label_speed)
+    near = (distance < config.on_distance) & (speed < config.on_speed)
+    strong = ((labels > 0.7) & believable) | near
+    weak = ((labels > 0.4) & believable) | ((distance < config.off_distance) & (speed < config.off_speed))
+    return _tidy(hysteresis(strong, weak), fps, config)
+
+
+def _tidy(contact: np.ndarray, fps: float, config: ContactConfig) -> np.ndarray:
+    """Short gaps closed, then short runs dropped; gaps and runs at the ends count as longer than they are."""
+    gap, run = round(config.max_gap * fps), round(config.min_run * fps)
+    filled = ~_drop_short(~contact, gap)
+    return _drop_short(filled, run - 1)
+
+
+def _drop_short(mask: np.ndarray, longest: int) -> np.ndarray:
+    """The mask ``[T, K]`` without runs along axis 0 of at most `longest` frames that touch neither end."""
+    if longest < 1:
+        return mask
+    labels, count = ndimage.label(mask, structure=np.array([[0, 1, 0], [0, 1, 0], [0, 1, 0]]))
+    size = np.bincount(labels.ravel(), minlength=count + 1)
+    size[np.unique(labels[[0, -1]])] = len(mask) + 1
+    size[0] = 0
+    return (size > longest)[labels]

@@ -1,0 +1,191 @@
+"""The optimised loss of many clips at once: its data, its value per term, its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import torch
+from torch import Tensor
+
+from parc_kinopt import kernels
+from parc_kinopt.batch import ClipBatch, split
+from parc_kinopt.cloud import PointCloud
+from parc_kinopt.limbs import Limb
+from parc_core.geometry.distance import signed_distance
+from parc_core.geometry.packed import PackedTerrains
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.rotations import quat_to_matrix
+
+__all__ = ["Body", "MotionLoss", "Targets"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Body:
+    """Everything about the character that the loss needs, in one precision."""
+
+    kin: Kinematics
+    cloud: PointCloud
+    limbs: tuple[Limb, ...]
+    mass: Tensor  # [B] share of the whole
+    com: Tensor  # [B, 3] m, in the body's frame
+
+    @property
+    def feet(self) -> tuple[Limb, ...]:
+        """The limbs that are feet."""
+        return tuple(limb for limb in self.limbs if limb.is_foot)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Targets:
+    """What C clips are pulled to; every tensor's first axis is the clip, so clips can leave."""
+
+    root_pos: Tensor  # [C, T, 3] m, source
+    root_rot: Tensor  # [C, T, 4]
+    joint_rot: Tensor  # [C, T, J, 4]
+    step: Tensor  # [C, T - 1, B, 3] m, movement of the source's bodies per frame
+    angle: Tensor  # [C, T - 1, B] rad
+    contacts: Tensor  # [C, T, B] 0..1, 0 in the padding
+    held: Tensor  # [C, T, B] 1 inside a body constraint
+    point: Tensor  # [C, T, B, 3] m, its point
+    lock: Tensor  # [C, T, F, 4] how firmly sole corners keep their height
+    lock_pair: Tensor  # [C, T - 1, F, 4] and their place
+    lock_height: Tensor  # [C, T, F] m
+    airborne: Tensor  # [C, T - 2] 1 where free fall is wanted
+    jerk_limit: Tensor  # [C] m per frame^3
+    lengths: Tensor  # [C]
+    dt: Tensor  # [C] s
+    terrain_ids: Tensor  # [C]
+
+    def rows(self, ids: Tensor) -> Targets:
+        """Only these clips."""
+        return Targets(**{f.name: getattr(self, f.name)[ids] for f in attrs.fields(Targets)})
+
+    def double(self) -> Targets:
+        """The same in float64."""
+        values = {f.name: getattr(self, f.name) for f in attrs.fields(Targets)}
+        return Targets(**{k: v.double() if v.is_floating_point() else v for k, v in values.items()})
+
+    def mask(self, order: int = 0) -> Tensor:
+        """1 where frames t..t+order lie inside the clip, ``[C, T - order]``."""
+        return ClipBatch.mask(self, order)  # type: ignore[arg-type] - same fields
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return self.root_pos.shape[1]
+
+
+class MotionLoss:
+    """The loss terms of a set of clips; `terms` gives them unweighted, `__call__` is what a solver needs."""
+
+    def __init__(self, targets: Targets, terrains: PackedTerrains, body: Body, weights: Mapping[str, float]) -> None:
+        self.all, self.terrains, self.body = targets, terrains, body
+        self.weights = {name: weight for name, weight in weights.items() if weight > 0.0}
+        self._select(torch.arange(len(targets.dt), device=targets.dt.device))
+
+    def __call__(self, ids: Tensor, x: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted totals ``[A]`` and gradients ``[A, n]`` of clips `ids` at points ``[A, n]``."""
+        if not torch.equal(ids, self._ids):
+            self._select(ids)
+        x = x.detach().requires_grad_()
+        values = self.terms(x.unflatten(-1, (self.targets.num_frames, -1)), width)
+        total = sum(self.weights[name] * value for name, value in values.items())
+        (grad,) = torch.autograd.grad(total.sum(), x)
+        return total.detach(), grad
+
+    def _select(self, ids: Tensor) -> None:
+        """Make these the clips, and find the places that need the ground."""
+        self._ids, self.targets = ids, self.all.rows(ids)
+        t = self.targets
+        self.masks = [t.mask(order) for order in range(4)]
+        self.frame_terrain = t.terrain_ids.repeat_interleave(t.num_frames)
+        in_contact = (t.contacts > 1e-6) & self.body.cloud.has_points
+        clip, frame, body = in_contact.nonzero(as_tuple=True)
+        self._touch = (clip, clip * t.num_frames + frame, body, t.contacts[clip, frame, body])
+        self._holds = [(limb, *t.held[:, :, limb.body].nonzero(as_tuple=True)) for limb in self.body.limbs]
+        self._grip = torch.minimum(t.contacts[:, :-1], t.contacts[:, 1:]).clamp_min(0)
+        self._grip = self._grip * (1 - t.held[:, :-1]) * self.masks[1][..., None]
+
+    def terms(self, x: Tensor, width: Tensor) -> dict[str, Tensor]:
+        """Unweighted value per term ``[A]`` at ``[A, T, 6 + D]``, for every term with a weight."""
+        t, body = self.targets, self.body
+        root_pos, root_rot, joint_rot = split(x, body.kin)
+        body_pos, body_rot = body.kin.forward(root_pos, root_rot, joint_rot)
+        matrix = quat_to_matrix(body_rot)
+        step, angle = body_pos[:, 1:] - body_pos[:, :-1], kernels.step_angle(body_rot)
+        mask0, mask1, _, mask3 = self.masks
+        lower, upper = body.kin.dof_lower, body.kin.dof_upper
+        simple = {
+            "root_pos": lambda: kernels.position(root_pos, t.root_pos, mask0),
+            "root_rot": lambda: kernels.pose(root_rot, t.root_rot, mask0),
+            "joint_rot": lambda: kernels.pose(joint_rot, t.joint_rot, mask0),
+            "smoothness": lambda: kernels.smoothness(step, angle, t.step, t.angle, mask1),
+            "sliding": lambda: kernels.sliding(step, angle, t.step, t.angle, self._grip),
+            "jerk": lambda: kernels.jerk(body_pos, t.jerk_limit, mask3, width),
+            "joint_limit": lambda: kernels.joint_limit(x[..., 6:], lower, upper, mask0, width),
+            "body_constraint": lambda: self._body_constraint(body_pos, matrix, width),
+            "foot_lock": lambda: self._foot_lock(body_pos, matrix, width),
+            "ballistic": lambda: kernels.ballistic(self.centre_of_mass(body_pos, matrix), t.dt, t.airborne),
+        }
+        values = {name: simple[name]() for name in simple if name in self.weights}
+        if "penetration" in self.weights or "contact" in self.weights:
+            values |= self._ground(body_pos.flatten(0, 1), matrix.flatten(0, 1), width)
+        return values
+
+    def centre_of_mass(self, body_pos: Tensor, matrix: Tensor) -> Tensor:
+        """``[A, T, 3]`` m for ``[A, T, B, 3]`` and ``[A, T, B, 3, 3]``."""
+        centre = body_pos + (matrix @ self.body.com[:, :, None]).squeeze(-1)
+        return (centre * self.body.mass[:, None]).sum(dim=-2)
+
+    def _ground(self, body_pos: Tensor, matrix: Tensor, width: Tensor) -> dict[str, Tensor]:
+        cloud, terrains, clips = self.body.cloud, self.terrains, len(self.targets.dt)
+        values = {}
+        with torch.no_grad():
+            world = cloud.world(body_pos, matrix)
+        if "penetration" in self.weights:
+            frame, point = cloud.buried(world, terrains, self.frame_terrain)
+            clip = frame // self.targets.num_frames
+            inside = self.masks[0].flatten()[frame] > 0  # the padding stands for nothing
+            frame, point, clip = frame[inside], point[inside], clip[inside]
+            depth = -signed_distance(terrains, self.frame_terrain[frame], cloud.place(body_pos, matrix, frame, point))
+            values["penetration"] = kernels.per_clip(kernels.excess(depth, width[clip]), clip, clips)
+        if "contact" in self.weights:
+            clip, frame, body, label = self._touch
+            with torch.no_grad():
+                point, distance = cloud.closest(world, terrains, self.frame_terrain, frame, body)
+                away = distance > 0
+                clip, frame, point, label = clip[away], frame[away], point[away], label[away]
+            gap = signed_distance(terrains, self.frame_terrain[frame], cloud.place(body_pos, matrix, frame, point), None)
+            values["contact"] = kernels.per_clip(label * kernels.excess(gap, width[clip]), clip, clips)
+        return values
+
+    def _body_constraint(self, body_pos: Tensor, matrix: Tensor, width: Tensor) -> Tensor:
+        total = torch.zeros_like(width)
+        for limb, clip, frame in self._holds:
+            target = self.targets.point[clip, frame, limb.body]
+            pos, turn = body_pos[clip, frame, limb.body], matrix[clip, frame, limb.body]
+            if limb.is_foot:
+                local = self.body.cloud.points[list(limb.sole)]
+                away = _length(pos[:, None] + local @ turn.mT - target[:, None]) - limb.radius
+                value = kernels.excess(away, width[clip][:, None]).sum(-1)
+            else:
+                centre = pos + turn @ pos.new_tensor(limb.centre)
+                value = kernels.absolute(_length(centre - target) - limb.radius, width[clip])
+            total = total + kernels.per_clip(value, clip, len(width))
+        return total
+
+    def _foot_lock(self, body_pos: Tensor, matrix: Tensor, width: Tensor) -> Tensor:
+        """Corners of standing soles: movement from frame to frame plus distance from the ground's height, m."""
+        feet = self.body.feet
+        bodies = [foot.body for foot in feet]
+        local = torch.stack([self.body.cloud.points[list(foot.corners)] for foot in feet])  # [F, 4, 3]
+        corner = body_pos[:, :, bodies, None] + local @ matrix[:, :, bodies].mT  # [A, T, F, 4, 3]
+        w = width[:, None, None, None]
+        slide = kernels.excess(_length(corner[:, 1:] - corner[:, :-1]), w)
+        rise = kernels.absolute(corner[..., 2] - self.targets.lock_height[..., None], w)
+        return (slide * self.targets.lock_pair).sum((1, 2, 3)) + (rise * self.targets.lock).sum((1, 2, 3))
+
+
+def _length(v: Tensor) -> Tensor:
+    return (v.square().sum(-1) + 1e-16).sqrt()

@@ -1,0 +1,141 @@
+"""Training losses: how far a predicted window is from the true one, term by term.
+
+Each term is a sum over frames, bodies and axes, and a mean over the batch; velocities are per second.
+
+Source: terms of the published PARC implementation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import torch
+from torch import Tensor
+
+from parc_core.data.skeleton import Skeleton
+from parc_core.geometry.distance import penetration_depth
+from parc_core.geometry.packed import PackedTerrains
+from parc_core.kinematics import rotations as rot
+from parc_core.kinematics.forward import Kinematics
+from parc_mdm.config import LossWeights
+from parc_mdm.features import FPS, FeatureLayout
+from parc_mdm.windows import PATCH_ORIGIN, PATCH_SPACING, Windows
+
+__all__ = ["CollisionPoints", "loss_terms", "total_loss"]
+
+_HUBER_SQUARE = 0.0009  # pseudo-Huber: sqrt(d^2 + c^2) - c with c = 0.03
+_FREE_GROUND = 5.0  # m, how deep a point may lie before the loss stops growing
+_AGAINST_TARGET = -0.1  # m, displacement along the target that satisfies the target loss
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class CollisionPoints:
+    """A few points inside each body: sphere centres, two on each capsule's axis, the corners of boxes (42)."""
+
+    points: Tensor  # [P, 3] m, in the frame of the body
+    body: Tensor  # [P] int64
+
+    @staticmethod
+    def of(skeleton: Skeleton, device: str | torch.device = "cpu") -> CollisionPoints:
+        """The points of a character."""
+        points: list[Tensor] = []
+        body: list[int] = []
+        for geom in skeleton.geoms:
+            size = torch.tensor(geom.size)
+            if geom.kind == "sphere":
+                local = torch.zeros(1, 3)
+            elif geom.kind == "box":
+                local = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3) * size
+            else:
+                local = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]]) * (2.0 / 3.0) * size[1]
+            points.append(torch.tensor(geom.pos) + rot.rotate(torch.tensor(geom.rot).expand(len(local), 4), local))
+            body += [geom.body] * len(local)
+        return CollisionPoints(points=torch.cat(points).to(device), body=torch.tensor(body, device=device))
+
+    def posed(self, body_pos: Tensor, body_rot: Tensor) -> Tensor:
+        """The points of posed bodies, ``[..., P, 3]`` m."""
+        return body_pos[..., self.body, :] + rot.rotate(body_rot[..., self.body, :], self.points.expand(*body_pos.shape[:-2], -1, 3))
+
+
+def loss_terms(  # noqa: PLR0913
+    predicted: Tensor,
+    truth: Windows,
+    kin: Kinematics,
+    layout: FeatureLayout,
+    weights: LossWeights,
+    *,
+    pseudo_huber: bool = False,
+    collision: CollisionPoints | None = None,
+) -> dict[str, Tensor]:
+    """Unweighted loss of each term whose weight is not 0, averaged over the batch.
+
+    Args:
+        predicted: predicted feature vectors, not standardised, ``[N, S, D]``.
+        collision: needed where `weights.collision` is not 0.
+    """
+    pos, expmap, bodies, dof, contacts = layout.split(predicted)
+    true_pos, _, _, _, true_contacts = layout.split(truth.features)
+    root_rot, joint_rot = rot.expmap_to_quat(expmap), kin.dof_to_joint_rot(dof)
+    body_pos, body_rot = kin.forward(pos, root_rot, joint_rot)
+    differences = {
+        "root_pos": lambda: pos - true_pos,
+        "root_rot": lambda: _turn(root_rot, truth.root_rot),
+        "joint_rot": lambda: _turn(joint_rot, truth.joint_rot),
+        "contacts": lambda: contacts - true_contacts,
+        "joint_pos": lambda: bodies - truth.body_pos[..., 1:, :],
+        "consistency": lambda: bodies - body_pos[..., 1:, :],
+        "body_pos": lambda: body_pos - truth.body_pos,
+        "body_rot": lambda: _turn(body_rot, truth.body_rot),
+        "body_vel": lambda: FPS * (body_pos - truth.body_pos).diff(dim=1),
+        "root_vel": lambda: FPS * (pos - true_pos).diff(dim=1),
+        "root_ang_vel": lambda: _world_spin(root_rot) - _world_spin(truth.root_rot),
+        "joint_ang_vel": lambda: _joint_spin(joint_rot) - _joint_spin(truth.joint_rot),
+    }
+    wanted = attrs.asdict(weights)
+    terms = {name: _penalty(make(), pseudo_huber) for name, make in differences.items() if wanted[name]}
+    if weights.collision and collision is not None:
+        terms["collision"] = _collision(collision.posed(body_pos, body_rot), truth.patch)
+    if weights.target:
+        along = (truth.target * (pos[:, -1, :2] - pos[:, 0, :2])).sum(dim=-1)
+        terms["target"] = (-along).clamp_min(_AGAINST_TARGET).mean()
+    return terms
+
+
+def total_loss(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
+    """Weighted sum of the terms."""
+    return torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
+
+
+def _turn(a: Tensor, b: Tensor) -> Tensor:
+    """Exponential map from a to b: its square is the squared angle, with a smooth gradient at zero."""
+    return rot.quat_to_expmap(rot.multiply(b, rot.inverse(a)))
+
+
+def _world_spin(q: Tensor) -> Tensor:
+    return FPS * rot.quat_to_expmap(rot.multiply(q[:, 1:], rot.inverse(q[:, :-1])))
+
+
+def _joint_spin(q: Tensor) -> Tensor:
+    return FPS * rot.quat_to_expmap(rot.multiply(rot.inverse(q[:, :-1]), q[:, 1:]))
+
+
+def _penalty(difference: Tensor, pseudo_huber: bool) -> Tensor:
+    square = difference.square()
+    if pseudo_huber:
+        square = (square + _HUBER_SQUARE).sqrt() - math.sqrt(_HUBER_SQUARE)
+    return square.sum() / len(difference)
+
+
+def _collision(points: Tensor, patch: Tensor) -> Tensor:
+    """Half the squared depth of points ``[N, S, P, 3]`` under the patches, which are small terrains of their own."""
+    count, device = len(patch), patch.device
+    origin = torch.tensor([-PATCH_ORIGIN[0] * PATCH_SPACING, -PATCH_ORIGIN[1] * PATCH_SPACING], device=device)
+    ground = PackedTerrains(
+        height=patch,
+        shape=torch.tensor(patch.shape[1:], device=device).expand(count, 2),
+        origin_xy=origin.expand(count, 2),
+        cell=torch.full((count,), PATCH_SPACING, device=device),
+    )
+    depth = penetration_depth(ground, torch.arange(count, device=device), points, max_distance=_FREE_GROUND)
+    return 0.5 * depth.square().sum() / count

@@ -1,0 +1,69 @@
+"""The model that generation uses: denoiser, schedule, statistics and the character, on one device."""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from torch import Tensor
+
+from parc_core.data.skeleton import Skeleton
+from parc_core.kinematics.forward import Kinematics
+from parc_mdm.config import MdmConfig
+from parc_mdm.diffusion import Schedule, cosine_schedule
+from parc_mdm.features import FPS, FeatureLayout, project
+from parc_mdm.transformer import Denoiser
+
+__all__ = ["MotionModel", "num_window_frames"]
+
+
+def num_window_frames(config: MdmConfig) -> int:
+    """Frames of a window."""
+    return round(config.sequence_duration * FPS)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class MotionModel:
+    """A denoiser with everything that turns its numbers into motion."""
+
+    config: MdmConfig
+    kin: Kinematics
+    layout: FeatureLayout
+    schedule: Schedule
+    denoiser: Denoiser
+    mean: Tensor  # [S, D] of the features per place in a window
+    std: Tensor  # [S, D]
+    start_height: Tensor  # [2] m, usual range of the root over its ground
+
+    @staticmethod
+    def of(config: MdmConfig, skeleton: Skeleton, device: str) -> MotionModel:
+        """A fresh model with zero mean and unit deviation."""
+        layout, frames = FeatureLayout.of(skeleton), num_window_frames(config)
+        return MotionModel(
+            config=config,
+            kin=Kinematics(skeleton, device),
+            layout=layout,
+            schedule=cosine_schedule(config.diffusion_timesteps, device),
+            denoiser=Denoiser(config, layout.width, frames).to(device),
+            mean=torch.zeros(frames, layout.width, device=device),
+            std=torch.ones(frames, layout.width, device=device),
+            start_height=torch.tensor([0.7, 0.9], device=device),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return self.mean.device
+
+    def standardise(self, features: Tensor) -> Tensor:
+        """Features ``[N, F, D]`` of the first F frames of windows, by the statistics of their place."""
+        count = features.shape[1]
+        return (features - self.mean[:count]) / self.std[:count]
+
+    def restore_units(self, standardised: Tensor) -> Tensor:
+        """What `standardise` was given."""
+        count = standardised.shape[1]
+        return standardised * self.std[:count] + self.mean[:count]
+
+    def project(self, standardised: Tensor) -> Tensor:
+        """The nearest standardised window whose body positions follow from its rotations, contacts in 0..1."""
+        return self.standardise(project(self.kin, self.layout, self.restore_units(standardised)))

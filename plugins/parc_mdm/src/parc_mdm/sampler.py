@@ -1,0 +1,78 @@
+"""Windows from noise: DDIM or DDPM over the denoiser's predictions, guided by the history."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from parc_mdm.diffusion import ddim_step, ddim_timesteps, ddpm_step
+from parc_mdm.features import NUM_HISTORY
+from parc_mdm.model import MotionModel
+from parc_mdm.transformer import Condition
+
+__all__ = ["sample_windows"]
+
+
+@torch.no_grad()
+def sample_windows(
+    model: MotionModel, noise: Tensor, patch: Tensor, target: Tensor, history: Tensor | None, generator: Generator
+) -> Tensor:
+    """Feature vectors of new windows, not standardised: ``[N, S, D]``.
+
+    The ground is encoded once. With guidance both predictions of a step are one batch.
+
+    Args:
+        noise: where the process starts, standard normal, ``[N, S, D]``.
+        patch: ground over the reference root, ``[N, 31, 31]`` m.
+        target: direction to go, ``[N, 2]``.
+        history: features of the first two frames, not standardised, ``[N, 2, D]``; None starts anew.
+        generator: for the noise of DDPM steps; DDIM draws nothing.
+    """
+    config, schedule = model.config, model.schedule
+    model.denoiser.eval()
+    cond = _condition(model, patch, target, history)
+    guided = history is not None and config.use_cfg and config.cfg_scale > 0.0
+    both = Condition.cat([cond, cond.without_history()]) if guided else cond
+    stride = config.ddim_stride if config.use_ddim else 1
+    steps = ddim_timesteps(schedule.num_steps, stride)
+    xt = noise
+    for t, t_next in zip(steps, [*steps[1:], -1]):
+        x0 = model.project(_predict(model, xt, t, both, guided))
+        if history is not None:
+            x0 = torch.cat([cond.history, x0[:, NUM_HISTORY:]], dim=1)
+        if t_next < 0:
+            return model.restore_units(x0)
+        if config.use_ddim:
+            xt = ddim_step(schedule, xt, x0, t, t_next)
+        else:
+            fresh = torch.randn(xt.shape, generator=generator, device=xt.device)
+            xt = ddpm_step(schedule, xt, x0, t, fresh)
+    raise AssertionError("the last step is step 0")
+
+
+def _condition(model: MotionModel, patch: Tensor, target: Tensor, history: Tensor | None) -> Condition:
+    count, device = len(patch), patch.device
+    yes = torch.ones(count, dtype=torch.bool, device=device)
+    if history is None:
+        blank = torch.zeros(count, NUM_HISTORY, model.layout.width, device=device)
+    else:
+        blank = model.standardise(history)
+    return Condition(
+        height_tokens=model.denoiser.encode_heights(patch),
+        target=target,
+        history=blank,
+        history_clean=yes if history is not None else ~yes,
+        see_history=yes,
+        see_target=yes,
+        see_heights=yes,
+    )
+
+
+def _predict(model: MotionModel, xt: Tensor, t: int, cond: Condition, guided: bool) -> Tensor:
+    inputs = torch.cat([xt, xt]) if guided else xt
+    steps = torch.full((len(inputs),), t, dtype=torch.long, device=xt.device)
+    x0 = model.denoiser(inputs, steps, cond)
+    if not guided:
+        return x0
+    known, unknown = x0.chunk(2)
+    return known + model.config.cfg_scale * (unknown - known)

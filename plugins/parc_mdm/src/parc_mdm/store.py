@@ -1,0 +1,222 @@
+"""All clips of a data set as flat tensors, so that a batch of windows is a few gathers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.skeleton import Skeleton
+from parc_core.errors import DataError
+from parc_core.geometry.packed import PackedTerrains
+from parc_core.kinematics import rotations as rot
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.mirror import mirror_clip
+from parc_core.kinematics.surface import SurfacePoints, surface_points
+from parc_mdm.features import FPS
+
+__all__ = ["MotionStore"]
+
+log = logging.getLogger(__name__)
+
+_HEADROOM = 3.0  # m, free ground may rise so far above the highest root and sink so far below the lowest cell
+_JUMPED_OVER = 0.8  # m, a touched cell that stays so far below the body may rise until it is this near
+_UNROLL_S = 2.0  # s, how far a looping clip is continued, so that windows may cross its end
+_CHUNK = 512  # frames whose surface points are computed at a time
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class MotionStore:
+    """Frames of all clips one after the other; clip m owns ``first[m] .. first[m] + num_frames[m] - 1``."""
+
+    root_pos: Tensor  # [F, 3] m
+    root_rot: Tensor  # [F, 4]
+    joint_rot: Tensor  # [F, J, 4]
+    dof: Tensor  # [F, D] rad
+    body_pos: Tensor  # [F, B, 3] m
+    body_rot: Tensor  # [F, B, 4]
+    contacts: Tensor  # [F, B]
+    touched: Tensor  # [F, K] int64, flat cells of the padded terrain under the body, the first one repeated
+    first: Tensor  # [M] int64
+    num_frames: Tensor  # [M] int64
+    num_starts: Tensor  # [M] int64, windows of the clip
+    weights: Tensor  # [M], sampling weights, sum 1
+    terrains: PackedTerrains
+    bounds: Tensor  # [M, X * Y, 2] m, lowest and highest height of each cell that keep the clip valid
+
+    @staticmethod
+    def of(
+        clips: Sequence[MotionClip], weights: np.ndarray, skeleton: Skeleton, window: int, *, mirror: bool, device: str
+    ) -> MotionStore:
+        """The clips (and their mirror images), resampled to 30 frames per second.
+
+        Args:
+            weights: sampling weight of each clip, ``[M]``.
+            window: frames per window; shorter clips are left out with a warning.
+
+        Raises:
+            DataError: a clip has no terrain, or no clip is long enough.
+        """
+        kept, kept_weights = _usable(clips, weights, skeleton, window)
+        if mirror:
+            kept += [mirror_clip(clip, skeleton) for clip in kept]
+            kept_weights = np.concatenate([kept_weights, kept_weights])
+        kin = Kinematics(skeleton, device)
+        points = surface_points(skeleton, device)
+        terrains = PackedTerrains.of([clip.terrain for clip in kept if clip.terrain is not None], device)
+        parts = [_frames_of(clip, kin, device) for clip in kept]
+        lengths = torch.tensor([len(part["root_pos"]) for part in parts], device=device)
+        starts = [len(p["root_pos"]) if c.loop == "clamp" else c.num_frames + window - 1 for p, c in zip(parts, kept)]
+        flat = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        clip_ids = torch.arange(len(kept), device=device).repeat_interleave(lengths)
+        touched, lowest = _touched(kept, flat, clip_ids, terrains, points)
+        return MotionStore(
+            **flat,
+            touched=touched,
+            first=lengths.cumsum(0) - lengths,
+            num_frames=lengths,
+            num_starts=torch.tensor(starts, device=device) - (window - 1),
+            weights=torch.tensor(kept_weights / kept_weights.sum(), device=device, dtype=torch.float32),
+            terrains=terrains,
+            bounds=_bounds(kept, terrains, flat["root_pos"], lengths.tolist(), lowest),
+        )
+
+    @property
+    def num_clips(self) -> int:
+        """M, mirror images included."""
+        return len(self.first)
+
+
+def _usable(
+    clips: Sequence[MotionClip], weights: np.ndarray, skeleton: Skeleton, window: int
+) -> tuple[list[MotionClip], np.ndarray]:
+    kept: list[MotionClip] = []
+    kept_weights: list[float] = []
+    short: list[str] = []
+    for clip, weight in zip(clips, weights):
+        clip.require_skeleton(skeleton.id, skeleton.num_joints)
+        if clip.terrain is None:
+            raise DataError(f"clip '{clip.name}' has no terrain; the generator learns from the ground too. Attach one.")
+        clip = _resample(clip)
+        if clip.num_frames < window:
+            short.append(clip.name)
+            continue
+        kept.append(clip)
+        kept_weights.append(float(weight))
+    if not kept:
+        raise DataError(
+            f"the data set has no clip of at least {window} frames ({window / FPS:.2f} s) among {len(short)}; "
+            "give longer clips."
+        )
+    if short:
+        log.warning("%d clips are shorter than a window of %d frames and are left out: %s", len(short), window, short[:5])
+    return kept, np.array(kept_weights)
+
+
+def _resample(clip: MotionClip) -> MotionClip:
+    """The clip at 30 frames per second; touched cells are dropped when frames change, and computed anew."""
+    if abs(clip.fps - FPS) < 1e-6:
+        return clip
+    place = np.arange(int(np.floor(clip.length * FPS + 1e-6)) + 1) * (clip.fps / FPS)
+    before = np.minimum(place.astype(np.int64), clip.num_frames - 1)
+    after = np.minimum(before + 1, clip.num_frames - 1)
+    blend = torch.tensor(place - before, dtype=torch.float32)
+
+    def mix(values: np.ndarray) -> np.ndarray:
+        share = blend.numpy()[:, None]
+        return values[before] * (1.0 - share) + values[after] * share
+
+    def turn(values: np.ndarray) -> np.ndarray:
+        a, b = torch.tensor(values[before]), torch.tensor(values[after])
+        return rot.slerp(a, b, blend.reshape(-1, *[1] * (a.ndim - 2)).expand(a.shape[:-1])).numpy()
+
+    return attrs.evolve(
+        clip,
+        root_pos=mix(clip.root_pos),
+        root_rot=turn(clip.root_rot),
+        joint_rot=turn(clip.joint_rot),
+        contacts=mix(clip.contacts),
+        fps=FPS,
+        touched=None,
+    )
+
+
+def _frames_of(clip: MotionClip, kin: Kinematics, device: str) -> dict[str, Tensor]:
+    names = ("root_pos", "root_rot", "joint_rot", "contacts")
+    frames = {name: torch.tensor(getattr(clip, name), device=device) for name in names}
+    if clip.loop == "wrap":
+        frames = _unroll(frames)
+    frames["body_pos"], frames["body_rot"] = kin.forward(frames["root_pos"], frames["root_rot"], frames["joint_rot"])
+    frames["dof"] = kin.joint_rot_to_dof(frames["joint_rot"])
+    return frames
+
+
+def _unroll(frames: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A looping clip continued for `_UNROLL_S`; its last frame is its first, moved on in the plane."""
+    count = len(frames["root_pos"])
+    index = torch.arange(count + round(_UNROLL_S * FPS), device=frames["root_pos"].device)
+    cycle, index = index // max(count - 1, 1), index % max(count - 1, 1)
+    step = (frames["root_pos"][-1] - frames["root_pos"][0]) * torch.tensor([1.0, 1.0, 0.0], device=index.device)
+    unrolled = {name: value[index] for name, value in frames.items()}
+    unrolled["root_pos"] = unrolled["root_pos"] + cycle[:, None] * step
+    return unrolled
+
+
+def _touched(
+    clips: list[MotionClip], flat: dict[str, Tensor], clip_ids: Tensor, terrains: PackedTerrains, points: SurfacePoints
+) -> tuple[Tensor, Tensor]:
+    """Flat cells under the body per frame ``[F, K]``, and the lowest point above each cell ``[M, X * Y]`` m."""
+    rows, columns = terrains.height.shape[1:]
+    lowest = torch.full((len(clips) * rows * columns,), torch.inf, device=clip_ids.device)
+    found: list[Tensor] = []
+    for first in range(0, len(clip_ids), _CHUNK):
+        ids = clip_ids[first : first + _CHUNK]
+        world = points.world(flat["body_pos"][first : first + _CHUNK], flat["body_rot"][first : first + _CHUNK])
+        cell = terrains.cell_of(ids, world[..., :2])
+        place = cell[..., 0] * columns + cell[..., 1]
+        owner = (ids[:, None] * rows * columns + place).flatten()
+        lowest.scatter_reduce_(0, owner, world[..., 2].flatten(), reduce="amin")
+        found.append(_unique_rows(place))
+    width = max(part.shape[1] for part in found)
+    padded = [torch.cat([part, part[:, :1].expand(-1, width - part.shape[1])], dim=1) for part in found]
+    return torch.cat(padded), lowest.reshape(len(clips), -1)
+
+
+def _unique_rows(values: Tensor) -> Tensor:
+    """Distinct values of each row, moved to the front; the rest of a row repeats its first: ``[N, K]``."""
+    ordered = values.sort(dim=1).values
+    fresh = torch.ones_like(ordered, dtype=torch.bool)
+    fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    place = fresh.cumsum(1) - 1
+    result = ordered[:, :1].repeat(1, int(fresh.sum(1).max()))
+    return result.scatter(1, place, ordered)
+
+
+def _bounds(
+    clips: list[MotionClip], terrains: PackedTerrains, root_pos: Tensor, lengths: list[int], lowest: Tensor
+) -> Tensor:
+    """Allowed heights per cell ``[M, X * Y, 2]`` m: those of the terrain where it has them, else from the touched cells.
+
+    Source: published implementation. A cell that no body point is ever above is free; one below the body keeps its
+    height, or may rise to 0.8 m below the body where the body stays higher than that.
+    """
+    height = terrains.height.flatten(1)
+    top = torch.stack([part[:, 2].max() for part in root_pos.split(lengths)])[:, None] + _HEADROOM
+    bottom = torch.stack([terrains.height[m, : c.terrain.shape[0], : c.terrain.shape[1]].min() for m, c in enumerate(clips)])
+    bottom = bottom[:, None] - _HEADROOM
+    touched = torch.isfinite(lowest)
+    jumped = touched & (lowest - height >= _JUMPED_OVER)
+    low = torch.where(touched & ~jumped, height, bottom.expand_as(height))
+    high = torch.where(touched, torch.where(jumped, lowest - _JUMPED_OVER, height), top.expand_as(height))
+    result = torch.stack([low, high], dim=-1)
+    for m, clip in enumerate(clips):
+        if clip.terrain is not None and clip.terrain.bounds is not None:
+            nx, ny = clip.terrain.shape
+            own = torch.tensor(clip.terrain.bounds, device=result.device)
+            result[m].unflatten(0, terrains.height.shape[1:])[:nx, :ny] = own
+    return result

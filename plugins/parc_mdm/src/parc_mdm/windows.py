@@ -1,0 +1,154 @@
+"""Training windows: 15 frames of a clip, the ground around them and where they go, drawn a batch at a time."""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from parc_core.geometry.heights import grid_offsets, height_patch
+from parc_core.kinematics import rotations as rot
+from parc_mdm.augment import augment_patch
+from parc_mdm.config import MdmConfig
+from parc_mdm.features import FPS, REFERENCE, Anchor, FeatureLayout
+from parc_mdm.store import MotionStore
+
+__all__ = ["PATCH_SPACING", "Windows", "draw_windows", "gather_windows", "patch_offsets", "target_direction", "window_stats"]
+
+PATCH_SPACING = 0.2  # m
+PATCH_ORIGIN = (10, 15)  # points of the patch behind the character and to its right
+_FREE = 6.0  # m, ground that a window does not touch may lie so far above or below its root
+_STANDING = 0.1  # m, a target nearer than this is no direction
+_FACING = 0.5  # rad, and a turn smaller than this is standing
+_STATS_CHUNK = 4096
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Windows:
+    """A batch of windows in the frame of their own anchors; the truth that losses compare with."""
+
+    features: Tensor  # [N, S, D], not standardised
+    root_rot: Tensor  # [N, S, 4]
+    joint_rot: Tensor  # [N, S, J, 4]
+    body_pos: Tensor  # [N, S, B, 3] m
+    body_rot: Tensor  # [N, S, B, 4]
+    patch: Tensor  # [N, 31, 31] m, heights over the reference root
+    target: Tensor  # [N, 2]
+
+
+def patch_offsets(device: str | torch.device) -> Tensor:
+    """Points of the height patch in the heading frame: 2 m behind to 4 m ahead, 3 m to each side, ``[31, 31, 2]`` m."""
+    return grid_offsets(10, 20, 15, 15, PATCH_SPACING, device)
+
+
+def draw_windows(store: MotionStore, layout: FeatureLayout, config: MdmConfig, window: int, generator: Generator) -> Windows:
+    """`config.batch_size` windows: clips by weight, starts uniform over the clip, ground augmented."""
+    clip_ids = torch.multinomial(store.weights, config.batch_size, replacement=True, generator=generator)
+    share = torch.rand(config.batch_size, generator=generator, device=clip_ids.device)
+    count = store.num_starts[clip_ids]
+    start = torch.minimum((share * count).long(), count - 1)
+    frames = (store.first[clip_ids] + start)[:, None] + torch.arange(window, device=clip_ids.device)
+    anchor = Anchor.of(store.root_pos[frames[:, REFERENCE]], store.root_rot[frames[:, REFERENCE]])
+    patch = _patch(store, clip_ids, frames, anchor, config, generator)
+    target = _target(store, clip_ids, start, anchor, config, generator)
+    return gather_windows(store, layout, frames, anchor, patch, target)
+
+
+def gather_windows(
+    store: MotionStore, layout: FeatureLayout, frames: Tensor, anchor: Anchor, patch: Tensor, target: Tensor
+) -> Windows:
+    """The windows of given frames ``[N, S]`` with their conditions."""
+    root_rot = anchor.turn_to_local(store.root_rot[frames])
+    body_pos = anchor.to_local(store.body_pos[frames])
+    features = layout.pack(
+        body_pos[..., 0, :], rot.quat_to_expmap(root_rot), body_pos, store.dof[frames], store.contacts[frames]
+    )
+    return Windows(
+        features=features,
+        root_rot=root_rot,
+        joint_rot=store.joint_rot[frames],
+        body_pos=body_pos,
+        body_rot=anchor.turn_to_local(store.body_rot[frames]),
+        patch=patch,
+        target=target,
+    )
+
+
+def target_direction(offset: Tensor, turn: Tensor) -> Tensor:
+    """The condition that says where to go, ``[N, 2]``.
+
+    Args:
+        offset: way to the future root in the anchor's frame, ``[N, 2]`` m.
+        turn: its heading in the anchor's frame, ``[N]`` rad.
+
+    Returns:
+        The unit vector of the offset; where that is shorter than 0.1 m, the direction of the future heading, or zero
+        for a character that stands still.
+
+    Source: published implementation, which compares the signed turn, so that every turn to the right counts as
+    standing there; here its size is compared.
+    """
+    distance = offset.norm(dim=-1, keepdim=True)
+    facing = torch.stack([torch.cos(turn), torch.sin(turn)], dim=-1)
+    facing = facing * (torch.atan2(torch.sin(turn), torch.cos(turn)).abs() >= _FACING)[:, None]
+    return torch.where(distance < _STANDING, facing, offset / distance.clamp_min(1e-4))
+
+
+def window_stats(store: MotionStore, layout: FeatureLayout, window: int, floor: float) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each feature at each place in a window, over all windows: ``[S, D]`` each.
+
+    Contacts keep mean 0 and deviation 1. Deviations below `floor` become `floor`: a joint that hardly moves in these
+    clips may move in the next ones.
+    """
+    starts = [torch.arange(int(n), device=store.first.device) + f for f, n in zip(store.first, store.num_starts)]
+    total = torch.zeros(2, window, layout.width, dtype=torch.float64, device=store.first.device)
+    all_starts = torch.cat(starts)
+    shift: Tensor | None = None
+    for chunk in all_starts.split(_STATS_CHUNK):
+        frames = chunk[:, None] + torch.arange(window, device=chunk.device)
+        anchor = Anchor.of(store.root_pos[frames[:, REFERENCE]], store.root_rot[frames[:, REFERENCE]])
+        features = gather_windows(store, layout, frames, anchor, frames, frames).features.double()
+        shift = features.mean(dim=0) if shift is None else shift  # keeps the sum of squares well conditioned
+        total += torch.stack([(features - shift).sum(dim=0), (features - shift).square().sum(dim=0)])
+    assert shift is not None
+    mean, square = total / len(all_starts)
+    std = (square - mean.square()).clamp_min(0.0).sqrt().clamp_min(floor)
+    mean = mean + shift
+    mean[:, layout.contacts], std[:, layout.contacts] = 0.0, 1.0
+    return mean.float(), std.float()
+
+
+def _patch(
+    store: MotionStore, clip_ids: Tensor, frames: Tensor, anchor: Anchor, config: MdmConfig, generator: Generator
+) -> Tensor:
+    xy, root_z = anchor.origin[:, :2], anchor.origin[:, 2, None, None]
+    offsets = patch_offsets(xy.device)
+    if config.augment == "none":
+        return height_patch(store.terrains, clip_ids, xy, anchor.heading, offsets) - root_z
+    flat = torch.cat([offsets, torch.zeros_like(offsets[..., :1])], dim=-1).flatten(0, 1)
+    world = anchor.to_world(flat[None].expand(len(xy), -1, -1))
+    cell = store.terrains.cell_of(clip_ids, world[..., :2])
+    place = cell[..., 0] * store.terrains.height.shape[2] + cell[..., 1]  # [N, P] flat cells
+    rows = torch.arange(len(xy), device=xy.device)[:, None]
+    kept = torch.zeros(store.bounds.shape[1], dtype=torch.bool, device=xy.device).repeat(len(xy), 1)
+    kept[rows, store.touched[frames].flatten(1)] = True
+    heights = store.terrains.height.flatten(1)[clip_ids[:, None], place].reshape(-1, *offsets.shape[:2]) - root_z
+    bounds = store.bounds[clip_ids[:, None], place].unflatten(1, offsets.shape[:2]) - root_z[..., None]
+    touched = kept.gather(1, place).reshape(heights.shape)
+    low = torch.where(touched, bounds[..., 0], -_FREE)
+    high = torch.where(touched, bounds[..., 1], _FREE)
+    return augment_patch(heights, low, high, config, generator)
+
+
+def _target(
+    store: MotionStore, clip_ids: Tensor, start: Tensor, anchor: Anchor, config: MdmConfig, generator: Generator
+) -> Tensor:
+    count, device = len(clip_ids), clip_ids.device
+    last = store.num_frames[clip_ids] - 1
+    earliest = start + round(config.target_min_time * FPS)
+    remaining = ((last - earliest) / FPS).clamp(0.0, config.target_time_range)
+    share = torch.rand(count, generator=generator, device=device)
+    future = store.first[clip_ids] + torch.minimum(earliest + (share * remaining * FPS).round().long(), last)
+    noise = config.target_noise * torch.randn(count, 3, generator=generator, device=device)
+    offset = anchor.to_local(store.root_pos[future] + noise)[:, :2]
+    return target_direction(offset, rot.heading(store.root_rot[future]) - anchor.heading)

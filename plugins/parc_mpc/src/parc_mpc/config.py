@@ -1,0 +1,78 @@
+"""Settings of the planning agent."""
+
+from __future__ import annotations
+
+import attrs
+
+from parc_core.config import setting
+
+__all__ = ["CostConfig", "MpcConfig", "ladder"]
+
+
+@attrs.frozen(kw_only=True)
+class CostConfig:
+    """Weights of the squared differences from the reference, each a mean over its bodies, joints or dofs."""
+
+    body_pos: float = setting(10.0, ge=0, unit="1/m^2", help="positions of all bodies")
+    root_pos: float = setting(10.0, ge=0, unit="1/m^2", help="position of the root")
+    root_rot: float = setting(2.0, ge=0, unit="1/rad^2", help="rotation of the root")
+    root_vel: float = setting(0.2, ge=0, unit="s^2/m^2", help="linear velocity of the root")
+    root_ang_vel: float = setting(0.02, ge=0, unit="s^2/rad^2", help="angular velocity of the root")
+    joint_rot: float = setting(1.0, ge=0, unit="1/rad^2", help="rotations of the joints")
+    dof_vel: float = setting(0.005, ge=0, unit="s^2/rad^2", help="velocities of the joints")
+    residual: float = setting(
+        0.05, ge=0, unit="1/rad^2", help="how far the servo targets leave the reference"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class MpcConfig:
+    """Sampling-based tracking: the cross-entropy method on a few knots of servo targets around the reference.
+
+    Source of the defaults: measured; they followed 16 of 16 runs of eight ordinary motions and 10 of 11 of a run,
+    jump and climb, at about 3 CPU seconds per second of motion.
+    """
+
+    samples: int = setting(64, ge=2, help="candidate plans per environment and iteration")
+    horizon: int = setting(12, ge=2, unit="control steps", help="how far a plan looks ahead")
+    knots: int = setting(4, ge=2, help="points of a plan, linearly interpolated over the horizon")
+    iterations: int = setting(1, ge=1, help="refinements of a plan per control step")
+    first_iterations: int = setting(
+        3, ge=1, help="refinements at the first step, when there is no earlier plan"
+    )
+    sigma: float = setting(0.12, gt=0, unit="rad", help="spread of the candidates around the earlier plan")
+    sigma_decay: float = setting(0.6, gt=0, le=1, help="factor on the spread at each further iteration")
+    elites: float = setting(
+        0.1, gt=0, le=1, help="share of the candidates whose mean becomes the plan (at least 4)"
+    )
+    feed_forward: float = setting(
+        0.03, ge=0, unit="s", help="how far the servo targets run ahead of the reference"
+    )
+    seed: int = setting(0, ge=0, help="seed of the candidates; a playback always starts from it")
+    max_attempts: int = setting(
+        4, ge=1, le=4, help="steps of the ladder of settings for motions that were lost"
+    )
+    cost: CostConfig = setting(factory=CostConfig, help="weights of what a plan is judged by")
+
+
+def ladder(config: MpcConfig) -> tuple[MpcConfig, ...]:
+    """Settings to try one after the other on a motion that was lost: other luck, more spread, more foresight.
+
+    Source: order and sizes as measured; the last, of six times the cost, passes jumps whose fall a short horizon
+    sees too late.
+    """
+    steps = (
+        config,
+        attrs.evolve(config, seed=config.seed + 1),
+        attrs.evolve(
+            config, seed=config.seed + 2, sigma=2.0 * config.sigma, iterations=2 * config.iterations
+        ),
+        attrs.evolve(
+            config,
+            seed=config.seed + 3,
+            samples=3 * config.samples,
+            horizon=config.horizon + 10,
+            knots=config.knots + 2,
+        ),
+    )
+    return steps[: config.max_attempts]

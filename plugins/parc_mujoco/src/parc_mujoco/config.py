@@ -1,0 +1,43 @@
+"""Settings of the MuJoCo simulator; light enough to load for a schema."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from parc_core.config import setting
+
+__all__ = ["MujocoConfig"]
+
+
+@attrs.frozen(kw_only=True)
+class MujocoConfig:
+    """How the character is simulated.
+
+    Source of the defaults: measured on the published motions. The damping of the servos sits in the joints,
+    where it is integrated implicitly; their spring alone is limited, to three times the nominal torque. A third
+    of the character's own damping lets the servos follow fast motion.
+    """
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"kd_scale": 1.0}}
+
+    num_envs: int = setting(256, ge=1, help="copies that step side by side while an agent trains")
+    sim_hz: float = setting(
+        120.0, gt=0, unit="Hz", help="physics steps per second; a multiple of the control rate"
+    )
+    kp_scale: float = setting(1.0, gt=0, help="factor on the character's servo gains")
+    kd_scale: float = setting(0.3, ge=0, help="factor on the character's servo damping")
+    force_limit_scale: float | None = setting(
+        3.0,
+        gt=0,
+        help="limit of a servo's spring torque as a multiple of the joint's nominal torque; null: no limit",
+    )
+    ball_limit_scale: float = setting(
+        1.2, gt=0, help="cone angle of a ball joint's limit as a multiple of its largest limit about one axis"
+    )
+    friction: float = setting(1.0, ge=0, help="sliding friction between the character and the ground")
+    self_collision: bool = setting(
+        True, help="whether bodies that are not neighbours collide with each other"
+    )
+    integrator: Literal["implicitfast", "euler"] = setting("implicitfast", help="time integration")

@@ -1,0 +1,182 @@
+"""Simulator `mujoco`: MuJoCo's batch of simulations on CPU threads, one terrain per environment."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.batch import Batch, SimulationError
+from torch import Tensor
+
+from parc_core.errors import ConfigError, DataError, ShapeError
+from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_mujoco.config import MujocoConfig
+from parc_mujoco.convert import StateLayout, to_xyzw
+from parc_mujoco.ground import TerrainModels
+from parc_mujoco.rollouts import Rollouts, SavedStates
+
+__all__ = ["MujocoConfig", "MujocoSimulator"]
+
+_VELOCITIES = mujoco.mjtStage.mjSTAGE_VEL.value
+_FORCES = mujoco.mjtStage.mjSTAGE_ACC.value
+_DIVERGED = 1e4  # rad/s or m/s; nothing that moves so fast comes back
+
+
+class MujocoSimulator(Simulator):
+    """The CPU simulator. Results do not depend on the number of threads.
+
+    Positions and velocities that `read` gives are those after the last physics step; contact forces are those
+    that acted during it.
+    """
+
+    capabilities = frozenset({"rollout"})
+
+    def __init__(self, config: MujocoConfig, *, device: str = "cpu", threads: int = 1) -> None:
+        self.config, self.device, self.threads = config, torch.device(device), threads
+        self._batch: Batch | None = None
+        self._rollouts: Rollouts | None = None
+
+    def build(self, scene: Scene) -> None:
+        """Make the copies, all on terrain 0, standing nowhere in particular until `reset`."""
+        self.close()
+        self.scene = scene
+        self.substeps = _substeps(self.config.sim_hz, scene.control_hz)
+        if not scene.terrains:
+            raise DataError("the simulator's scene has no terrain; every environment needs ground.")
+        self._models = TerrainModels(scene.skeleton, scene.terrains, self.config)
+        self._layout = StateLayout.of(scene.skeleton)
+        self._terrain_ids = np.zeros(scene.num_envs, dtype=np.int64)
+        self._moved = True
+        self._alive = np.ones(scene.num_envs, dtype=bool)
+        self._batch = Batch(self._models[0], scene.num_envs, nthread=self.threads)
+        names = (
+            "qpos",
+            "qvel",
+            "ctrl",
+            "time",
+            "qacc_warmstart",
+            "xpos",
+            "xquat",
+            "cvel",
+            "subtree_com",
+            "sensordata",
+        )
+        self._field = {name: self._batch.bind(name) for name in names}
+        self._rollouts = Rollouts(self._models, self._layout, self.substeps, self.threads, self.device)
+        self._forward(None)
+
+    def set_terrains(self, env_ids: Tensor, terrain_ids: Tensor) -> None:
+        """Put envs on other terrains; a pointer per environment, so it is cheap at every reset."""
+        terrains = _numpy(terrain_ids).astype(np.int64)
+        if terrains.size and (terrains.min() < 0 or terrains.max() >= len(self._models)):
+            raise DataError(
+                f"set_terrains: terrain ids {terrains.min()}..{terrains.max()}; "
+                f"the scene has 0..{len(self._models) - 1}."
+            )
+        self._terrain_ids[_numpy(env_ids)] = terrains
+        self._moved = True
+
+    def reset(self, env_ids: Tensor, state: CharacterState) -> None:
+        """Put envs into states; their servos hold the pose until `set_targets`."""
+        ids = _numpy(env_ids).astype(np.int64)
+        if ids.size == 0:
+            return
+        order = np.argsort(ids, kind="stable")
+        ids = ids[order]
+        root_rot, joint_rot = _numpy(state.root_rot)[order], _numpy(state.joint_rot)[order]
+        qpos = self._layout.qpos(_numpy(state.root_pos)[order], root_rot, joint_rot)
+        velocities = (_numpy(v)[order] for v in (state.root_vel, state.root_ang_vel, state.dof_vel))
+        field = self._field
+        field["qpos"][ids], field["qvel"][ids] = qpos, self._layout.qvel(root_rot, *velocities)
+        field["ctrl"][ids] = self._layout.dof(joint_rot)
+        field["time"][ids], field["qacc_warmstart"][ids] = 0.0, 0.0
+        self._alive[ids] = self._is_finite(ids)
+        self._forward(ids[self._alive[ids]])
+
+    def set_targets(self, dof_target: Tensor) -> None:
+        """Targets of the servos, ``[num_envs, D]`` rad."""
+        expected = self._field["ctrl"].shape
+        if tuple(dof_target.shape) != expected:
+            raise ShapeError(
+                f"set_targets: dof_target has shape {list(dof_target.shape)}, expected {list(expected)}."
+            )
+        self._field["ctrl"][:] = _numpy(dof_target)
+
+    def step(self) -> None:
+        """One control step; diverged copies stand still until they are reset."""
+        self._settle()
+        ids = None if self._alive.all() else np.flatnonzero(self._alive)
+        try:
+            self._batch.step(ids, nstep=self.substeps, stage=_VELOCITIES)
+        except SimulationError as err:  # the others have stepped
+            self._alive[err.ids] = False
+        self._alive &= self._is_finite(slice(None))
+
+    def read(self) -> BodyState:
+        """The state after the last physics step."""
+        field, layout = self._field, self._layout
+        pos, rot = field["xpos"][:, 1:], to_xyzw(field["xquat"][:, 1:])
+        spin, linear = field["cvel"][:, 1:, :3], field["cvel"][:, 1:, 3:]
+        # cvel is the velocity of the point of the body that lies at the character's centre of mass
+        vel = linear + np.cross(spin, pos - field["subtree_com"][:, 1:2])
+        sensors = field["sensordata"].reshape(len(pos), -1, 4)
+        return BodyState(
+            body_pos=self._tensor(pos),
+            body_rot=self._tensor(rot),
+            body_vel=self._tensor(vel),
+            body_ang_vel=self._tensor(spin),
+            joint_rot=self._tensor(layout.joint_rot(field["qpos"])),
+            dof_vel=self._tensor(field["qvel"][:, 6:]),
+            contact_force=self._tensor(-sensors[:, :, 1:4]),
+            finite=torch.from_numpy(self._alive.copy()).to(self.device),
+        )
+
+    def save_state(self, env_ids: Tensor) -> SavedStates:
+        """The complete integration states of envs, and the terrains they stand on."""
+        ids = _numpy(env_ids)
+        return SavedStates(rows=self._batch.state[ids].copy(), terrain_ids=self._terrain_ids[ids].copy())
+
+    def rollout(self, states: SavedStates, copies: int, dof_targets: Tensor) -> Rollout:
+        """Copies of saved states under target sequences; the numbers are those that `step` would give."""
+        return self._rollouts.run(states, copies, _numpy(dof_targets))
+
+    def close(self) -> None:
+        """Give the threads back."""
+        if self._rollouts is not None:
+            self._rollouts.close()
+        self._batch = self._rollouts = None
+        self._field = {}
+
+    def _settle(self) -> None:
+        if self._moved:
+            self._batch.set_models([self._models[t] for t in self._terrain_ids.tolist()])
+            self._moved = False
+
+    def _forward(self, ids: np.ndarray | None) -> None:
+        self._settle()
+        try:
+            self._batch.forward(ids, stage=_FORCES)
+        except SimulationError as err:
+            self._alive[err.ids] = False
+
+    def _is_finite(self, ids: np.ndarray | slice) -> np.ndarray:
+        # comparisons with NaN are false, so one bound does for NaN, infinity and the merely absurd
+        qpos, qvel = self._field["qpos"][ids], self._field["qvel"][ids]
+        return (np.abs(qvel).max(axis=-1) < _DIVERGED) & (np.abs(qpos).max(axis=-1) < np.inf)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self.device)
+
+
+def _substeps(sim_hz: float, control_hz: float) -> int:
+    count = round(sim_hz / control_hz)
+    if count < 1 or abs(count * control_hz - sim_hz) > 1e-6 * sim_hz:
+        raise ConfigError(
+            f"simulator.sim_hz is {sim_hz} Hz, which is not a multiple of the control rate {control_hz} Hz. "
+            f"Use for example {4 * control_hz:g}."
+        )
+    return count
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()

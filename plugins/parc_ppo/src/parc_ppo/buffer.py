@@ -1,0 +1,40 @@
+"""What a rollout collects: one tensor per quantity, time first, allocated once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from parc_core.interfaces.tracker_env import Step
+
+__all__ = ["RolloutBuffer"]
+
+
+class RolloutBuffer:
+    """Experience of `steps` control steps of `num_envs` environments.
+
+    Observations are kept as the environment gave them, so that the normaliser can learn from them; actions
+    and their log densities are those of the normalised action space.
+    """
+
+    def __init__(self, steps: int, num_envs: int, obs_size: int, action_size: int, device: str) -> None:
+        shape = (steps, num_envs)
+        self.obs = torch.zeros(steps + 1, num_envs, obs_size, device=device)  # [H + 1, N, O]
+        self.final_obs = torch.zeros(*shape, obs_size, device=device)  # [H, N, O]
+        self.action = torch.zeros(*shape, action_size, device=device)
+        self.log_prob = torch.zeros(shape, device=device)
+        self.reward = torch.zeros(shape, device=device)
+        self.done = torch.zeros(shape, dtype=torch.int8, device=device)
+        self.drawn = torch.ones(shape, dtype=torch.bool, device=device)  # the action was drawn, not the mean
+
+    def write(self, t: int, step: Step) -> None:
+        """Keep what step `t` gave; its observation becomes that of step ``t + 1``."""
+        self.obs[t + 1].copy_(step.obs)
+        self.final_obs[t].copy_(step.final_obs)
+        self.reward[t].copy_(step.reward)
+        self.done[t].copy_(step.done)
+
+    def final_rows(self) -> tuple[Tensor, Tensor]:
+        """Where episodes ended ``[K, 2]`` (time, env), and the observations of those ends ``[K, O]``."""
+        where = self.done.nonzero()
+        return where, self.final_obs[where[:, 0], where[:, 1]]

@@ -1,0 +1,192 @@
+"""Settings of the agents. Names and defaults follow PARC's documents."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from parc_core.config import setting
+
+__all__ = ["DmPpoConfig", "ModelConfig", "OptimizerConfig", "PpoConfig"]
+
+
+@attrs.frozen(kw_only=True)
+class ModelConfig:
+    """The networks: two separate perceptrons, one for the action and one for the value."""
+
+    actor_net: str = setting("mlp_512_512", help="hidden layers of the actor, as mlp_<units>_<units>...")
+    critic_net: str = setting("mlp_512_512", help="hidden layers of the critic, as mlp_<units>_<units>...")
+    activation: Literal["relu", "elu", "tanh", "silu"] = setting("relu", help="between the layers")
+    actor_init_output_scale: float = setting(
+        0.01, gt=0.0, help="the actor's last weights start uniformly within this, either side of 0"
+    )
+    actor_std_type: Literal["FIXED", "CONST", "VARIABLE"] = setting(
+        "CONST", help="spread of the actions: as given; learned, equal in all states; learned, by state"
+    )
+    action_std: float = setting(
+        0.2, gt=0.0, help="spread of the actions, to begin with where it is learned", unit="half range"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class OptimizerConfig:
+    """The optimiser of both networks."""
+
+    type: Literal["adam", "sgd"] = setting("adam", help="kind of gradient descent")
+    learning_rate: float = setting(5e-4, gt=0.0, help="step size at the start")
+    final_fraction: float = setting(
+        0.3, ge=0.0, le=1.0, help="share of the step size left at max_samples; it falls linearly"
+    )
+    momentum: float = setting(0.9, ge=0.0, lt=1.0, help="of sgd")
+    weight_decay: float = setting(0.0, ge=0.0, help="pull of all weights towards 0")
+
+
+_MEASURED: dict[str, Any] = {
+    "steps_per_iter": 16,
+    "update_epochs": 5,
+    "batch_size": 1024,
+    "norm_adv_clip": 5.0,
+    "max_grad_norm": 1.0,
+    "obs_clip": 5.0,
+    "exp_prob_end": 1.0,
+    "max_samples": 1_000_000,
+    "iters_per_output": 5,
+    "iters_per_checkpoint": 20,
+    "normalizer_warmup_steps": 16,
+    "eval_every_iters": 20,
+    "select": "best",
+    "model": {
+        "actor_net": "mlp_256_256",
+        "critic_net": "mlp_256_256",
+        "activation": "elu",
+        "actor_std_type": "FIXED",
+        "action_std": 0.25,
+    },
+    "optimizer": {"type": "adam", "learning_rate": 5e-4, "final_fraction": 0.3},
+}
+
+_PUBLISHED: dict[str, Any] = {
+    "discount": 0.99,
+    "steps_per_iter": 32,
+    "batch_size": 8192,  # 4 per environment, 2048 environments
+    "norm_adv_clip": 4.0,
+    "critic_loss_weight": 10.0,
+    "action_bound_weight": 10.0,
+    "critic_loss_gate": 20.0,
+    "exp_prob_end": 1.0,
+    "max_grad_norm": 1000.0,
+    "obs_clip": 10.0,
+    "normalizer_samples": 300_000_000,
+    "max_samples": 10_000_000_000,
+    "iters_per_output": 100,
+    "iters_per_checkpoint": 200,
+    "test_episodes": 16,
+    "bootstrap_success": False,
+    "reward_bounds": (0.0, 1.0),
+    "model": {
+        "actor_net": "mlp_2048_1024_512",
+        "critic_net": "mlp_2048_1024_512",
+        "activation": "relu",
+        "actor_std_type": "FIXED",
+        "action_std": 0.05,
+    },
+    "optimizer": {"type": "sgd", "learning_rate": 5e-5, "final_fraction": 1.0, "momentum": 0.9},
+}
+
+_TINY: dict[str, Any] = {
+    **_MEASURED,
+    "steps_per_iter": 8,
+    "update_epochs": 2,
+    "batch_size": 128,
+    "max_samples": 1024,
+    "iters_per_output": 2,
+    "iters_per_checkpoint": 4,
+    "normalizer_warmup_steps": 8,
+    "eval_every_iters": 0,
+    "model": {**_MEASURED["model"], "actor_net": "mlp_32_32", "critic_net": "mlp_32_32"},
+}
+
+
+@attrs.frozen(kw_only=True)
+class PpoConfig:
+    """Proximal policy optimisation.
+
+    Source: PARC's documents for names and defaults. Presets: `paper` the published implementation, `cpu` what
+    was measured to work on two cores, `tiny` for tests.
+    """
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": _PUBLISHED, "cpu": _MEASURED, "tiny": _TINY}
+
+    max_samples: int = setting(
+        100_000_000, ge=1, help="control steps of all environments together", unit="samples"
+    )
+    steps_per_iter: int = setting(16, ge=1, help="control steps of every environment between two updates")
+    update_epochs: int = setting(5, ge=1, help="passes over the collected samples per update")
+    batch_size: int = setting(256, ge=1, help="samples per gradient step", unit="samples")
+    discount: float = setting(0.95, ge=0.0, lt=1.0, help="worth of a reward one control step later")
+    td_lambda: float = setting(
+        0.95, ge=0.0, le=1.0, help="0: returns lean on the critic; 1: on the rewards seen"
+    )
+    bootstrap_timeout: bool = setting(
+        True, help="an episode cut by time counts the critic's value of its end"
+    )
+    bootstrap_success: bool = setting(
+        True, help="so does one that reached the end of its motion; else 0 as a fall"
+    )
+    reward_bounds: tuple[float, float] | None = setting(
+        None, help="range of the reward; the critic's values are held to it / (1 - discount) in returns"
+    )
+    ppo_clip_ratio: float = setting(0.2, gt=0.0, help="how far one update may move a probability")
+    norm_adv_clip: float = setting(5.0, gt=0.0, help="normalised advantages are clipped here")
+    target_kl: float | None = setting(
+        None, gt=0.0, help="an update ends after the epoch that moves further than this"
+    )
+    critic_loss_weight: float = setting(1.0, ge=0.0, help="of the value error")
+    critic_loss_type: Literal["L1", "L2"] = setting("L2", help="absolute or squared value error")
+    critic_loss_gate: float | None = setting(
+        None, gt=0.0, help="while the value error is above this, only the critic learns"
+    )
+    action_bound_weight: float = setting(
+        0.0, ge=0.0, help="of the squared excess of mean actions beyond their range"
+    )
+    action_entropy_weight: float = setting(0.0, ge=0.0, help="of the reward for spread")
+    action_reg_weight: float = setting(0.0, ge=0.0, help="of the squared mean actions")
+    exp_prob_beg: float = setting(
+        1.0, ge=0.0, le=1.0, help="share of actions drawn (not the mean) at the start"
+    )
+    exp_prob_end: float = setting(0.1, ge=0.0, le=1.0, help="the same after exp_anneal_samples")
+    exp_anneal_samples: float = setting(
+        200e6, gt=0.0, help="how long that share takes to change", unit="samples"
+    )
+    clip_grad_norm: bool = setting(True, help="limit the length of the gradient")
+    max_grad_norm: float = setting(0.5, gt=0.0, help="to this")
+    obs_clip: float = setting(5.0, gt=0.0, help="normalised observations are clipped here")
+    normalizer_samples: int = setting(
+        100_000_000, ge=0, help="observations that the normaliser learns from; it is frozen when fine-tuning"
+    )
+    normalizer_warmup_steps: int = setting(
+        0, ge=0, help="control steps before the first update that only the normaliser learns from"
+    )
+    iters_per_output: int = setting(10, ge=1, help="metrics are written each so many iterations")
+    iters_per_checkpoint: int = setting(50, ge=1, help="a checkpoint is written, and all episodes begin anew")
+    test_episodes: int = setting(
+        0, ge=0, help="episodes from drawn starts, without noise, at each output; 0: none"
+    )
+    eval_every_iters: int = setting(
+        0, ge=0, help="every motion is followed from its first frame; 0: only at the end"
+    )
+    eval_start_fractions: tuple[float, ...] = setting((0.0,), help="where in each motion evaluations start")
+    select: Literal["last", "best"] = setting(
+        "last", help="the policy to keep: the last, or the best evaluated one"
+    )
+    model: ModelConfig = setting(factory=ModelConfig, help="the networks")  # noqa: RUF009
+    optimizer: OptimizerConfig = setting(factory=OptimizerConfig, help="gradient descent")  # noqa: RUF009
+
+
+@attrs.frozen(kw_only=True)
+class DmPpoConfig(PpoConfig):
+    """PPO with tracking errors and fail rates per motion."""
+
+    report_tracking_error: bool = setting(True, help="write mean tracking errors with the metrics")
+    logged_motions: int = setting(40, ge=0, help="worst motions whose fail rates are written one by one")

@@ -1,0 +1,138 @@
+"""Policies as folders, and the check that an environment speaks their language."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import attrs
+import torch
+
+from parc_core.data.policy import Policy
+from parc_core.errors import DataError
+from parc_core.interfaces.tracker_env import ActionSpec, TrackerEnv
+from parc_core.storage import make_folder, read_tensors, write_tensors
+from parc_ppo.config import ModelConfig, PpoConfig
+from parc_ppo.networks import PolicyNetwork
+from parc_ppo.normalizer import Normalizer
+
+__all__ = ["AGENTS", "describe_action", "describe_observation", "load_network", "make_network", "save_policy"]
+
+AGENTS = ("ppo", "dmppo")  # they train the same networks, so each takes over the other's policies
+_WEIGHTS = "policy.safetensors"
+
+
+def describe_observation(env: TrackerEnv) -> dict[str, int]:
+    """Group sizes in order, as policies record them."""
+    return {group.name: group.size for group in env.observation}
+
+
+def describe_action(action: ActionSpec) -> dict[str, Any]:
+    """Kind and bounds, as policies record them."""
+    bounds = {"lower": action.lower.tolist(), "upper": action.upper.tolist()}
+    return {"kind": action.kind, "size": len(action.lower), **bounds}
+
+
+def make_network(
+    config: PpoConfig, model: ModelConfig, env: TrackerEnv, device: str, rng: torch.Generator
+) -> PolicyNetwork:
+    """A new network for an environment."""
+    normalizer = Normalizer(env.observation, config.obs_clip, config.normalizer_samples)
+    return PolicyNetwork(model, env.observation, env.action, normalizer, rng).to(device)
+
+
+def save_policy(
+    network: PolicyNetwork,
+    folder: pathlib.Path,
+    *,
+    agent: str,
+    model: ModelConfig,
+    env: TrackerEnv,
+    samples: int,
+    extra: dict[str, Any],
+) -> Policy:
+    """Write a policy into a folder; what lay there under the same names is replaced."""
+    make_folder(folder)
+    write_tensors(folder / _WEIGHTS, network.state_dict())
+    return Policy(
+        folder=folder,
+        agent=agent,
+        skeleton=env.skeleton.id,
+        observation=describe_observation(env),
+        action=describe_action(env.action),
+        simulator=type(env.simulator).__name__,
+        num_samples=samples,
+        extra={"model": attrs.asdict(model), **extra},
+    ).save()
+
+
+def load_network(
+    policy: Policy, config: PpoConfig, env: TrackerEnv, device: str
+) -> tuple[PolicyNetwork, ModelConfig]:
+    """The network of a policy for an environment, and its description.
+
+    Layer sizes, normaliser and the range of actions are the policy's. A fixed spread in `config` replaces the
+    policy's.
+
+    Raises:
+        DataError: it was made by another agent, for another character, on other observations or actions.
+        CorruptArtifact: its weights cannot be read.
+    """
+    _check_fits(policy, env)
+    where = policy.folder / "policy.json"
+    try:
+        model = ModelConfig(**policy.extra["model"])
+    except (KeyError, TypeError, ValueError) as err:
+        raise DataError(f"{where}: describes no network ({err}). Was it written by another version?") from err
+    wanted = config.model.actor_std_type
+    if model.actor_std_type != wanted:
+        if "VARIABLE" in (model.actor_std_type, wanted):
+            raise DataError(
+                f"{where}: actor_std_type is {model.actor_std_type}, the agent's settings say {wanted}; "
+                f"their networks differ. Set model.actor_std_type={model.actor_std_type}, or train anew."
+            )
+        model = attrs.evolve(model, actor_std_type=wanted)
+    tensors = read_tensors(policy.folder / _WEIGHTS, device)
+    network = make_network(config, model, env, device, torch.Generator().manual_seed(0))
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as err:
+        raise DataError(
+            f"{policy.folder / _WEIGHTS}: does not fit the network in {where.name}: {err}"
+        ) from err
+    if wanted == "FIXED":
+        model = attrs.evolve(model, action_std=config.model.action_std)
+        with torch.no_grad():
+            network.log_std.fill_(config.model.action_std).log_()
+    return network, model
+
+
+def _check_fits(policy: Policy, env: TrackerEnv) -> None:
+    where = policy.folder / "policy.json"
+    if policy.agent not in AGENTS:
+        raise DataError(
+            f"{where}: made by agent '{policy.agent}'; this agent takes over policies of "
+            f"{' and '.join(AGENTS)}. Name another policy, or none to train anew."
+        )
+    if policy.skeleton != env.skeleton.id:
+        raise DataError(
+            f"{where}: made for character '{policy.skeleton}', the environment simulates "
+            f"'{env.skeleton.id}'. Name a policy of that character, or none to train anew."
+        )
+    expected = describe_observation(env)
+    if list(policy.observation.items()) != list(expected.items()):
+        raise DataError(
+            f"{where}: trained on observations {_groups(policy.observation)}, the environment gives "
+            f"{_groups(expected)}. Configure the environment as it was then, or train anew."
+        )
+    action = describe_action(env.action)
+    for key in ("kind", "size"):
+        if policy.action.get(key) != action[key]:
+            raise DataError(
+                f"{where}: trained on actions of {key} {policy.action.get(key)!r}, the environment takes "
+                f"{action[key]!r}. Configure the environment as it was then, or train anew."
+            )
+
+
+def _groups(description: dict[str, Any]) -> str:
+    return ", ".join(f"{name} [{size}]" for name, size in description.items())

@@ -1,0 +1,113 @@
+"""Collecting experience, and turning it into what an update learns from."""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from torch import Tensor
+
+from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_ppo import distribution
+from parc_ppo.buffer import RolloutBuffer
+from parc_ppo.config import PpoConfig
+from parc_ppo.networks import PolicyNetwork
+from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
+from parc_ppo.stats import EpisodeStats
+
+__all__ = ["Batch", "collect", "explore_prob", "prepare"]
+
+_VALUE_ROWS = 4096  # observations whose values are computed at a time: hidden layers stay in the cache
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Batch:
+    """S samples for an update."""
+
+    obs: Tensor  # [S, O], normalised
+    action: Tensor  # [S, A], normalised
+    log_prob: Tensor  # [S], when they were drawn
+    advantage: Tensor  # [S], normalised
+    target: Tensor  # [S], returns
+    drawn: Tensor | None  # [S] bool; None: all were drawn
+    stats: dict[str, float]
+
+
+def explore_prob(config: PpoConfig, samples: int) -> float:
+    """Share of actions that are drawn, after so many samples."""
+    progress = min(samples / config.exp_anneal_samples, 1.0)
+    return (1.0 - progress) * config.exp_prob_beg + progress * config.exp_prob_end
+
+
+@torch.no_grad()
+def collect(
+    env: TrackerEnv,
+    network: PolicyNetwork,
+    buffer: RolloutBuffer,
+    obs: Tensor,
+    rng: torch.Generator,
+    drawn_share: float,
+    stats: EpisodeStats,
+) -> Tensor:
+    """Fill the buffer from `obs` on; the observation that comes next, ``[N, O]``.
+
+    No inference mode here: tensors that an environment keeps between steps have to stay ordinary ones.
+    """
+    buffer.obs[0].copy_(obs)
+    for t in range(len(buffer.reward)):
+        mean, log_std = network.decide(network.normalizer(buffer.obs[t]))
+        action = distribution.sample(mean, log_std, rng)
+        if drawn_share < 1.0:
+            drawn = torch.rand(len(mean), generator=rng, device=mean.device) < drawn_share
+            action = torch.where(drawn[:, None], action, mean)
+            buffer.drawn[t].copy_(drawn)
+        buffer.action[t].copy_(action)
+        buffer.log_prob[t].copy_(distribution.log_prob(mean, log_std, action))
+        step = env.step(network.to_env(action))
+        buffer.write(t, step)
+        stats.add(step)
+        obs = step.obs
+    return obs
+
+
+@torch.no_grad()
+def prepare(network: PolicyNetwork, buffer: RolloutBuffer, config: PpoConfig, drawn_share: float) -> Batch:
+    """Returns and advantages of a full buffer."""
+    steps, num_envs = buffer.reward.shape
+    normalized = network.normalizer(buffer.obs)
+    value = _values(network, normalized.flatten(0, 1)).view(steps + 1, num_envs)
+    final_value = torch.zeros_like(buffer.reward)
+    where, final_obs = buffer.final_rows()
+    if len(where):
+        final_value[where[:, 0], where[:, 1]] = _values(network, network.normalizer(final_obs))
+    bounds = config.reward_bounds
+    following = next_values(
+        value,
+        final_value,
+        buffer.done,
+        bootstrap_timeout=config.bootstrap_timeout,
+        bootstrap_success=config.bootstrap_success,
+        bounds=bounds and (bounds[0] / (1.0 - config.discount), bounds[1] / (1.0 - config.discount)),
+    )
+    target = td_lambda_returns(buffer.reward, following, buffer.done, config.discount, config.td_lambda)
+    drawn = None if drawn_share >= 1.0 else buffer.drawn.flatten()
+    residual = (target - value[:-1]).flatten()
+    advantage, mean, std = normalized_advantage(residual, drawn, config.norm_adv_clip)
+    spread = target.var(correction=0)
+    return Batch(
+        obs=normalized[:-1].flatten(0, 1),
+        action=buffer.action.flatten(0, 1),
+        log_prob=buffer.log_prob.flatten(),
+        advantage=advantage,
+        target=target.flatten(),
+        drawn=drawn,
+        stats={
+            "advantage_mean": float(mean),
+            "advantage_std": float(std),
+            "return_mean": float(target.mean()),
+            "explained_variance": float(1.0 - residual.var(correction=0) / spread.clamp_min(1e-8)),
+        },
+    )
+
+
+def _values(network: PolicyNetwork, obs: Tensor) -> Tensor:
+    return torch.cat([network.value(rows) for rows in obs.split(_VALUE_ROWS)])

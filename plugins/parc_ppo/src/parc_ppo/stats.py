@@ -1,0 +1,66 @@
+"""Sums over control steps, and the means that metrics show; no host round trip until they are read."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from parc_core.interfaces.tracker_env import Done, Step
+
+__all__ = ["EpisodeStats"]
+
+
+class EpisodeStats:
+    """Rewards, tracking errors and ends of episodes since the last `means`."""
+
+    def __init__(self, num_envs: int, device: str) -> None:
+        self._return = torch.zeros(num_envs, device=device)
+        self._length = torch.zeros(num_envs, device=device)
+        self._sums: dict[str, Tensor] = {}
+        self._steps = 0
+
+    def restart(self) -> None:
+        """All episodes begin anew: the unfinished ones do not count."""
+        self._return.zero_()
+        self._length.zero_()
+
+    def add(self, step: Step) -> None:
+        """Take up one control step of every environment."""
+        self._steps += 1
+        self._return += step.reward
+        self._length += 1.0
+        ended = step.done != Done.NULL
+        self._sum("reward/mean", step.reward.mean())
+        for name, value in step.reward_terms.items():
+            self._sum(f"reward/{name}", value.mean())
+        for name, value in step.errors.items():
+            self._sum(f"error/{name}", value.mean())
+        self._sum("ends", ended.sum())
+        self._sum("fails", (step.done == Done.FAIL).sum())
+        self._sum("return", (self._return * ended).sum())
+        self._sum("length", (self._length * ended).sum())
+        self._return *= ~ended
+        self._length *= ~ended
+
+    def means(self) -> dict[str, float]:
+        """Means by name, `reward/...`, `error/...`, `episode/...`; begins a new period. No steps: nothing."""
+        if not self._steps:
+            return {}
+        sums = {name: float(value) for name, value in self._sums.items()}
+        ends = sums.pop("ends")
+        episode = {
+            "fail_fraction": sums.pop("fails"),
+            "return": sums.pop("return"),
+            "length": sums.pop("length"),
+        }
+        found = {name: value / self._steps for name, value in sums.items()}
+        found["episode/count"] = ends
+        if ends:
+            found.update({f"episode/{name}": value / ends for name, value in episode.items()})
+        self._sums = {}
+        self._steps = 0
+        return found
+
+    def _sum(self, name: str, value: Tensor) -> None:
+        before = self._sums.get(name)
+        self._sums[name] = value.clone() if before is None else before + value

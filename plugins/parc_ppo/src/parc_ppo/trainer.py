@@ -1,0 +1,308 @@
+"""The training loop: rollouts, updates, evaluations, checkpoints, and exact continuation."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Protocol
+
+import attrs
+import torch
+from torch import Tensor
+
+from parc_core.errors import DataError, SimulationDiverged, StageFailed
+from parc_core.interfaces.context import StageContext, Stopped
+from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_ppo.buffer import RolloutBuffer
+from parc_ppo.config import ModelConfig, PpoConfig
+from parc_ppo.episodes import run_episodes
+from parc_ppo.networks import PolicyNetwork
+from parc_ppo.optimizer import load_optimizer, make_optimizer, optimizer_tensors, set_learning_rate
+from parc_ppo.rollout import collect, explore_prob, prepare
+from parc_ppo.stats import EpisodeStats
+from parc_ppo.update import update
+
+__all__ = ["Hooks", "Trainer"]
+
+log = logging.getLogger(__name__)
+
+
+class Hooks(Protocol):
+    """What an agent adds to the loop."""
+
+    def evaluate(self, env: TrackerEnv, start_fractions: tuple[float, ...] = (0.0,)) -> dict[str, Any]:
+        """Follow every motion with the network as it is now."""
+
+    def select_metrics(self, values: dict[str, float], env: TrackerEnv) -> dict[str, float]:
+        """Choose and add to the metrics of one output."""
+
+    def on_checkpoint(self, env: TrackerEnv, ctx: StageContext, samples: int) -> None:
+        """A checkpoint was written."""
+
+
+@attrs.define(kw_only=True)
+class _Best:
+    """The best evaluation so far, and its weights."""
+
+    key: tuple[float, ...]
+    samples: int
+    evaluation: dict[str, Any]
+    weights: dict[str, Tensor]
+
+
+class Trainer:
+    """Trains one network on one environment.
+
+    Interrupted and continued it does exactly what it would have done: everything that matters is in the
+    checkpoints, and the environment, whose inner state is not, begins anew at each of them in either case.
+    """
+
+    def __init__(
+        self,
+        config: PpoConfig,
+        network: PolicyNetwork,
+        model: ModelConfig,
+        env: TrackerEnv,
+        ctx: StageContext,
+        device: str,
+        hooks: Hooks,
+    ) -> None:
+        self.config, self.network, self.model = config, network, model
+        self.env, self.ctx, self.hooks = env, ctx, hooks
+        self.iteration, self.samples = 0, 0
+        self.best: _Best | None = None
+        self.evaluation: dict[str, Any] | None = None
+        self._optimizer = make_optimizer(config.optimizer, network.parameters())
+        self._noise = ctx.seeds.torch("action_noise", device)
+        self._shuffle = ctx.seeds.torch("shuffle", device)
+        action_size = len(env.action.lower)
+        self._buffer = RolloutBuffer(config.steps_per_iter, env.num_envs, env.obs_size, action_size, device)
+        self._stats = EpisodeStats(env.num_envs, device)
+        self._spent = {"rollout_s": 0.0, "update_s": 0.0, "other_s": 0.0}
+        self._spent_samples = 0
+
+    def run(self) -> None:
+        """Train until `max_samples`; afterwards `network` is the one to keep.
+
+        Raises:
+            Stopped: the user asked for it.
+            StageFailed: losses or weights are not finite any more.
+            SimulationDiverged: the environment gave numbers that are not finite.
+        """
+        checkpoint = self.ctx.checkpoints.latest()
+        if checkpoint is None:
+            self._warm_up()
+            self._save()
+        else:
+            self._load(checkpoint.tensors, checkpoint.state)
+        obs = self._reset()
+        while self.samples < self.config.max_samples:
+            if self.ctx.should_stop():
+                # the newest checkpoint is the one to go on from: one written here would begin new episodes
+                # where an undisturbed run has none, and end elsewhere
+                raise Stopped
+            obs = self._iterate(obs)
+            if self._between():
+                obs = self._reset()
+        if self.config.select == "best" and self.best is not None:
+            self.network.load_state_dict(self.best.weights)
+
+    def summary(self) -> dict[str, Any]:
+        """What the policy should say about its training."""
+        best = self.best if self.config.select == "best" else None
+        kept = {"select": self.config.select, "samples": best.samples if best else self.samples}
+        return {"kept": kept, "evaluation": best.evaluation if best else self.evaluation}
+
+    # --- one iteration
+
+    def _iterate(self, obs: Tensor) -> Tensor:
+        config = self.config
+        begin = time.perf_counter()
+        share = explore_prob(config, self.samples)
+        obs = collect(self.env, self.network, self._buffer, obs, self._noise, share, self._stats)
+        self._check_experience()
+        collected = time.perf_counter()
+        batch = prepare(self.network, self._buffer, config, share)
+        rate = set_learning_rate(self._optimizer, config.optimizer, self.samples / config.max_samples)
+        learned = update(self.network, self._optimizer, batch, config, self._shuffle)
+        self._check_weights(learned)
+        normalizer = self.network.normalizer
+        normalizer.record(self._buffer.obs[:-1])
+        normalizer.apply_recorded()
+        self.iteration += 1
+        self._count_samples()
+        self._spent["rollout_s"] += collected - begin
+        self._spent["update_s"] += time.perf_counter() - collected
+        if self.iteration % config.iters_per_output == 0 or self.samples >= config.max_samples:
+            ppo = {**learned, **batch.stats, "learning_rate": rate, "explore_prob": share}
+            self._output(ppo)
+        return obs
+
+    def _count_samples(self) -> None:
+        collected = self._buffer.reward.numel()
+        self.samples += collected
+        self._spent_samples += collected
+
+    def _check_experience(self) -> None:
+        buffer = self._buffer
+        for what, values in (("observation", buffer.obs), ("reward", buffer.reward)):
+            if not bool(torch.isfinite(values.sum())):
+                where = (~torch.isfinite(values.flatten(2) if values.dim() > 2 else values)).nonzero()
+                at = f", first in environment {int(where[0, 1])}" if len(where) else ""
+                raise SimulationDiverged(
+                    f"{self._where()}: an {what} of the environment is not finite{at}. Environments "
+                    f"replace a diverged simulation; check its time step and limits. {self._advice()}"
+                )
+
+    def _check_weights(self, learned: dict[str, float]) -> None:
+        bad = [name for name, value in learned.items() if value != value or abs(value) == float("inf")]
+        finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters())
+        if bad or not finite:
+            what = f"{', '.join(bad)} not finite" if bad else "a weight is not finite"
+            raise StageFailed(
+                f"{self._where()}: {what}. A smaller optimizer.learning_rate or max_grad_norm helps. "
+                f"{self._advice()}"
+            )
+
+    def _where(self) -> str:
+        return f"tracker training, iteration {self.iteration + 1} ({self.samples} samples)"
+
+    def _advice(self) -> str:
+        steps = self.ctx.checkpoints.steps()
+        return (
+            f"The checkpoint at {steps[-1]} samples is whole; run again to continue from it." if steps else ""
+        )
+
+    # --- between iterations
+
+    def _between(self) -> bool:
+        """Evaluate, test and save where due; whether episodes have to begin anew."""
+        config = self.config
+        begin = time.perf_counter()
+        finished = self.samples >= config.max_samples
+        tested = config.test_episodes > 0 and self.iteration % config.iters_per_output == 0
+        if tested:
+            found = run_episodes(self.env, self.network, config.test_episodes)
+            self._write({f"test/{name}": value for name, value in found.items()})
+        evaluated = finished or (config.eval_every_iters and self.iteration % config.eval_every_iters == 0)
+        if evaluated:
+            self._evaluate()
+        saved = finished or self.iteration % config.iters_per_checkpoint == 0
+        if saved:
+            self._save()
+        self._spent["other_s"] += time.perf_counter() - begin
+        return bool(tested or evaluated or saved) and not finished
+
+    def _evaluate(self) -> None:
+        found = self.hooks.evaluate(self.env, self.config.eval_start_fractions)
+        self.evaluation = found
+        rows = found["motions"]
+        to_go = sum(row["length_s"] * (1.0 - row["start_fraction"]) for row in rows)
+        tracked = sum(row["tracked_s"] for row in rows) / max(to_go, 1e-9)
+        error = sum(found["errors"].values())
+        values = {"success_rate": found["success_rate"], "tracked_fraction": tracked}
+        self._write(
+            {
+                f"eval/{k}": v
+                for k, v in (values | {f"error_{n}": e for n, e in found["errors"].items()}).items()
+            }
+        )
+        log.info("%d samples: %.0f %% of motions followed", self.samples, 100 * found["success_rate"])
+        # from the first frame one rollout per motion is all there is: among equals the smaller error decides
+        key = (found["success_rate"], round(tracked, 6), -error)
+        if self.config.select == "best" and (self.best is None or key > self.best.key):
+            weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+            self.best = _Best(key=key, samples=self.samples, evaluation=found, weights=weights)
+
+    def _output(self, ppo: dict[str, float]) -> None:
+        values = self._stats.means()
+        losses = ("actor", "critic", "bound", "entropy", "reg")
+        values |= {f"loss/{name}" if name in losses else f"ppo/{name}": value for name, value in ppo.items()}
+        values |= {f"time/{name}": value for name, value in self._spent.items()}
+        values["time/samples_per_s"] = self._spent_samples / max(sum(self._spent.values()), 1e-9)
+        self._spent, self._spent_samples = dict.fromkeys(self._spent, 0.0), 0
+        fail = values.get("episode/fail_fraction")
+        note = f"reward {values.get('reward/mean', 0.0):.2f}" + (
+            f", fail {100 * fail:.0f} %" if fail is not None else ""
+        )
+        if self.evaluation is not None:
+            note += f", followed {100 * self.evaluation['success_rate']:.0f} %"
+        self._write(self.hooks.select_metrics(values, self.env))
+        self.ctx.progress.update(self.samples, self.config.max_samples, note)
+
+    def _write(self, values: dict[str, float]) -> None:
+        self.ctx.metrics.write(self.samples, {f"tracker/{name}": value for name, value in values.items()})
+
+    def _reset(self) -> Tensor:
+        self._stats.restart()
+        return self.env.reset()
+
+    @torch.no_grad()
+    def _warm_up(self) -> None:
+        """Let the normaliser see observations before the first update; the samples count."""
+        normalizer = self.network.normalizer
+        if not self.config.normalizer_warmup_steps or normalizer.is_frozen or int(normalizer.count):
+            return
+        obs = self.env.reset()
+        for _ in range(self.config.normalizer_warmup_steps):
+            normalizer.record(obs)
+            obs = self.env.step(self.network.act(obs, self._noise)).obs
+            self.samples += len(obs)
+        normalizer.apply_recorded()
+
+    # --- checkpoints
+
+    def _save(self) -> None:
+        groups = {
+            "network": self.network.state_dict(),
+            "optimizer": optimizer_tensors(self._optimizer),
+            "best": self.best.weights if self.best else {},
+            "rng": {"noise": self._noise.get_state(), "shuffle": self._shuffle.get_state()},
+        }
+        best = self.best and {
+            "key": list(self.best.key),
+            "samples": self.best.samples,
+            "evaluation": self.best.evaluation,
+        }
+        state = {
+            "iteration": self.iteration,
+            "samples": self.samples,
+            "threads": self.ctx.threads,
+            "model": attrs.asdict(self.model),
+            "normalizer_samples": self.network.normalizer.max_samples,
+            "evaluation": self.evaluation,
+            "best": best,
+            "curriculum": self.env.curriculum_state(),
+        }
+        tensors = {
+            f"{group}/{name}": value for group, entry in groups.items() for name, value in entry.items()
+        }
+        self.ctx.checkpoints.save(self.samples, tensors, state)
+        self.hooks.on_checkpoint(self.env, self.ctx, self.samples)
+
+    def _load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Put everything back."""
+        if state["model"] != attrs.asdict(self.model):
+            raise DataError(
+                f"{self.ctx.checkpoints.folder}: its networks are {state['model']}, the settings say "
+                f"{attrs.asdict(self.model)}. Set them back, or remove the checkpoints to train anew."
+            )
+        if state["threads"] != self.ctx.threads:
+            log.warning("Checkpoint of a run with %d threads, now %d: results will differ in the last bits.",
+                        state["threads"], self.ctx.threads)  # fmt: skip
+        groups: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "best": {}, "rng": {}}
+        for key, value in tensors.items():
+            group, name = key.split("/", 1)
+            groups[group][name] = value
+        self.network.load_state_dict(groups["network"])
+        self.network.normalizer.max_samples = state["normalizer_samples"]
+        load_optimizer(self._optimizer, groups["optimizer"])
+        self._noise.set_state(groups["rng"]["noise"])
+        self._shuffle.set_state(groups["rng"]["shuffle"])
+        self.iteration, self.samples = state["iteration"], state["samples"]
+        self.evaluation = state["evaluation"]
+        if state["best"]:
+            fields = {**state["best"], "key": tuple(state["best"]["key"])}
+            self.best = _Best(**fields, weights=groups["best"])
+        self.env.load_curriculum(state["curriculum"])
+        log.info("continuing at iteration %d, %d samples", self.iteration, self.samples)

@@ -1,0 +1,66 @@
+"""Staircases in any direction.
+
+Source: published PARC implementation: number of steps, step height, width and placement.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from parc_core.config.fields import setting
+from parc_core.data.terrain import Terrain
+from parc_core.errors import ConfigError
+from parc_core.interfaces.terrain_source import TerrainSource
+from parc_terrain.boxes import inside_rectangles, overwrite
+from parc_terrain.grid import GridConfig
+
+__all__ = ["StairConfig", "StairTerrain"]
+
+
+@attrs.frozen(kw_only=True)
+class StairConfig(GridConfig):
+    """Settings of `stairs`."""
+
+    num_stairs: int = setting(4, ge=0, help="staircases per terrain")
+    min_start_height: float = setting(-3.0, unit="m", help="lowest height of a first step; the field is at 0")
+    max_start_height: float = setting(1.0, unit="m", help="highest height of a first step")
+    min_step_height: float = setting(0.15, unit="m", help="smallest rise of a step")
+    max_step_height: float = setting(0.25, unit="m", help="largest rise of a step")
+    min_width: float = setting(2.0, gt=0, unit="m", help="narrowest staircase")
+    max_width: float = setting(8.0, gt=0, unit="m", help="widest staircase")
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("start_height", "step_height", "width"):
+            low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
+            if low > high:
+                raise ConfigError(f"stairs: min_{name} is {low}, more than max_{name} {high}. Exchange the two.")
+
+
+class StairTerrain(TerrainSource):
+    """Straight staircases between random points of level ground at 0; later ones overwrite earlier ones.
+
+    Every tread is one cell deep along the stair, so that none falls between two cell centres.
+    """
+
+    def __init__(self, config: StairConfig) -> None:
+        self.config = config
+
+    def sample(self, rng: np.random.Generator) -> Terrain:
+        """A terrain with its own stairs."""
+        config = self.config
+        count, shape = config.num_stairs, np.array([config.dim_x, config.dim_y])
+        start = rng.uniform(0.0, 1.0, (count, 2)) * shape  # cells
+        stop = rng.uniform(0.0, 1.0, (count, 2)) * shape
+        base = rng.uniform(config.min_start_height, config.max_start_height, count)
+        rise = rng.uniform(config.min_step_height, config.max_step_height, count)
+        width = rng.uniform(config.min_width, config.max_width, count) / config.cell
+        length = np.linalg.norm(stop - start, axis=1)
+        steps = np.maximum(np.ceil(length), 1).astype(np.int64)
+        stair = np.repeat(np.arange(count), steps)
+        number = np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps)
+        centre = start[stair] + (number / steps[stair])[:, None] * (stop - start)[stair]
+        size = np.stack([np.ones(len(stair)), width[stair]], axis=1)
+        angle = np.arctan2(stop[:, 1] - start[:, 1], stop[:, 0] - start[:, 0])[stair]
+        inside = inside_rectangles((config.dim_x, config.dim_y), centre, size, angle)
+        return config.terrain(overwrite(np.zeros(shape), inside, base[stair] + number * rise[stair]))
