@@ -13,7 +13,7 @@ __all__ = ["Use", "describe_range", "range_problem", "setting"]
 def setting(
     default: Any = attrs.NOTHING,
     *,
-    help: str,  # noqa: A002 - the field's own word for it
+    help: str,
     unit: str = "",
     factory: Any = None,
     ge: float | None = None,

@@ -99,6 +99,7 @@ class PhysRecordConfig:
     record: tuple[Literal["generated", "inputs"], ...] = setting(
         ("generated",), help="which motions are followed"
     )
+
     def __attrs_post_init__(self) -> None:
         if not self.record or len(set(self.record)) != len(self.record):
             raise ValueError(
@@ -120,6 +121,7 @@ class IterationConfig:
     torch_threads: int = setting(
         1, ge=1, help="threads of the networks; more than 1 pays only on a machine that nobody else uses"
     )
+    torch_threads: int = setting(1, ge=1, help="threads of torch beside those of the simulator")
     iterations: int = setting(1, ge=1, help="passes of the loop; each adds what was recorded to the data set")
     output: str = setting("runs", help="folder of runs, from the current directory")
     character: str = setting("humanoid", help="the character")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
@@ -61,7 +62,7 @@ def load_settings(
     *,
     base: pathlib.Path | None = None,
     overrides: Sequence[str] = (),
-) -> tuple[object, tuple[Problem, ...]]:
+) -> tuple[Any, tuple[Problem, ...]]:
     """Settings of any class from a YAML text, and what an override made superfluous in it.
 
     Args:

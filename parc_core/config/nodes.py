@@ -19,6 +19,7 @@ __all__ = [
     "ScalarNode",
     "SequenceNode",
     "to_node",
+    "to_plain",
 ]
 
 
@@ -46,7 +47,7 @@ class Problem:
         return f"{self.at}: {self.path + ': ' if self.path else ''}{self.message}"
 
 
-class InvalidConfig(ConfigError):
+class InvalidConfig(ConfigError):  # noqa: N818 - named like its siblings in parc_core.errors
     """Everything that is wrong with a file and the options given with it; `problems` lists it."""
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -112,3 +113,12 @@ def to_node(value: Any, at: Position) -> Node:
     if isinstance(value, (list, tuple)):
         return SequenceNode(at=at, items=tuple(to_node(item, at) for item in value))
     return ScalarNode(at=at, value=value)
+
+
+def to_plain(node: Node) -> Any:
+    """Nodes as dicts, lists and scalars."""
+    if isinstance(node, MappingNode):
+        return {name: to_plain(key.node) for name, key in node.keys.items()}
+    if isinstance(node, SequenceNode):
+        return [to_plain(item) for item in node.items]
+    return node.value if isinstance(node, ScalarNode) else None

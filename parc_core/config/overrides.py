@@ -68,9 +68,7 @@ def _assign(node: Node | None, parts: list[str], value: Node, at: Position, path
     old = keys.get(part)
     new = _assign(old.node if old else None, rest, value, at, path)
     if part == "use" and not rest and old is not None and not _same(old.node, new):
-        keys = {
-            name: attrs.evolve(key, inherited=key.at.line > 0 or key.inherited) for name, key in keys.items()
-        }
+        keys = _inherit(keys)
     keys[part] = Key(at=at, node=new)
     return MappingNode(at=node.at if node is not None else at, keys=keys)
 
@@ -100,6 +98,18 @@ def _keys(node: Node | None) -> dict[str, Key]:
     if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value is not INVALID:
         return {"use": Key(at=node.at, node=node)}
     return {}
+
+
+def _inherit(keys: dict[str, Key]) -> dict[str, Key]:
+    """The keys, marked as written for another provider, where the file and not another option gave them."""
+    return {
+        name: attrs.evolve(key, node=_inherit_below(key.node), inherited=key.at.line > 0 or key.inherited)
+        for name, key in keys.items()
+    }
+
+
+def _inherit_below(node: Node) -> Node:
+    return attrs.evolve(node, keys=_inherit(node.keys)) if isinstance(node, MappingNode) else node
 
 
 def _same(old: Node, new: Node) -> bool:

@@ -1,14 +1,13 @@
 """From nodes to typed settings: strict, and everything that is wrong is reported at once.
 
-Types that a settings class may use: int, float (an integer will do), bool, str, None, unions, Literal, ``tuple[T, ...]``,
-fixed tuples, ``list[T]``, ``dict[str, T]``, `pathlib.Path`, other attrs classes, and `Use`.
+Types that a settings class may use: int, float (an integer will do), bool, str, None, unions, Literal,
+``tuple[T, ...]``, fixed tuples, ``list[T]``, ``dict[str, T]``, `pathlib.Path`, other attrs classes, and `Use`.
 """
 
 from __future__ import annotations
 
 import collections.abc
 import difflib
-import functools
 import os
 import pathlib
 import types
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from parc_core.config.classes import class_hints, overlay
 from parc_core.config.fields import Use, range_problem
 from parc_core.config.nodes import (
     INVALID,
@@ -30,21 +30,16 @@ from parc_core.config.nodes import (
     ScalarNode,
     SequenceNode,
     to_node,
+    to_plain,
 )
-from parc_core.errors import BrokenPlugin, ConfigError, PluginError
+from parc_core.config.wording import advice, describe_type, show
+from parc_core.errors import ConfigError, PluginError
 from parc_core.plugins.registry import RESERVED, Registry
 
-__all__ = ["Structured", "class_hints", "structure"]
+__all__ = ["Structured", "structure"]
 
 T = TypeVar("T")
 _NO_META: Mapping[str, Any] = types.MappingProxyType({})
-_SCALARS = {
-    int: "an integer",
-    float: "a number",
-    bool: "true or false",
-    str: "a string",
-    pathlib.Path: "a path",
-}
 _CONTAINERS = (tuple, list, dict, collections.abc.Mapping, collections.abc.Sequence)
 
 
@@ -82,22 +77,6 @@ def structure(
     return Structured(value, tuple(work.dropped))
 
 
-@functools.cache
-def class_hints(cls: type) -> dict[str, Any]:
-    """Field name -> type of an attrs class, string annotations resolved.
-
-    Raises:
-        BrokenPlugin: an annotation names something that its module does not have at run time.
-    """
-    try:
-        hints = typing.get_type_hints(cls)
-    except (NameError, TypeError, AttributeError) as err:
-        raise BrokenPlugin(
-            f"{cls.__module__}.{cls.__qualname__}: an annotation cannot be resolved: {err}. Import the name."
-        ) from err
-    return {field.name: hints.get(field.name, Any) for field in attrs.fields(cls)}
-
-
 @attrs.define
 class _Structurer:
     registry: Registry
@@ -117,7 +96,7 @@ class _Structurer:
         if hint is Use:
             return self._use(node, path, meta, default, weighted=False)
         if hint is Any:
-            return _plain(node)
+            return to_plain(node)
         if origin is typing.Literal:
             return self._literal(node, hint, path)
         if origin in _CONTAINERS or hint in _CONTAINERS:
@@ -140,7 +119,7 @@ class _Structurer:
             return None
         if not isinstance(node, ScalarNode) or kind is not wanted:
             return self._report(
-                node.at, path, f"expected {_describe(hint)}, got {_show(node)}{_hint(node, hint)}"
+                node.at, path, f"expected {describe_type(hint)}, got {show(node)}{advice(node, hint)}"
             )
         if hint is pathlib.Path or (hint is str and meta.get("path")):
             return self._path(node, hint, path)
@@ -155,7 +134,7 @@ class _Structurer:
             for option in options:
                 if type(option) is type(node.value) and option == node.value:
                     return option
-        return self._report(node.at, path, f"{_show(node)} is not allowed, expected {_describe(hint)}")
+        return self._report(node.at, path, f"{show(node)} is not allowed, expected {describe_type(hint)}")
 
     def _path(self, node: ScalarNode, hint: Any, path: str) -> Any:
         text = os.path.expanduser(node.value)
@@ -177,7 +156,7 @@ class _Structurer:
             if len(self.problems) == before and value is not INVALID:
                 return value
             del self.problems[before:]
-        return self._report(node.at, path, f"expected {_describe(hint)}, got {_show(node)}")
+        return self._report(node.at, path, f"expected {describe_type(hint)}, got {show(node)}")
 
     # --- several values
 
@@ -190,11 +169,13 @@ class _Structurer:
             node = SequenceNode(at=node.at, items=(node,))  # one may stand without brackets
         if not isinstance(node, SequenceNode):
             return self._report(
-                node.at, path, f"expected {_describe(hint)}, got {_show(node)}{_hint(node, hint)}"
+                node.at, path, f"expected {describe_type(hint)}, got {show(node)}{advice(node, hint)}"
             )
         fixed = origin is tuple and bool(args) and args[-1] is not Ellipsis
         if fixed and len(node.items) != len(args):
-            return self._report(node.at, path, f"expected {_describe(hint)}, got {len(node.items)} values")
+            return self._report(
+                node.at, path, f"expected {describe_type(hint)}, got {len(node.items)} values"
+            )
         if of_use:
             values = [
                 self._use(item, f"{path}.{i}", meta, attrs.NOTHING, weighted=True)
@@ -212,7 +193,7 @@ class _Structurer:
 
     def _dictionary(self, node: Node, hint: Any, path: str, meta: Mapping[str, Any]) -> Any:
         if not isinstance(node, MappingNode):
-            return self._report(node.at, path, f"expected `name: value` pairs, got {_show(node)}")
+            return self._report(node.at, path, f"expected `name: value` pairs, got {show(node)}")
         values = {
             name: self.convert(key.node, hint, f"{path}.{name}", meta) for name, key in node.keys.items()
         }
@@ -231,7 +212,7 @@ class _Structurer:
         owner: str = "",
     ) -> Any:
         if not isinstance(node, MappingNode):
-            return self._report(node.at, path, f"expected `key: value` pairs, got {_show(node)}")
+            return self._report(node.at, path, f"expected `key: value` pairs, got {show(node)}")
         hints = class_hints(cls)
         fields = {field.alias: field for field in attrs.fields(cls) if field.init}
         self._unknown_keys(node, fields, path, owner)
@@ -242,7 +223,7 @@ class _Structurer:
             default = _default(field, base)
             lower = below.keys.get(name) if below is not None else None
             key = node.keys.get(name)
-            value_node = _overlay(lower.node if lower else None, key.node if key else None, hints[field.name])
+            value_node = overlay(lower.node if lower else None, key.node if key else None, hints[field.name])
             where = f"{path}.{name}" if path else name
             if value_node is not None:
                 given[name] = self.convert(value_node, hints[field.name], where, field.metadata, default)
@@ -263,7 +244,7 @@ class _Structurer:
 
     def _missing(self, node: Node, field: attrs.Attribute[Any], hint: Any, path: str) -> Any:
         text = f", {field.metadata['help']}" if field.metadata.get("help") else ""
-        return self._report(node.at, path, f"the key is missing, expected {_describe(hint)}{text}")
+        return self._report(node.at, path, f"the key is missing, expected {describe_type(hint)}{text}")
 
     def _unknown_keys(self, node: MappingNode, fields: Mapping[str, Any], path: str, owner: str) -> None:
         for name, key in node.keys.items():
@@ -312,7 +293,7 @@ class _Structurer:
             return self._report(
                 node.at,
                 path,
-                f"expected the name of a {kind} or `use: name` with settings, got {_show(node)}",
+                f"expected the name of a {kind} or `use: name` with settings, got {show(node)}",
             )
         name_node = node.keys["use"].node if "use" in node.keys else None
         if name_node is None:
@@ -321,7 +302,7 @@ class _Structurer:
             if isinstance(name_node, ScalarNode) and name_node.value is INVALID:
                 return INVALID
             return self._report(
-                name_node.at, path_of_name, f"expected the name of a {kind}, got {_show(name_node)}"
+                name_node.at, path_of_name, f"expected the name of a {kind}, got {show(name_node)}"
             )
         name = name_node.value
         try:
@@ -335,7 +316,14 @@ class _Structurer:
             at=node.at, keys={key: value for key, value in node.keys.items() if key not in RESERVED}
         )
         inherited_config = default.config if isinstance(default, Use) and default.name == name else None
-        config = self._record(settings, cls, path, base=inherited_config, below=preset, owner=name)
+        config = self._record(
+            settings,
+            cls,
+            path,
+            base=inherited_config,
+            below=None if preset is INVALID else preset,
+            owner=name,
+        )
         return INVALID if INVALID in (weight, preset) or config is INVALID else Use(name, config, weight)
 
     def _as_mapping(self, node: Node, kind: str, path: str, default: Any) -> tuple[Node, str]:
@@ -388,12 +376,12 @@ class _Structurer:
             return INVALID
         if key.inherited:
             self.dropped.append(
-                Problem(key.at, f"{path}.preset", f"'{name}' has no preset {_show(key.node)}; left out")
+                Problem(key.at, f"{path}.preset", f"'{name}' has no preset {show(key.node)}; left out")
             )
             return None
         known = f"its presets are {', '.join(presets)}" if presets else "it has no presets"
         return self._report(
-            key.node.at, f"{path}.preset", f"'{name}' has no preset {_show(key.node)}; {known}"
+            key.node.at, f"{path}.preset", f"'{name}' has no preset {show(key.node)}; {known}"
         )
 
 
@@ -406,85 +394,3 @@ def _default(field: attrs.Attribute[Any], base: Any) -> Any:
     if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
         return _COMPUTED if field.default.takes_self else field.default.factory()
     return field.default
-
-
-def _overlay(lower: Node | None, upper: Node | None, hint: Any) -> Node | None:
-    """The user's value over a preset's: records and settings of one provider are merged, anything else replaced."""
-    if lower is None or upper is None:
-        return upper if upper is not None else lower
-    record = any(
-        member is Use or (isinstance(member, type) and attrs.has(member))
-        for member in (hint, *typing.get_args(hint))
-    )
-    if not record or not isinstance(lower, MappingNode) or not isinstance(upper, MappingNode):
-        return upper
-    names = [_scalar_value(node.keys.get("use")) for node in (lower, upper)]
-    if "use" in upper.keys and names[0] != names[1]:
-        return upper
-    hints = class_hints(hint) if isinstance(hint, type) and hint is not Use and attrs.has(hint) else {}
-    merged = dict(lower.keys)
-    for name, key in upper.keys.items():
-        node = _overlay(lower.keys[name].node if name in lower.keys else None, key.node, hints.get(name, Any))
-        merged[name] = attrs.evolve(key, node=node)
-    return MappingNode(at=upper.at, keys=merged)
-
-
-def _scalar_value(key: Key | None) -> Any:
-    return key.node.value if key is not None and isinstance(key.node, ScalarNode) else None
-
-
-def _plain(node: Node) -> Any:
-    if isinstance(node, MappingNode):
-        return {name: _plain(key.node) for name, key in node.keys.items()}
-    if isinstance(node, SequenceNode):
-        return [_plain(item) for item in node.items]
-    return node.value if isinstance(node, ScalarNode) else None
-
-
-def _show(node: Node) -> str:
-    if isinstance(node, MappingNode):
-        return "`key: value` pairs"
-    if isinstance(node, SequenceNode):
-        return f"a list of {len(node.items)}"
-    value = node.value if isinstance(node, ScalarNode) else None
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f"'{value}'" if len(value) <= 60 and value.isprintable() else f"{value!r:.60}..."
-    return f"{value!r}"
-
-
-def _hint(node: Node, hint: Any) -> str:
-    """What to write instead, where a small slip is likely."""
-    value = node.value if isinstance(node, ScalarNode) else None
-    if hint is int and isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return f". Write {int(value)}"
-    if hint is bool and isinstance(value, str) and value.lower() in ("yes", "no", "on", "off"):
-        return f". Write {'true' if value.lower() in ('yes', 'on') else 'false'}"
-    if hint in (str, pathlib.Path) and isinstance(value, (int, float)):
-        return ". Put it in quotes"
-    if hint in (int, float) and isinstance(value, str) and value.strip().replace("_", "").isdigit():
-        return f". Write {int(value)} without quotes" if value.isascii() else ""
-    if isinstance(node, ScalarNode) and typing.get_origin(hint) in (tuple, list) and value is not None:
-        return f". Write [{value}]"
-    return ""
-
-
-def _describe(hint: Any) -> str:
-    """A type in the words of an error message."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if hint is None or hint is type(None):
-        return "nothing"
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(_describe(member) for member in args if member is not type(None))
-    if origin is typing.Literal:
-        return f"one of {', '.join(repr(option) for option in args)}"
-    if origin is tuple and args and args[-1] is not Ellipsis:
-        return f"a list of {len(args)} values"
-    if origin in (tuple, list, collections.abc.Sequence):
-        return "a list"
-    if hint is Use:
-        return "`use: name` with settings"
-    return _SCALARS.get(hint, "`key: value` pairs")

@@ -5,8 +5,8 @@ YAML is read by the 1.2 core rules, not PyYAML's 1.1: only `true` and `false` ar
 merge keys, tags, `.inf` and `.nan`, numbers beyond 64 bits, a second document, nesting deeper than 64, files above
 1 MiB, anchors that multiply into more than 20,000 values.
 
-``${NAME}`` in a value is replaced by the environment variable; ``$${`` stands for the two characters themselves. A value
-without quotes is looked at again after that, so ``seed: ${SEED}`` may give a number.
+``${NAME}`` in a value is replaced by the environment variable; ``$${`` stands for the two characters themselves. A
+value without quotes is looked at again after that, so ``seed: ${SEED}`` may give a number.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from parc_core.config.nodes import (
     Problem,
     ScalarNode,
     SequenceNode,
+    to_plain,
 )
 from parc_core.errors import ConfigError
 
-__all__ = ["MAX_BYTES", "parse_file", "parse_text", "read_text", "resolve_scalar"]
+__all__ = ["MAX_BYTES", "load_plain", "parse_text", "read_text", "resolve_scalar"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -77,13 +78,17 @@ def read_text(path: pathlib.Path) -> str:
         ) from err
 
 
-def parse_file(path: pathlib.Path) -> tuple[MappingNode, list[Problem]]:
-    """The mapping in a file, and what is wrong with single values in it; see `parse_text`."""
+def load_plain(path: pathlib.Path) -> Any:
+    """The value in a YAML file as dicts, lists and scalars, for files that PARC wrote itself.
+
+    Raises:
+        InvalidConfig: it is not YAML, or a value in it is refused.
+        ConfigError: it cannot be read.
+    """
     node, problems = parse_text(read_text(path), str(path))
-    if not isinstance(node, MappingNode):
-        what = "is empty" if isinstance(node, ScalarNode) and node.value is None else f"holds {_kind(node)}"
-        raise InvalidConfig([Problem(node.at, "", f"the file {what}, expected `key: value` lines.")])
-    return node, problems
+    if problems:
+        raise InvalidConfig(problems)
+    return to_plain(node)
 
 
 def parse_text(
@@ -137,7 +142,7 @@ class _Composer:
             events = self._events(loader)
             node = self._document(events)
         except yaml.MarkedYAMLError as err:
-            raise InvalidConfig([self._syntax_problem(err)]) from err
+            raise InvalidConfig([self._syntax_problem(err, text)]) from err
         except yaml.YAMLError as err:  # a character that YAML does not allow
             raise InvalidConfig([self._reader_problem(err, text)]) from err
         finally:
@@ -264,18 +269,20 @@ class _Composer:
     def _refuse(self, event: Any, message: str) -> InvalidConfig:
         return InvalidConfig([*self.problems, Problem(self._at(event.start_mark), "", message)])
 
-    def _syntax_problem(self, err: yaml.MarkedYAMLError) -> Problem:
+    def _syntax_problem(self, err: yaml.MarkedYAMLError, text: str) -> Problem:
+        mark = err.problem_mark or err.context_mark
         context = f" ({err.context})" if err.context else ""
-        return Problem(
-            self._at(err.problem_mark or err.context_mark), "", f"not YAML: {err.problem}{context}."
-        )
+        lines = text.splitlines()
+        line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+        advice = " Between brackets, put quotes around a value with ${...}." if "${" in line else ""
+        return Problem(self._at(mark), "", f"not YAML: {err.problem}{context}.{advice}")
 
     def _reader_problem(self, err: yaml.YAMLError, text: str) -> Problem:
         position = getattr(err, "position", None)
         reason = getattr(err, "reason", None) or str(err)
         if not isinstance(position, int) or not self.positions:
             return Problem(Position(self.source), "", f"not YAML: {reason}.")
-        if getattr(err, "encoding", "") == "utf-8":  # libyaml counts bytes
+        if getattr(err, "encoding", "") in ("?", "utf-8"):  # libyaml counts bytes
             position = len(text.encode()[:position].decode(errors="ignore"))
         start = text.rfind("\n", 0, position) + 1
         at = Position(self.source, text.count("\n", 0, position) + 1, position - start + 1)
@@ -338,12 +345,6 @@ def _levels(node: Node) -> int:
     elif isinstance(node, MappingNode):
         below = [key.node for key in node.keys.values()]
     return 1 + max(map(_levels, below)) if below else 0
-
-
-def _kind(node: Node) -> str:
-    if isinstance(node, SequenceNode):
-        return "a list"
-    return f"{node.value!r:.40}" if isinstance(node, ScalarNode) else "a mapping"
 
 
 def _is_unicode(text: str) -> bool:

@@ -32,7 +32,9 @@ def box_cover(
         DataError: `floor_depth` or `skirt` is out of range.
     """
     if not (floor_depth > 0 and skirt >= 0):
-        raise DataError(f"box_cover got floor_depth {floor_depth} m and skirt {skirt} m, expected more than 0 and at least 0.")
+        raise DataError(
+            f"box_cover got floor_depth {floor_depth} m and skirt {skirt} m, expected more than 0 and at least 0."
+        )
     height = terrain.height.astype(np.float64)
     rectangles: list[np.ndarray] = []
     tops: list[float] = []
@@ -61,7 +63,10 @@ def _cover_parts(missing: np.ndarray, allowed: np.ndarray, overlap: bool) -> lis
 
 
 def _cover(missing: np.ndarray, allowed: np.ndarray, overlap: bool) -> list[tuple[int, int, int, int]]:
-    """Rectangles of allowed cells that hold all missing cells, always the one that adds most: (i0, i1, j0, j1), stops excluded."""
+    """Rectangles of allowed cells that hold all missing ones, always the one that adds most.
+
+    Each is (i0, i1, j0, j1), stops excluded.
+    """
     found = []
     while missing.any():
         i0, i1, j0, j1 = _richest_rectangle(missing, allowed)
@@ -100,13 +105,15 @@ def _richest_rectangle(missing: np.ndarray, allowed: np.ndarray) -> tuple[int, i
 
 
 def _best_run(free: np.ndarray, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each row's runs of free columns, the one with the largest summed gain: its sum, begin and stop, ``[R]`` each."""
+    """Of each row's runs of free columns that with the most gain: its sum, begin and stop, ``[R]`` each."""
     columns = free.shape[1]
     index = np.arange(columns)
     total = np.cumsum(np.where(free, gain, 0), axis=1)
     blocked = np.maximum.accumulate(np.where(free, -1, index[None]), axis=1)  # last blocked column so far
     before = np.where(blocked >= 0, np.take_along_axis(total, np.maximum(blocked, 0), axis=1), 0)
-    score = np.where(free, (total - before) * (columns + 1) + index - blocked, -1)  # equal gain: the longer run
+    score = np.where(
+        free, (total - before) * (columns + 1) + index - blocked, -1
+    )  # equal gain: the longer run
     stop = score.argmax(axis=1)
     row = np.arange(len(free))
     value = np.where(free[row, stop], (total - before)[row, stop], -1)

@@ -20,8 +20,10 @@ from __future__ import annotations
 
 from functools import cache
 
+import attrs
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from parc_core.errors import ShapeError
 from parc_core.geometry.packed import PackedTerrains
@@ -30,14 +32,14 @@ __all__ = ["clearance", "penetration_depth", "project_to_surface", "signed_dista
 
 
 def signed_distance(
-    packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, max_distance: float | None = 1.0
+    packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, max_distance: float | Tensor | None = 1.0
 ) -> Tensor:
     """Distance to the surface of the ground: positive outside, negative inside.
 
     Args:
         terrain_ids: ``[N]`` int64.
         points: ``[N, ..., 3]`` m; gradients flow to them.
-        max_distance: distances beyond are cut to it, m; None for no limit.
+        max_distance: distances beyond are cut to it, one value or ``[N, ...]`` m; None for no limit.
 
     Returns:
         ``[N, ...]`` m.
@@ -49,26 +51,28 @@ def signed_distance(
 
 
 def penetration_depth(
-    packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, max_distance: float | None = None
+    packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, max_distance: float | Tensor | None = None
 ) -> Tensor:
     """Depth of points inside the ground, 0 outside: ``[N, ...]`` m; only points below their own column are searched.
 
     Args:
         terrain_ids: ``[N]`` int64.
         points: ``[N, ..., 3]`` m; gradients flow to them.
-        max_distance: depths beyond are cut to it, m; None for no limit.
+        max_distance: depths beyond are cut to it, one value or ``[N, ...]`` m; None for no limit.
     """
     depth = _distance(packed, terrain_ids, points, max_distance, inside=True, outside=False)
     return 0.0 - depth  # not -depth: that would be -0.0 outside
 
 
-def clearance(packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, max_distance: float | None = None) -> Tensor:
+def clearance(
+    packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, max_distance: float | Tensor | None = None
+) -> Tensor:
     """Distance of points outside the ground to it, 0 inside: ``[N, ...]`` m.
 
     Args:
         terrain_ids: ``[N]`` int64.
         points: ``[N, ..., 3]`` m; gradients flow to them.
-        max_distance: distances beyond are cut to it, m; None for no limit.
+        max_distance: distances beyond are cut to it, one value or ``[N, ...]`` m; None for no limit.
     """
     return _distance(packed, terrain_ids, points, max_distance, inside=False, outside=True)
 
@@ -81,142 +85,184 @@ def project_to_surface(packed: PackedTerrains, terrain_ids: Tensor, points: Tens
         terrain_ids: ``[N]`` int64.
         points: ``[N, ..., 3]`` m.
     """
-    ids, flat = _flatten(terrain_ids, points)
-    step, _, _ = _nearest(packed, ids, flat, None)
-    return (flat + step).reshape(points.shape)
+    _check(terrain_ids, points)
+    index, place = packed.locate(terrain_ids, points[..., :2])
+    gap = points[..., 2] - packed.heights_of(terrain_ids, index[..., 0], index[..., 1])
+    flat, ids = points.reshape(-1, 3), _flat_ids(terrain_ids, gap, None)
+    state = _Points.start(packed, ids, flat, index.reshape(-1, 2), place.reshape(-1, 2), gap.flatten(), None)
+    _search(state)
+    return (flat + state.step).reshape(points.shape)
 
 
 def _distance(
-    packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, limit: float | None, inside: bool, outside: bool
+    packed: PackedTerrains,
+    terrain_ids: Tensor,
+    points: Tensor,
+    limit: float | Tensor | None,
+    inside: bool,
+    outside: bool,
 ) -> Tensor:
-    ids, flat = _flatten(terrain_ids, points)
-    distance = _Distance.apply(flat, ids, packed, limit, inside, outside)
-    return distance.reshape(points.shape[:-1])
+    _check(terrain_ids, points)
+    return _Distance.apply(points, terrain_ids, packed, limit, inside, outside)
 
 
-def _flatten(terrain_ids: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+def _check(terrain_ids: Tensor, points: Tensor) -> None:
     if points.ndim < 2 or points.shape[-1] != 3 or terrain_ids.shape != points.shape[:1]:
         raise ShapeError(
             f"points have shape {list(points.shape)} for terrain_ids {list(terrain_ids.shape)}, "
             f"expected [N, ..., 3] for [N]."
         )
-    per_id = points[0, ..., 0].numel() if len(points) else 1
-    return terrain_ids.repeat_interleave(per_id), points.reshape(-1, 3)
 
 
 class _Distance(torch.autograd.Function):
-    """Signed distance of flat points; points on a side that is not asked for get 0 and no gradient."""
+    """Signed distance; points on a side that is not asked for get 0 and no gradient."""
 
     @staticmethod
-    def forward(ctx, points, ids, packed, limit, inside, outside):  # noqa: ANN001, ANN205, PLR0913
+    def forward(ctx, points, terrain_ids, packed, limit, inside, outside):
         points = points.detach()
+        index, place = packed.locate(terrain_ids, points[..., :2])
+        gap = points[..., 2] - packed.heights_of(terrain_ids, index[..., 0], index[..., 1])
         chosen = None
-        if inside and outside:
-            step, length, normal = _nearest(packed, ids, points, limit)
-        else:
-            _, height, _ = _own_column(packed, ids, points)
-            chosen = ((points[:, 2] < height) == inside).nonzero().squeeze(-1)
-            step, length, normal = _nearest(packed, ids[chosen], points[chosen], limit)
-        distance = length
+        if not (inside and outside):
+            chosen = (gap < 0 if inside else gap >= 0).flatten().nonzero().squeeze(-1)
+        ids = _flat_ids(terrain_ids, gap, chosen)
+        if isinstance(limit, Tensor):
+            limit = _pick(limit.detach().expand(gap.shape).reshape(-1, 1), chosen)[:, 0]
+        state = _Points.start(
+            packed,
+            ids,
+            _pick(points.reshape(-1, 3), chosen),
+            _pick(index.reshape(-1, 2), chosen),
+            _pick(place.reshape(-1, 2), chosen),
+            _pick(gap.reshape(-1, 1), chosen)[:, 0],
+            limit,
+        )
+        _search(state)
+        distance = state.side * state.best
+        ctx.save_for_backward(state.normal, chosen)
+        ctx.points_shape = points.shape
         if chosen is not None:
-            distance = points.new_zeros(len(points)).index_copy_(0, chosen, length)
-        ctx.save_for_backward(normal, chosen)
-        ctx.num_points = len(points)
-        return distance
+            distance = distance.new_zeros(gap.numel()).index_copy_(0, chosen, distance)
+        return distance.reshape(gap.shape)
 
     @staticmethod
-    def backward(ctx, grad):  # noqa: ANN001, ANN205
+    def backward(ctx, grad):
         normal, chosen = ctx.saved_tensors
+        grad = grad.reshape(-1, 1)
         if chosen is None:
-            return grad[:, None] * normal, None, None, None, None, None
-        full = grad.new_zeros((ctx.num_points, 3))
-        full.index_copy_(0, chosen, grad[chosen, None] * normal)
-        return full, None, None, None, None, None
+            result = grad * normal
+        else:
+            result = grad.new_zeros((len(grad), 3)).index_copy_(0, chosen, grad[chosen] * normal)
+        return result.reshape(ctx.points_shape), None, None, None, None, None
 
 
-def _own_column(packed: PackedTerrains, ids: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Own cell ``[n, 2]``, its height ``[n]`` m, and the place in it in cells from its centre ``[n, 2]``."""
-    place = (points[:, :2] - packed.origin_xy[ids]) / packed.cell[ids][:, None]
-    own = torch.minimum((place + 0.5).floor().long().clamp_min(0), packed.shape[ids] - 1)
-    return own, packed.height[ids, own[:, 0], own[:, 1]], place - own
+def _pick(values: Tensor, rows: Tensor | None) -> Tensor:
+    return values if rows is None else values.index_select(0, rows)
 
 
-def _nearest(packed: PackedTerrains, ids: Tensor, points: Tensor, limit: float | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Step to the nearest surface point ``[n, 3]`` m, signed distance ``[n]`` m and its gradient ``[n, 3]``."""
-    own, height, place = _own_column(packed, ids, points)
-    gap = points[:, 2] - height
-    side = torch.where(gap < 0, -1.0, 1.0).to(points.dtype)  # -1 inside
-    best = gap.abs() if limit is None else gap.abs().clamp_max(limit)
-    step = torch.zeros_like(points)
-    step[:, 2] = -gap
-    normal = torch.zeros_like(points)
-    # beyond the limit the distance is constant
-    normal[:, 2] = (gap.abs() <= best).to(points.dtype)
-    active = torch.arange(len(points), device=points.device)
-    reach = (place.clamp(-0.5, 0.5).abs().amax(dim=-1) + 0.5) * packed.cell[ids]  # ring r is r cells minus this away
-    for ring in range(1, max(packed.height.shape[1:])):
-        floor = ring * packed.cell[ids[active]] - reach[active]
-        keep = floor < best[active]
-        active, floor = active[keep], floor[keep]
-        if len(active) == 0:
+def _flat_ids(terrain_ids: Tensor, like: Tensor, rows: Tensor | None) -> Tensor:
+    per_id = max(like[0].numel(), 1) if len(like) else 1
+    if rows is None:
+        return terrain_ids.repeat_interleave(per_id) if like.numel() else terrain_ids[:0]
+    return terrain_ids[torch.div(rows, per_id, rounding_mode="floor")]
+
+
+@attrs.define(kw_only=True, eq=False)
+class _Points:
+    """Points on the way to their nearest surface point; the last three fields improve ring by ring."""
+
+    packed: PackedTerrains
+    ids: Tensor  # [n]
+    pos: Tensor  # [n, 3] m
+    own: Tensor  # [n, 2] cell
+    place: Tensor  # [n, 2] cells from its centre
+    cell: Tensor  # [n] m
+    side: Tensor  # [n] 1 outside, -1 inside
+    step: Tensor  # [n, 3] m, to the nearest surface point so far
+    best: Tensor  # [n] m, its distance or the limit
+    normal: Tensor  # [n, 3] gradient of the signed distance
+
+    @classmethod
+    def start(
+        cls,
+        packed: PackedTerrains,
+        ids: Tensor,
+        pos: Tensor,
+        index: Tensor,
+        place: Tensor,
+        gap: Tensor,
+        limit: float | Tensor | None,
+    ) -> _Points:
+        """Every point at the distance to its own column; `index`, `place` as `PackedTerrains.locate` gives them."""
+        best = gap.abs() if limit is None else gap.abs().clamp_max(limit)
+        zero = torch.zeros_like(place)
+        return cls(
+            packed=packed,
+            ids=ids,
+            pos=pos,
+            own=index.long(),
+            place=place - index,
+            cell=packed.cell[ids],
+            side=torch.where(gap < 0, -1.0, 1.0).to(gap.dtype),
+            step=torch.cat([zero, -gap[:, None]], dim=-1),
+            best=best,
+            # cut distances are constant
+            normal=torch.cat([zero, (gap.abs() <= best).to(gap.dtype)[:, None]], dim=-1),
+        )
+
+
+def _search(state: _Points) -> None:
+    """Improve the points ring by ring until no cell further out can be nearer."""
+    inset = (
+        state.place.clamp(-0.5, 0.5).abs().amax(dim=-1) + 0.5
+    ) * state.cell  # ring r is r cells minus this away
+    rows = (state.cell - inset < state.best).nonzero().squeeze(-1)
+    for ring in range(1, max(state.packed.height.shape[1:])):
+        across = ring * state.cell[rows] - inset[rows]
+        near = across < state.best[rows]
+        rows, across = rows[near], across[near]
+        if len(rows) == 0:
             break
-        found = _promising(packed, ids, own, points[:, 2], side, active, ring)
-        found = active[found.square() + floor.square() < best[active].square()]
-        if len(found):
-            _search_ring(packed, ids[found], own[found], place[found], points[found], side[found], ring, found, step, best, normal)
-    return step, side * best, normal
+        least = across.square() + _least_rise(state, rows, ring).square()
+        _search_ring(state, rows[least < state.best[rows].square()], ring)
 
 
-def _promising(
-    packed: PackedTerrains, ids: Tensor, own: Tensor, z: Tensor, side: Tensor, active: Tensor, ring: int
-) -> Tensor:
-    """Least vertical distance to any column within the ring: ``[k]`` m for ``active`` ``[k]``."""
-    cells = (ids[active] * packed.height.shape[1] + own[active, 0]) * packed.height.shape[2] + own[active, 1]
+def _least_rise(state: _Points, rows: Tensor, ring: int) -> Tensor:
+    """Vertical distance to the most promising column up to this ring: ``[k]`` m for ``rows`` ``[k]``."""
+    packed, own, side = state.packed, state.own[rows], state.side[rows]
+    cells = (state.ids[rows] * packed.height.shape[1] + own[:, 0]) * packed.height.shape[2] + own[:, 1]
     highest = packed.pooled(ring, highest=True).flatten()[cells]
     lowest = packed.pooled(ring, highest=False).flatten()[cells]
-    z, side = z[active], side[active]
-    return (side * (z - torch.where(side > 0, highest, lowest))).clamp_min(0)
+    return (side * (state.pos[rows, 2] - torch.where(side > 0, highest, lowest))).clamp_min(0)
 
 
-def _search_ring(  # noqa: PLR0913 - an inner loop; a record would only rename these
-    packed: PackedTerrains,
-    ids: Tensor,
-    own: Tensor,
-    place: Tensor,
-    points: Tensor,
-    side: Tensor,
-    ring: int,
-    rows: Tensor,
-    step: Tensor,
-    best: Tensor,
-    normal: Tensor,
-) -> None:
-    """Write into `step`, `best` and `normal` at `rows` whatever the cells of one ring improve."""
-    offsets = torch.tensor(_ring_offsets(ring), device=points.device, dtype=points.dtype)  # [K, 2] cells
-    index = torch.minimum((own[:, None] + offsets.long()).clamp_min(0), packed.shape[ids][:, None] - 1)
+def _search_ring(state: _Points, rows: Tensor, ring: int) -> None:
+    """Improve `rows` of the state with the cells of one ring."""
+    if len(rows) == 0:
+        return
+    packed, ids, place, side = state.packed, state.ids[rows], state.place[rows], state.side[rows, None]
+    cells = torch.tensor(_ring_cells(ring), device=rows.device)  # [K, 2]
+    index = torch.minimum((state.own[rows, None] + cells).clamp_min(0), packed.shape[ids][:, None] - 1)
     height = packed.height[ids[:, None], index[..., 0], index[..., 1]]  # [k, K] m
-    # sideways step to the cell's rectangle; a cell beyond the border is the border cell again, never nearer than it is
-    low, high = offsets - 0.5, offsets + 0.5
-    across = torch.where(offsets > 0, (low - place[:, None]).clamp_min(0), (high - place[:, None]).clamp_max(0))
-    across = torch.where(offsets == 0, torch.zeros_like(across), across) * packed.cell[ids][:, None, None]
-    down = (side[:, None] * (points[:, 2:3] - height)).clamp_min(0)  # height above it (inside: depth below its air)
-    squared = across.square().sum(dim=-1) + down.square()
-    squared, nearest = squared.min(dim=-1)
-    better = squared < best[rows].square()
-    rows, nearest = rows[better], nearest[better]
-    pick = better.nonzero().squeeze(-1)
-    vertical = -side[pick] * down[pick, nearest]
-    move = torch.cat([across[pick, nearest], vertical[:, None]], dim=-1)
-    length = squared[better].sqrt()
-    away = -side[pick, None] * move / length.clamp_min(1e-12)[:, None]
-    # touching a wall: the gradient is the wall's normal
-    wall = torch.nn.functional.normalize(offsets[nearest], dim=-1) * -side[pick, None]
-    touching = torch.cat([wall, torch.zeros_like(vertical)[:, None]], dim=-1)
-    step[rows], best[rows] = move, length
-    normal[rows] = torch.where(length[:, None] > 1e-7, away, touching)
+    # sideways to the cell's square; one beyond the border is a border cell again, and not found nearer than it is
+    after = (cells - 0.5 - place[:, None]).clamp_min(0)
+    before = (cells + 0.5 - place[:, None]).clamp_max(0)
+    across = (
+        torch.where(cells > 0, after, torch.where(cells < 0, before, 0.0)) * state.cell[rows][:, None, None]
+    )
+    down = (side * (state.pos[rows, 2:] - height)).clamp_min(0)  # above the column; inside: below its air
+    squared, nearest = (across.square().sum(dim=-1) + down.square()).min(dim=-1)
+    better = (squared < state.best[rows].square()).nonzero().squeeze(-1)
+    rows, nearest, side = rows[better], nearest[better], side[better]
+    move = torch.cat([across[better, nearest], -side * down[better, nearest][:, None]], dim=-1)
+    length = squared[better].sqrt()[:, None]
+    # a point that touches a wall has no direction to it: take the wall's own
+    wall = functional.pad(functional.normalize(cells[nearest].to(move.dtype), dim=-1), (0, 1))
+    toward = torch.where(length > 1e-7, move / length.clamp_min(1e-12), wall)
+    state.step[rows], state.best[rows], state.normal[rows] = move, length[:, 0], -side * toward
 
 
 @cache
-def _ring_offsets(ring: int) -> tuple[tuple[int, int], ...]:
+def _ring_cells(ring: int) -> tuple[tuple[int, int], ...]:
     span = range(-ring, ring + 1)
     return tuple((a, b) for a in span for b in span if max(abs(a), abs(b)) == ring)

@@ -61,7 +61,9 @@ def grid_offsets(
     return torch.stack(torch.meshgrid(x, y, indexing="ij"), dim=-1)
 
 
-def height_patch(packed: PackedTerrains, terrain_ids: Tensor, centre_xy: Tensor, heading: Tensor, offsets: Tensor) -> Tensor:
+def height_patch(
+    packed: PackedTerrains, terrain_ids: Tensor, centre_xy: Tensor, heading: Tensor, offsets: Tensor
+) -> Tensor:
     """World heights at points given in the heading frame of each character.
 
     Args:
@@ -82,17 +84,17 @@ def height_patch(packed: PackedTerrains, terrain_ids: Tensor, centre_xy: Tensor,
             f"height_patch got terrain_ids {list(terrain_ids.shape)}, centre_xy {list(centre_xy.shape)}, "
             f"heading {list(heading.shape)}, offsets {list(offsets.shape)}; expected [N], [N, 2], [N], [..., 2]."
         )
-    # everything in units of cells, shifted by half a cell: truncation of a clamped, positive number is floor
-    scale = 1.0 / packed.cell[terrain_ids][:, None]
-    start = (centre_xy - packed.origin_xy[terrain_ids]) * scale + 0.5
-    cos, sin = torch.cos(heading)[:, None] * scale, torch.sin(heading)[:, None] * scale
-    ahead, left = offsets.reshape(-1, 2).T
-    last = packed.shape[terrain_ids] - 1
-    i = torch.addcmul(torch.addcmul(start[:, :1], cos, ahead), sin, left, value=-1.0)
-    j = torch.addcmul(torch.addcmul(start[:, 1:], sin, ahead), cos, left)
-    zero = torch.zeros_like(scale)
-    i = torch.clamp(i, zero, last[:, :1].to(i.dtype)).long()
-    j = torch.clamp(j, zero, last[:, 1:].to(j.dtype)).long()
-    rows, columns = packed.height.shape[1:]
-    flat = (terrain_ids[:, None] * rows + i) * columns + j
-    return packed.height.flatten()[flat].reshape(count, *offsets.shape[:-1])
+    # one matrix product puts every point into units of cells, half a cell on: the whole part is the cell
+    ahead, left = offsets.reshape(-1, 2).T.to(centre_xy)
+    cos, sin = torch.cos(heading), torch.sin(heading)
+    turn = (
+        torch.stack([cos, -sin, sin, cos], dim=-1).reshape(count, 2, 2)
+        / packed.cell[terrain_ids][:, None, None]
+    )
+    start = (centre_xy - packed.origin_xy[terrain_ids]) / packed.cell[terrain_ids][:, None] + 0.5
+    last = (packed.shape[terrain_ids] - 1).to(start.dtype)
+    axes = []
+    for axis in range(2):
+        index = torch.addmm(start[:, axis, None], turn[:, axis], torch.stack([ahead, left]))
+        axes.append(torch.minimum(index.clamp_min_(0), last[:, axis, None]).floor_())
+    return packed.heights_of(terrain_ids, *axes).reshape(count, *offsets.shape[:-1])

@@ -49,7 +49,10 @@ class PackedTerrains:
             raise DataError("PackedTerrains.of got no terrain; give at least one.")
         shape = np.array([terrain.shape for terrain in terrains])
         size = shape.max(axis=0)
-        padded = [np.pad(t.height, [(0, size[0] - t.shape[0]), (0, size[1] - t.shape[1])], mode="edge") for t in terrains]
+        padded = [
+            np.pad(t.height, [(0, size[0] - t.shape[0]), (0, size[1] - t.shape[1])], mode="edge")
+            for t in terrains
+        ]
         return cls(
             height=torch.tensor(np.stack(padded), device=device, dtype=dtype),
             shape=torch.tensor(shape, device=device),
@@ -62,10 +65,15 @@ class PackedTerrains:
         """M."""
         return len(self.height)
 
-    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> PackedTerrains:
+    def to(
+        self, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> PackedTerrains:
         """The same terrains on another device or in another precision."""
         device, dtype = device or self.height.device, dtype or self.height.dtype
-        real = {name: getattr(self, name).to(device=device, dtype=dtype) for name in ("height", "origin_xy", "cell")}
+        real = {
+            name: getattr(self, name).to(device=device, dtype=dtype)
+            for name in ("height", "origin_xy", "cell")
+        }
         return PackedTerrains(**real, shape=self.shape.to(device))
 
     def cell_of(self, terrain_ids: Tensor, xy: Tensor) -> Tensor:
@@ -75,10 +83,36 @@ class PackedTerrains:
             terrain_ids: ``[N]`` int64.
             xy: ``[N, ..., 2]`` m.
         """
+        index, _ = self.locate(terrain_ids, xy)
+        return index.long()
+
+    def locate(self, terrain_ids: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
+        """Cell of each point, and the point in units of cells from the centre of cell (0, 0): ``[N, ..., 2]`` each.
+
+        The cell is given as whole numbers of the points' own type: on large batches that takes a third of the time
+        that integers take.
+
+        Args:
+            terrain_ids: ``[N]`` int64.
+            xy: ``[N, ..., 2]`` m.
+
+        Raises:
+            ShapeError: the shapes do not fit together.
+        """
         _check(terrain_ids, xy, 2)
-        ids = _spread(terrain_ids, xy)
-        index = ((xy - self.origin_xy[ids]) / self.cell[ids][..., None] + 0.5).floor().long()
-        return torch.minimum(index.clamp_min(0), self.shape[ids] - 1)
+        lead = (-1, *[1] * (xy.ndim - 2), 2)
+        place = (xy - self.origin_xy[terrain_ids].reshape(lead)) / self.cell[terrain_ids].reshape(
+            *lead[:-1], 1
+        )
+        last = (self.shape[terrain_ids] - 1).to(place.dtype).reshape(lead)
+        return torch.minimum((place + 0.5).floor_().clamp_min_(0), last), place
+
+    def heights_of(self, terrain_ids: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        """Heights of cells as `locate` gives them: ``[N, ...]`` m for ``i``, ``j`` ``[N, ...]``."""
+        rows, columns = self.height.shape[1:]
+        flat = torch.add(j, i, alpha=columns).long()
+        flat += (terrain_ids * (rows * columns)).reshape(-1, *[1] * (flat.ndim - 1))
+        return self.height.flatten().index_select(0, flat.flatten()).reshape(flat.shape)
 
     def height_at(self, terrain_ids: Tensor, xy: Tensor) -> Tensor:
         """Height of the cell under each point: ``[N, ...]`` m.
@@ -87,11 +121,11 @@ class PackedTerrains:
             terrain_ids: ``[N]`` int64.
             xy: ``[N, ..., 2]`` m.
         """
-        index = self.cell_of(terrain_ids, xy)
-        return self.height[_spread(terrain_ids, xy), index[..., 0], index[..., 1]]
+        index, _ = self.locate(terrain_ids, xy)
+        return self.heights_of(terrain_ids, index[..., 0], index[..., 1])
 
     def pooled(self, radius: int, highest: bool) -> Tensor:
-        """Highest or lowest cell within `radius` cells (a square window) of each cell: ``[M, X, Y]`` m, computed once."""
+        """Highest or lowest cell within `radius` cells of each (a square window): ``[M, X, Y]`` m, kept."""
         key = (radius, highest)
         if key not in self._pools:
             sign = 1.0 if highest else -1.0
@@ -109,7 +143,3 @@ def _check(terrain_ids: Tensor, points: Tensor, width: int) -> None:
             f"points have shape {list(points.shape)} for terrain_ids {list(terrain_ids.shape)}, "
             f"expected [N, ..., {width}] for [N]."
         )
-
-
-def _spread(terrain_ids: Tensor, points: Tensor) -> Tensor:
-    return terrain_ids.reshape(-1, *[1] * (points.ndim - 2))

@@ -48,7 +48,9 @@ def clip_metrics(clip: MotionClip, skeleton: Skeleton) -> dict[str, float]:
         packed, ids = PackedTerrains.of([clip.terrain], dtype=torch.float64), torch.zeros(1, dtype=torch.long)
         depth = penetration_depth(packed, ids, points[None])
         values["terrain_penetration"] = float(depth.sum())
-        values["terrain_contact"] = float(terrain_contact(packed, ids, points[None], surface.body, contacts[None]))
+        values["terrain_contact"] = float(
+            terrain_contact(packed, ids, points[None], surface.body, contacts[None])
+        )
         values["max_penetration_m"] = float(depth.max())
     values["high_jerk_percent"] = 100.0 * float(high_jerk_share(body_pos, clip.fps))
     values["max_jerk"] = float(max_jerk(body_pos, clip.fps).max()) if clip.num_frames > 3 else 0.0
@@ -60,7 +62,9 @@ def clip_metrics(clip: MotionClip, skeleton: Skeleton) -> dict[str, float]:
     if len(slide):
         values["foot_slide_m"], values["max_foot_slide_m"] = float(slide.mean()), float(slide.max())
     dof = kinematics.joint_rot_to_dof(joint_rot)
-    values["max_joint_limit_rad"] = float(joint_limit_excess(dof, kinematics.dof_lower, kinematics.dof_upper).max())
+    values["max_joint_limit_rad"] = float(
+        joint_limit_excess(dof, kinematics.dof_lower, kinematics.dof_upper).max()
+    )
     return values
 
 

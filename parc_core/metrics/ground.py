@@ -25,7 +25,9 @@ def terrain_penetration(packed: PackedTerrains, terrain_ids: Tensor, points: Ten
     return penetration_depth(packed, terrain_ids, points).flatten(1).sum(dim=-1)
 
 
-def terrain_contact(packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, body: Tensor, contacts: Tensor) -> Tensor:
+def terrain_contact(
+    packed: PackedTerrains, terrain_ids: Tensor, points: Tensor, body: Tensor, contacts: Tensor
+) -> Tensor:
     """Sum over frames and bodies of the contact label times the body's distance to the ground: ``[N]`` m.
 
     A body's distance is that of its closest surface point, 0 where one lies inside the ground.
@@ -39,9 +41,14 @@ def terrain_contact(packed: PackedTerrains, terrain_ids: Tensor, points: Tensor,
     count, frames, bodies = contacts.shape
     wanted = (contacts[..., body] > 0).nonzero()  # [K, 3] clip, frame, point: others have no weight
     clip, frame, point = wanted.unbind(dim=-1)
-    distance = clearance(packed, terrain_ids[clip], points[clip, frame, point][:, None])[:, 0]
     place = (clip * frames + frame) * bodies + body[point]
+    near, ids = points[clip, frame, point], terrain_ids[clip]
+    # the closest point is no further than any point of the body is above its own column; a margin keeps the points
+    # that are cut there from sharing its gradient
     closest = points.new_zeros(count * frames * bodies)
+    above = (near[:, 2] - packed.height_at(ids, near[:, :2])).detach().clamp_min(0)
+    bound = closest.scatter_reduce(0, place, above, reduce="amin", include_self=False)[place]
+    distance = clearance(packed, ids, near, max_distance=bound + 1e-4)
     closest = closest.scatter_reduce(0, place, distance, reduce="amin", include_self=False)
     return (contacts * closest.reshape(contacts.shape)).flatten(1).sum(dim=-1)
 

@@ -234,12 +234,12 @@ def _import(spec: str, title: str, dist: str) -> Any:
     try:
         return import_object(spec)
     except ImportError as err:
-        missing = getattr(err, "name", None)
-        also = (
-            f", or install the missing module '{missing}'"
-            if missing and isinstance(err, ModuleNotFoundError)
-            else ""
+        missing = getattr(err, "name", None) or ""
+        foreign = (
+            isinstance(err, ModuleNotFoundError)
+            and missing.split(".")[0] != spec.partition(":")[0].split(".")[0]
         )
+        also = f", or install the missing module '{missing}'" if missing and foreign else ""
         raise ProviderUnavailable(
             f"{title} cannot be imported: {describe_error(err)}\n"
             f"  target      {spec}\n"
@@ -247,7 +247,9 @@ def _import(spec: str, title: str, dist: str) -> Any:
         ) from err
     except BrokenPlugin as err:
         raise BrokenPlugin(
-            f"{title}: {err}\n  target      {spec}\n  to do       pip install --upgrade {dist}, or report it to its authors"
+            f"{title}: {err}\n"
+            f"  target      {spec}\n"
+            f"  to do       pip install --upgrade {dist}, or report it to its authors"
         ) from err
 
 

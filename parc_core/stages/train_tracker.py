@@ -32,11 +32,13 @@ def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
         DataError: a batch has not finished.
     """
     settings = run.config.train_tracker
-    generated = generated_entries(run)
-    groups = [(list(dataset.entries), settings.input_weight), (balance(generated), settings.generated_weight)]
     entries: list[DatasetEntry] = []
-    for group, share in groups:
-        entries += [attrs.evolve(entry, weight=entry.weight * share) for entry in group if share > 0]
+    for group, share in (
+        (lambda: dataset.entries, settings.input_weight),
+        (lambda: balance(generated_entries(run)), settings.generated_weight),
+    ):
+        if share > 0:  # a group without weight need not exist: a tracker can learn before anything is generated
+            entries += [attrs.evolve(entry, weight=entry.weight * share) for entry in group()]
     if not entries:
         raise DataError(
             "train_tracker: no motion has a weight above 0. Raise input_weight or generated_weight."

@@ -68,7 +68,7 @@ class FakeTrackerEnv(TrackerEnv):
     def __init__(self, num_envs: int = 32, num_motions: int = 3, seed: int = 0, device: str = "cpu") -> None:
         self.skeleton = make_arm_skeleton()
         self.num_envs, self.num_motions = num_envs, num_motions
-        self.simulator = FakeSimulator(device=device)
+        self.simulator, self.control_hz = FakeSimulator(device=device), _HZ
         self.simulator.build(
             Scene(skeleton=self.skeleton, terrains=(make_terrain(),), num_envs=num_envs, control_hz=_HZ)
         )

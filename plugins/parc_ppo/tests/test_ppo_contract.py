@@ -2,14 +2,14 @@
 
 import attrs
 import pytest
-
-from parc_core.testing.contracts.agent import AgentContract
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import DmPpoAgent
 from parc_ppo.ppo import PpoAgent
 
+from parc_core.testing.contracts.agent import AgentContract
+
 SMALL = {
-    "max_samples": 6 * 512,
+    "max_samples": 4 * 512,
     "steps_per_iter": 16,
     "batch_size": 128,
     "iters_per_checkpoint": 2,
@@ -37,7 +37,7 @@ class TestSgdWithLearnedSpread(AgentContract):
     @pytest.fixture
     def make(self):
         config = PpoConfig(
-            **{**SMALL, "max_samples": 10 * 512, "exp_prob_beg": 0.9, "exp_prob_end": 0.8, "test_episodes": 8},
+            **{**SMALL, "max_samples": 6 * 512, "exp_prob_beg": 0.9, "exp_prob_end": 0.8, "test_episodes": 8},
         )
         model = attrs.evolve(config.model, actor_std_type="VARIABLE")
         optimizer = OptimizerConfig(type="sgd", learning_rate=0.02)

@@ -153,12 +153,11 @@ def _run_child(stream: io.BufferedReader) -> tuple[bytes, int]:
     try:
         with child.stdout:
             answer = child.stdout.read(_MAX_ARRAY_BYTES + 1)
+            if len(answer) > _MAX_ARRAY_BYTES:
+                child.kill()
+            return answer, child.wait()
     finally:
-        if len(answer) > _MAX_ARRAY_BYTES:
-            child.kill()
-        status = child.wait()
         timer.cancel()
-    return answer, status
 
 
 def _parse(answer: bytes, file: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -187,12 +186,11 @@ def _assemble(
     loops = {"CLAMP": "clamp", "WRAP": "wrap"}
     if header["loop_mode"] not in loops:
         raise DataError(f"loop_mode is '{header['loop_mode']}', expected CLAMP or WRAP.")
-    maxmin = arrays.get("hf_maxmin")
     terrain = Terrain(
         height=arrays["hf"],
         origin_xy=arrays["min_point"],
         cell=header["dx"],
-        bounds=None if maxmin is None else maxmin[..., ::-1],  # theirs: highest, lowest; ours: lowest, highest
+        bounds=_bounds(arrays.get("hf_maxmin")),
     )
     return MotionClip(
         name=file.stem,
@@ -209,6 +207,13 @@ def _assemble(
         path=_path(arrays),
         provenance=Provenance(stage="dataset", provider="parc_ms", notes={"file": file.name}),
     )
+
+
+def _bounds(maxmin: np.ndarray | None) -> np.ndarray | None:
+    # theirs: highest, lowest, and +1, -1 everywhere when nobody computed them; ours: lowest, highest
+    if maxmin is None or (maxmin == np.array([1.0, -1.0])).all():
+        return None
+    return maxmin[..., ::-1]
 
 
 def _touched(arrays: dict[str, np.ndarray], terrain: Terrain, frames: int, file: pathlib.Path) -> np.ndarray | None:

@@ -15,15 +15,21 @@ __all__ = ["DeepMimicConfig", "ObservationConfig", "RewardConfig", "StartConfig"
 class ObservationConfig:
     """What the agent sees. The default is the published observation: 1312 numbers for the humanoid."""
 
-    pose: Literal["rot6d", "dof"] = setting("rot6d", help="joint rotations as two axes each, or as scalar coordinates")
+    pose: Literal["rot6d", "dof"] = setting(
+        "rot6d", help="joint rotations as two axes each, or as scalar coordinates"
+    )
     target_steps: tuple[int, ...] = setting(
         (1, 2, 3, 10, 20, 30), help="control steps ahead at which the reference is shown"
     )
-    target_difference: bool = setting(False, help="target poses as differences to the own pose (pose: dof only)")
+    target_difference: bool = setting(
+        False, help="target poses as differences to the own pose (pose: dof only)"
+    )
     target_contacts: bool = setting(True, help="show the reference's contact labels at the target steps")
     contacts: bool = setting(True, help="show which bodies touch something")
     root_height: bool = setting(False, help="show the height of the root above the ground under it")
-    terrain: Literal["rays", "grid", "none"] = setting("rays", help="shape of the set of ground heights shown")
+    terrain: Literal["rays", "grid", "none"] = setting(
+        "rays", help="shape of the set of ground heights shown"
+    )
     num_rays: int = setting(7, ge=1, help="rays, evenly spread over -45 to 45 degrees of the heading")
     ray_start: float = setting(-0.1, help="first point of a ray, seen from the root", unit="m")
     ray_end: float = setting(3.0, help="last point of a ray", unit="m")
@@ -32,7 +38,9 @@ class ObservationConfig:
     grid_ahead: int = setting(4, ge=0, help="grid points ahead of the root")
     grid_side: int = setting(2, ge=0, help="grid points to each side of the root")
     grid_spacing: float = setting(0.3, gt=0, help="distance of grid points", unit="m")
-    height_clip: float = setting(3.0, gt=0, help="heights are seen relative to the root and cut off here", unit="m")
+    height_clip: float = setting(
+        3.0, gt=0, help="heights are seen relative to the root and cut off here", unit="m"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -48,9 +56,11 @@ class RewardConfig:
     k_pose: float = setting(0.25, ge=0, help="sharpness of the pose term", unit="1/rad^2")
     k_vel: float = setting(0.01, ge=0, help="sharpness of the velocity term", unit="s^2/rad^2")
     k_root: float = setting(5.0, ge=0, help="sharpness of the root term", unit="1/m^2")
-    k_root_rot: float = setting(0.1, ge=0, help="weight of rotation against position in the root term", unit="m^2/rad^2")
+    k_root_rot: float = setting(0.1, ge=0, help="weight of rotation in the root term", unit="m^2/rad^2")
     k_root_vel: float = setting(1.0, ge=0, help="sharpness of the root velocity term", unit="s^2/m^2")
-    k_root_ang_vel: float = setting(0.1, ge=0, help="weight of turning in the root velocity term", unit="m^2/rad^2")
+    k_root_ang_vel: float = setting(
+        0.1, ge=0, help="weight of turning in the root velocity term", unit="m^2/rad^2"
+    )
     k_key: float = setting(10.0, ge=0, help="sharpness of the key body term", unit="1/m^2")
     joint_weights: dict[str, float] = setting(
         factory=lambda: {
@@ -65,7 +75,9 @@ class RewardConfig:
         help="bounded: agreement of contacts, 0..1, one of the weighted terms; published: force-based term outside "
         "the weights, which makes the reward leave 0..1",
     )
-    key_contact_weight: float = setting(4.0, gt=0, help="weight of a hand or foot against other bodies (bounded)")
+    key_contact_weight: float = setting(
+        4.0, gt=0, help="weight of a hand or foot against other bodies (bounded)"
+    )
     published_contact_weight: float = setting(5.0, help="factor of the published contact term")
 
 
@@ -75,7 +87,9 @@ class TerminationConfig:
 
     root_pos: float = setting(0.6, gt=0, help="largest distance of the root", unit="m")
     root_rot: float = setting(1.309, gt=0, help="largest rotation of the root", unit="rad")
-    body_pos: float = setting(0.7, gt=0, help="largest distance of a body, both relative to their roots", unit="m")
+    body_pos: float = setting(
+        0.7, gt=0, help="largest distance of a body, both relative to their roots", unit="m"
+    )
     body_pos_of: dict[str, float] = setting(
         factory=lambda: {
             "head": 1.0, "right_thigh": 1.0, "right_shin": 1.2, "right_foot": 10.0,
@@ -95,7 +109,9 @@ class TerminationConfig:
 class StartConfig:
     """Where training episodes start."""
 
-    fail_rate_floor: float = setting(0.01, gt=0, le=1, help="fail rate that a mastered motion keeps in the weights")
+    fail_rate_floor: float = setting(
+        0.01, gt=0, le=1, help="fail rate that a mastered motion keeps in the weights"
+    )
     fail_rate_decay: float = setting(0.99, gt=0, lt=1, help="share of a motion's fail rate kept per episode")
     sampling: Literal["failure", "uniform", "first"] = setting(
         "failure", help="start times: where episodes fail more often, evenly, or always the first frame"
@@ -103,13 +119,21 @@ class StartConfig:
     bin_frames: int = setting(10, ge=1, help="start frames that share a failure rate")
     bin_floor: float = setting(0.1, gt=0, help="added to the failure rate of a bin in its weight")
     bin_decay: float = setting(0.95, gt=0, lt=1, help="share of a bin's failure rate kept per episode")
-    first_frame_frac: float = setting(0.1, ge=0, le=1, help="share of episodes made to start at the first frame")
-    min_remaining_s: float = setting(0.2, ge=0, help="least time between a start and the end of the motion", unit="s")
+    first_frame_frac: float = setting(
+        0.1, ge=0, le=1, help="share of episodes made to start at the first frame"
+    )
+    min_remaining_s: float = setting(
+        0.2, ge=0, help="least time between a start and the end of the motion", unit="s"
+    )
     perturbed_frac: float = setting(0.5, ge=0, le=1, help="share of episodes that start with noise")
     joint_noise: float = setting(0.05, ge=0, help="standard deviation per joint axis", unit="rad")
     dof_vel_noise: float = setting(0.5, ge=0, help="standard deviation of joint velocities", unit="rad/s")
-    root_rot_noise: float = setting(0.02, ge=0, help="standard deviation of the root rotation per axis", unit="rad")
-    root_vel_noise: float = setting(0.1, ge=0, help="standard deviation of the root velocity per axis", unit="m/s")
+    root_rot_noise: float = setting(
+        0.02, ge=0, help="standard deviation of the root rotation per axis", unit="rad"
+    )
+    root_vel_noise: float = setting(
+        0.1, ge=0, help="standard deviation of the root velocity per axis", unit="m/s"
+    )
     root_ang_vel_noise: float = setting(0.2, ge=0, help="the same of its angular velocity", unit="rad/s")
     xy_offset: float = setting(0.0, ge=0, help="largest random shift of the start along x and y", unit="m")
 
@@ -125,10 +149,13 @@ class DeepMimicConfig:
     control_hz: float = setting(30.0, gt=0, help="control steps per second", unit="Hz")
     episode_length_s: float = setting(10.0, gt=0, help="longest training episode", unit="s")
     action_mode: Literal["residual", "absolute"] = setting(
-        "residual", help="residual: correction of the reference's next pose; absolute: servo targets themselves"
+        "residual",
+        help="residual: correction of the reference's next pose; absolute: servo targets themselves",
     )
     action_scale: float = setting(0.3, gt=0, help="residual: correction of an action of 1", unit="rad")
-    feed_forward_s: float = setting(0.03, ge=0, help="residual: lag of the servos that targets make up for", unit="s")
+    feed_forward_s: float = setting(
+        0.03, ge=0, help="residual: lag of the servos that targets make up for", unit="s"
+    )
     contact_threshold: float = setting(1.0, ge=0, help="least force that counts as a contact", unit="N")
     observation: ObservationConfig = setting(factory=ObservationConfig, help="what the agent sees")
     reward: RewardConfig = setting(factory=RewardConfig, help="reward terms")
@@ -150,6 +177,11 @@ class DeepMimicConfig:
             "contact_threshold": 1e-5,
             "reward": {"contact": "published"},
             "termination": {"end_is_fail": True},
-            "start": {"sampling": "uniform", "first_frame_frac": 0.0, "perturbed_frac": 0.0, "xy_offset": 0.075},
+            "start": {
+                "sampling": "uniform",
+                "first_frame_frac": 0.0,
+                "perturbed_frac": 0.0,
+                "xy_offset": 0.075,
+            },
         },
     }

@@ -78,7 +78,9 @@ class StartCurriculum:
         bins = torch.multinomial(chance, count, replacement=True, generator=rng)
         motions = self._bin_motion[bins]
         place, forced = torch.rand(2, count, generator=rng, device=share.device)
-        frame = self._bin_start[bins] + (place * self._bin_size[bins]).long().minimum(self._bin_size[bins] - 1)
+        frame = self._bin_start[bins] + (place * self._bin_size[bins]).long().minimum(
+            self._bin_size[bins] - 1
+        )
         first = forced < (1.0 if config.sampling == "first" else config.first_frame_frac)
         bins = torch.where(first, self._first_bin[motions], bins)
         return motions, torch.where(first, 0, frame), bins

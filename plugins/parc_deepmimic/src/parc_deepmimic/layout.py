@@ -75,7 +75,9 @@ class ObservationLayout:
         yaw = rot.heading(state.root_rot)
         cos, sin = torch.cos(yaw), torch.sin(yaw)
         key_offset = state.body_pos[:, self._key_bodies] - state.root_pos[:, None]
-        axes, moving, keys = own_state(state.root_rot, state.root_vel, state.root_ang_vel, key_offset, cos, sin)
+        axes, moving, keys = own_state(
+            state.root_rot, state.root_vel, state.root_ang_vel, key_offset, cos, sin
+        )
         pose = self._pose(state.joint_rot)
         parts = [axes, moving, pose, state.dof_vel, keys]
         if config.root_height:

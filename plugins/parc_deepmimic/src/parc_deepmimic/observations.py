@@ -11,7 +11,7 @@ from torch import Tensor
 
 from parc_core.kinematics import rotations as rot
 
-__all__ = ["ground_heights", "into_heading", "ray_offsets", "own_state", "pose_targets"]
+__all__ = ["ground_heights", "into_heading", "own_state", "pose_targets", "ray_offsets"]
 
 
 def into_heading(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -69,10 +69,14 @@ def pose_targets(
     return into_heading(vectors.flatten(1, 2), cos, sin).reshape(n, steps, -1)
 
 
-def ray_offsets(num_rays: int, start: float, end: float, spacing: float, device: str | torch.device) -> Tensor:
+def ray_offsets(
+    num_rays: int, start: float, end: float, spacing: float, device: str | torch.device
+) -> Tensor:
     """Points on rays at -45 to 45 degrees, ray by ray: ``[rays, points, 2]`` m (x ahead, y left)."""
-    reach = torch.arange(int(round((end - start) / spacing)) + 1, device=device) * spacing + start
-    angle = torch.linspace(-0.25 * torch.pi, 0.25 * torch.pi, num_rays, device=device) if num_rays > 1 else None
+    reach = torch.arange(round((end - start) / spacing) + 1, device=device) * spacing + start
+    angle = (
+        torch.linspace(-0.25 * torch.pi, 0.25 * torch.pi, num_rays, device=device) if num_rays > 1 else None
+    )
     angle = torch.zeros(1, device=device) if angle is None else angle
     direction = torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
     return direction[:, None] * reach[None, :, None]

@@ -37,7 +37,9 @@ class MotionLibrary:
         SkeletonMismatch: a clip of another character.
     """
 
-    def __init__(self, clips: Sequence[MotionClip], skeleton: Skeleton, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, clips: Sequence[MotionClip], skeleton: Skeleton, device: str | torch.device = "cpu"
+    ) -> None:
         if not clips:
             raise DataError("the tracking environment got no clips; give at least one.")
         for clip in clips:

@@ -42,7 +42,12 @@ def root_reward(
 
 
 def root_vel_reward(
-    root_vel: Tensor, ref_root_vel: Tensor, root_ang_vel: Tensor, ref_root_ang_vel: Tensor, k: float, k_ang: float
+    root_vel: Tensor,
+    ref_root_vel: Tensor,
+    root_ang_vel: Tensor,
+    ref_root_ang_vel: Tensor,
+    k: float,
+    k_ang: float,
 ) -> Tensor:
     """exp(-k * (squared velocity difference + k_ang * squared angular velocity difference)), ``[N]``."""
     linear = (root_vel - ref_root_vel).square().sum(dim=-1)

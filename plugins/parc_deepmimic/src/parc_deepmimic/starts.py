@@ -79,4 +79,6 @@ def without_broken(state: BodyState, substitute: BodyState) -> BodyState:
         return torch.where(sound.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     names = [field.name for field in attrs.fields(BodyState) if field.name != "finite"]
-    return attrs.evolve(state, **{name: pick(getattr(state, name), getattr(substitute, name)) for name in names})
+    return attrs.evolve(
+        state, **{name: pick(getattr(state, name), getattr(substitute, name)) for name in names}
+    )

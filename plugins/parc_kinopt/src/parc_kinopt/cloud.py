@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -10,7 +11,16 @@ from parc_core.geometry.distance import signed_distance
 from parc_core.geometry.packed import PackedTerrains
 from parc_core.kinematics.surface import SurfacePoints, surface_points
 
-__all__ = ["PointCloud"]
+__all__ = ["ColumnGap", "PointCloud"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ColumnGap:
+    """Points against the column that they are in."""
+
+    gap: Tensor  # [F, P] m above its top, negative inside
+    border: Tensor  # [F, P] m to the nearest of its sides, sideways
+    cell: Tensor  # [F, P] int32, its place among all cells of all terrains
 
 
 class PointCloud:
@@ -54,16 +64,32 @@ class PointCloud:
         body = self.body[point]
         return body_pos[frame, body] + (matrix[frame, body] @ self.points[point][:, :, None]).squeeze(-1)
 
-    def buried(self, world: Tensor, terrains: PackedTerrains, terrain_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames and points ``[R]`` of everything below its own cell's top; `world` ``[F, 3, P]``, ids ``[F]``."""
-        z = world[:, 2]
-        # one comparison of the lowest with the highest cell spares the search in frames high above ground
-        below = z < _column_height(world, terrains, terrain_ids)
-        frame, point = below.nonzero(as_tuple=True)
-        return frame, point
+    def gap(self, world: Tensor, terrains: PackedTerrains, terrain_ids: Tensor) -> ColumnGap:
+        """Height of every point above its own column; `world` ``[F, 3, P]`` m, `terrain_ids` ``[F]``."""
+        scale = 1.0 / terrains.cell[terrain_ids][:, None]
+        last = terrains.shape[terrain_ids].to(world.dtype) - 1
+        index, border = [], None
+        for axis in (0, 1):
+            start = 0.5 - terrains.origin_xy[terrain_ids, axis][:, None] * scale
+            place = torch.addcmul(start, world[:, axis], scale)
+            # truncation of a clamped, positive number is floor
+            cell = torch.minimum(place.clamp_min(0.0), last[:, axis : axis + 1]).to(torch.int32)
+            index.append(cell)
+            away = 0.5 - (place - cell - 0.5).abs()  # cells to the nearer border along this axis
+            border = away if border is None else torch.minimum(border, away)
+        rows, columns = terrains.height.shape[1:]
+        flat = (terrain_ids[:, None].to(torch.int32) * rows + index[0]) * columns + index[1]
+        gap = world[:, 2] - terrains.height.flatten()[flat]
+        return ColumnGap(gap=gap, border=border / scale, cell=flat)
 
     def closest(
-        self, world: Tensor, terrains: PackedTerrains, terrain_ids: Tensor, frame: Tensor, body: Tensor
+        self,
+        world: Tensor,
+        terrains: PackedTerrains,
+        terrain_ids: Tensor,
+        frame: Tensor,
+        body: Tensor,
+        column: ColumnGap | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The point of each body that lies nearest to (or deepest in) the ground, and its signed distance.
 
@@ -72,29 +98,28 @@ class PointCloud:
             terrain_ids: ``[F]``.
             frame: ``[R]``.
             body: ``[R]``, bodies with points.
+            column: `gap` of the same points, if known.
 
         Returns:
             Point ``[R]`` int64 and distance ``[R]`` m.
         """
+        column = column or self.gap(world, terrains, terrain_ids)
         table = self.table[body]  # [R, K]
-        points = world[frame[:, None], :, table]  # [R, K, 3]
-        distance = signed_distance(terrains, terrain_ids[frame], points)
-        value, best = distance.min(dim=-1)
+        value, best = column.gap[frame[:, None], table].min(dim=-1)
+        # The gap is the distance unless another column is nearer: then one border lies within the smallest gap, and
+        # some column around is higher. Bodies with a point inside the ground, or far above it, are searched too.
+        near = column.border[frame[:, None], table] < value[:, None]
+        wall = _has_higher_neighbour(terrains)[column.cell[frame[:, None], table]]
+        cell = terrains.cell[terrain_ids[frame]]
+        search = ((near & wall).any(dim=-1) | (value < 0) | (value > cell)).nonzero()[:, 0]
+        if len(search):
+            frame, some = frame[search], table[search]
+            distance = signed_distance(terrains, terrain_ids[frame], world[frame[:, None], :, some])
+            exact, chosen = distance.min(dim=-1)
+            value, best = value.index_copy(0, search, exact), best.index_copy(0, search, chosen)
         return table.gather(1, best[:, None])[:, 0], value
 
 
-def _column_height(world: Tensor, terrains: PackedTerrains, terrain_ids: Tensor) -> Tensor:
-    """Height of the cell under each point ``[F, P]``, on coordinate planes (faster than points of three)."""
-    scale = 1.0 / terrains.cell[terrain_ids][:, None]
-    last = terrains.shape[terrain_ids].to(world.dtype) - 1
-    index = []
-    for axis in (0, 1):
-        start = 0.5 - terrains.origin_xy[terrain_ids, axis][:, None] * scale
-        cell = torch.addcmul(start, world[:, axis], scale)
-        # truncation of a clamped, positive number is floor
-        index.append(torch.minimum(cell.clamp_min(0.0), last[:, axis : axis + 1]).to(torch.int32))
-    rows, columns = terrains.height.shape[1:]
-    flat = (terrain_ids[:, None].to(torch.int32) * rows + index[0]) * columns + index[1]
-    return terrains.height.flatten()[flat]
-
-
+def _has_higher_neighbour(terrains: PackedTerrains) -> Tensor:
+    """Whether any of the 8 cells around is higher, for all cells of all terrains flattened."""
+    return (terrains.pooled(1, highest=True) > terrains.height).flatten()

@@ -70,6 +70,7 @@ class KinoptConfig:
         5.0, ge=0.0, unit="Hz", help="faster movement of the source counts as noise and is not followed; 0 follows all"
     )
     min_flight: float = setting(0.1, ge=0.0, unit="s", help="shorter times without contact need not be free fall")
+    max_flight: float = setting(0.9, ge=0.0, unit="s", help="longer ones neither: there a label is missing")
     first_width: float = setting(0.03, gt=0.0, unit="m", help="rounding of the non-smooth terms in the first stage")
     last_width: float = setting(1e-3, gt=0.0, unit="m", help="and in the last")
     width_factor: float = setting(0.3, gt=0.0, lt=1.0, help="from each stage to the next")

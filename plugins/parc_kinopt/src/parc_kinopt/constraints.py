@@ -16,7 +16,7 @@ from parc_core.geometry.distance import project_to_surface
 __all__ = ["BodyConstraint", "FootLocks", "automatic_constraints", "contact_runs", "foot_locks", "spread"]
 
 _CORNER_REACH = 0.04  # m above the lowest corner at which a corner of the sole counts as lifted
-_LOCK_REACH = 0.15  # m, a sole farther from any ground is not pulled there
+_LOCK_REACH = 0.3  # m, a sole farther from any ground is not pulled there
 
 
 @attrs.frozen(kw_only=True, eq=False)

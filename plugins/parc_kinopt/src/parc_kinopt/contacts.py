@@ -24,8 +24,8 @@ class ContactConfig:
     off_distance: float = setting(0.035, gt=0.0, unit="m", help="contact lasts until it is farther than this")
     on_speed: float = setting(0.35, gt=0.0, unit="m/s", help="slower than this, and near: contact")
     off_speed: float = setting(0.7, gt=0.0, unit="m/s", help="contact lasts until it is faster than this")
-    label_distance: float = setting(0.12, gt=0.0, unit="m", help="a given label is believed up to this distance")
-    label_speed: float = setting(1.5, gt=0.0, unit="m/s", help="a given label is believed up to this speed")
+    label_distance: float = setting(0.3, gt=0.0, unit="m", help="a given label is believed up to this distance")
+    label_speed: float = setting(2.0, gt=0.0, unit="m/s", help="a given label is believed up to this speed")
     min_run: float = setting(0.06, ge=0.0, unit="s", help="shorter contacts are dropped")
     max_gap: float = setting(0.06, ge=0.0, unit="s", help="shorter gaps between two contacts are closed")
 

@@ -46,7 +46,7 @@ def remove_hesitation(clip: MotionClip, config: HesitationConfig, kin: Kinematic
     """The clip without its hesitation, and the frames that were removed."""
     if config.rule == "none" or clip.num_frames < 5:
         return clip, ()
-    pose = [torch.as_tensor(a, dtype=kin.dtype) for a in (clip.root_pos, clip.root_rot, clip.joint_rot)]
+    pose = [torch.tensor(a, dtype=kin.dtype) for a in (clip.root_pos, clip.root_rot, clip.joint_rot)]
     body_pos, _ = kin.forward(*pose)
     if config.rule == "pose_distance":
         drop = near_pose_frames(body_pos.numpy(), config.pose_distance, config.min_run)
@@ -105,9 +105,9 @@ def remove_frames(clip: MotionClip, drop: np.ndarray, blend: int) -> MotionClip:
     kept = np.flatnonzero(~drop)
     seams = np.flatnonzero(np.diff(kept) > 1) + 1  # first kept frame after each hole
     pose = {
-        "root_pos": torch.as_tensor(clip.root_pos).double(),
-        "root_rot": torch.as_tensor(clip.root_rot).double()[:, None],
-        "joint_rot": torch.as_tensor(clip.joint_rot).double(),
+        "root_pos": torch.tensor(clip.root_pos, dtype=torch.float64),
+        "root_rot": torch.tensor(clip.root_rot, dtype=torch.float64)[:, None],
+        "joint_rot": torch.tensor(clip.joint_rot, dtype=torch.float64),
     }
     cut = {name: value[kept] for name, value in pose.items()}
     ends = np.append(seams[1:], len(kept))

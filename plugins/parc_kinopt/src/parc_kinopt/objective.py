@@ -48,6 +48,7 @@ class Targets:
     contacts: Tensor  # [C, T, B] 0..1, 0 in the padding
     held: Tensor  # [C, T, B] 1 inside a body constraint
     point: Tensor  # [C, T, B, 3] m, its point
+    settled: Tensor  # [C, T, B] 1 where a constraint or lock takes the place of the sliding term
     lock: Tensor  # [C, T, F, 4] how firmly sole corners keep their height
     lock_pair: Tensor  # [C, T - 1, F, 4] and their place
     lock_height: Tensor  # [C, T, F] m
@@ -105,7 +106,7 @@ class MotionLoss:
         self._touch = (clip, clip * t.num_frames + frame, body, t.contacts[clip, frame, body])
         self._holds = [(limb, *t.held[:, :, limb.body].nonzero(as_tuple=True)) for limb in self.body.limbs]
         self._grip = torch.minimum(t.contacts[:, :-1], t.contacts[:, 1:]).clamp_min(0)
-        self._grip = self._grip * (1 - t.held[:, :-1]) * self.masks[1][..., None]
+        self._grip = self._grip * (1 - t.settled[:, :-1]) * self.masks[1][..., None]
 
     def terms(self, x: Tensor, width: Tensor) -> dict[str, Tensor]:
         """Unweighted value per term ``[A]`` at ``[A, T, 6 + D]``, for every term with a weight."""
@@ -143,8 +144,9 @@ class MotionLoss:
         values = {}
         with torch.no_grad():
             world = cloud.world(body_pos, matrix)
+            column = cloud.gap(world, terrains, self.frame_terrain)
         if "penetration" in self.weights:
-            frame, point = cloud.buried(world, terrains, self.frame_terrain)
+            frame, point = (column.gap < 0).nonzero(as_tuple=True)
             clip = frame // self.targets.num_frames
             inside = self.masks[0].flatten()[frame] > 0  # the padding stands for nothing
             frame, point, clip = frame[inside], point[inside], clip[inside]
@@ -153,7 +155,9 @@ class MotionLoss:
         if "contact" in self.weights:
             clip, frame, body, label = self._touch
             with torch.no_grad():
-                point, distance = cloud.closest(world, terrains, self.frame_terrain, frame, body)
+                clear = column.gap[frame[:, None], cloud.table[body]].amin(-1) > 0  # else some point is inside
+                clip, frame, body, label = clip[clear], frame[clear], body[clear], label[clear]
+                point, distance = cloud.closest(world, terrains, self.frame_terrain, frame, body, column)
                 away = distance > 0
                 clip, frame, point, label = clip[away], frame[away], point[away], label[away]
             gap = signed_distance(terrains, self.frame_terrain[frame], cloud.place(body_pos, matrix, frame, point), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -30,6 +31,8 @@ from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.rotations import quat_to_matrix
 
 __all__ = ["KinematicOptimizer", "KinoptConfig", "NoOptimizer", "NoneConfig", "make_body", "make_targets"]
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[float, float, str], None]
 
@@ -66,11 +69,10 @@ def make_targets(
     held, point = spread(constraints or [[] for _ in range(batch.num_clips)], batch.contacts)
     world = body.cloud.world(body_pos.flatten(0, 1), matrix.flatten(0, 1)).unflatten(0, batch.contacts.shape[:2])
     lock = foot_locks(batch, world, body.feet, threshold)
-    if locked:
-        # the published sliding term keeps the source's own sliding, which the lock takes away
+    settled = held.clone()
+    if locked:  # the published sliding term keeps the source's own sliding, which the lock takes away
         for f, foot in enumerate(body.feet):
-            held[..., foot.body] = torch.maximum(held[..., foot.body], (lock.weight[:, :, f].amax(-1) > 0).to(held.dtype))
-            point[..., foot.body, :] = 0.0
+            settled[..., foot.body] = torch.maximum(held[..., foot.body], (lock.weight[:, :, f] > 0).any(-1).to(held.dtype))
     return Targets(
         root_pos=batch.root_pos,
         root_rot=batch.root_rot,
@@ -80,10 +82,11 @@ def make_targets(
         contacts=batch.contacts,
         held=held,
         point=point,
+        settled=settled,
         lock=lock.weight,
         lock_pair=lock.pair,
         lock_height=lock.height,
-        airborne=_airborne(batch, config.min_flight),
+        airborne=_airborne(batch, config.min_flight, config.max_flight),
         jerk_limit=config.jerk_limit * batch.dt**3,
         lengths=batch.lengths,
         dt=batch.dt,
@@ -91,8 +94,8 @@ def make_targets(
     )
 
 
-def _airborne(batch: ClipBatch, min_flight: float) -> Tensor:
-    """1 at t where frames t..t+2 lie in one contact-free interval of at least `min_flight`, ``[C, T - 2]``.
+def _airborne(batch: ClipBatch, shortest: float, longest: float) -> Tensor:
+    """1 at t where frames t..t+2 lie in one contact-free interval of that duration, ``[C, T - 2]``.
 
     Intervals that reach the first or last frame stay out: nobody knows how they began or end.
     """
@@ -101,7 +104,152 @@ def _airborne(batch: ClipBatch, min_flight: float) -> Tensor:
     for clip, (row, length, dt) in enumerate(zip(free.cpu().numpy(), batch.lengths.tolist(), batch.dt.tolist())):
         edges = np.diff(np.concatenate([[0], row[:length].astype(np.int8), [0]]))
         for first, stop in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)):
-            if first > 0 and stop < length and (stop - first) * dt >= min_flight - 1e-6:
-                # the fall begins with the last frame of support and ends with the first of the next
-                result[clip, max(first - 1, 0) : min(stop + 1, length) - 2] = 1.0
+            if first > 0 and stop < length and shortest - 1e-6 <= (stop - first) * dt <= longest:
+                result[clip, first : max(stop - 2, first)] = 1.0
     return result
+
+
+class KinematicOptimizer(Optimizer):
+    """Hesitation removal, then L-BFGS with shrinking smoothing on all clips at once (float32; reported in float64)."""
+
+    def __init__(self, config: KinoptConfig, *, skeleton: Skeleton, device: str = "cpu") -> None:
+        self.config, self.skeleton, self.device = config, skeleton, device
+        self.body = make_body(skeleton, device)
+        self.exact = make_body(skeleton, device, torch.float64)
+        self.weights = attrs.asdict(config.weights)
+
+    def refine(self, clips: Sequence[MotionClip], report: Report | None = None) -> list[Refined]:
+        """Each clip refined, in the given order."""
+        cpu = Kinematics(self.skeleton)
+        cut, removed = [], []
+        for clip in clips:
+            require_terrain(clip)
+            clip.require_skeleton(self.skeleton.id, self.skeleton.num_joints)
+            shorter, frames = remove_hesitation(clip, self.config.hesitation, cpu)
+            cut.append(shorter)
+            removed.append(frames)
+        results: dict[int, Refined] = {}
+        for chunk in _chunks([clip.num_frames for clip in cut], self.config.batch_frames):
+            done = len(results)
+
+            def tell(share: float, done: int = done, size: int = len(chunk)) -> None:
+                if report is not None:
+                    report(done + share * size, len(clips), f"optimising {size} clips")
+
+            refined = self._refine_batch([cut[i] for i in chunk], tell)
+            results |= {i: attrs.evolve(r, removed_frames=removed[i]) for i, r in zip(chunk, refined)}
+        return [results[i] for i in range(len(clips))]
+
+    def _refine_batch(self, clips: list[MotionClip], tell: Callable[[float], None]) -> list[Refined]:
+        config = self.config
+        terrains = [require_terrain(clip) for clip in clips]
+        start = pack(clips, terrains, self.skeleton, self.device)
+        source = pack([self._source(clip) for clip in clips], terrains, self.skeleton, self.device)
+        if config.clean_contacts:
+            source = attrs.evolve(source, contacts=self._clean(source))
+        targets = make_targets(source, self.body, config)
+        loss = MotionLoss(targets, source.terrains, self.body, self.weights)
+        x0 = join(source.root_pos, source.root_rot, source.joint_rot, self.body.kin)
+        precondition = TimePreconditioner(self.skeleton, source.num_frames, self.weights, x0.dtype, self.device)
+        x, evals = minimize(x0.flatten(1), loss, self._settings(), precondition, tell)
+        log.debug("%d clips, %d frames: evaluations %s", len(clips), source.num_frames, evals.tolist())
+        before = join(start.root_pos, start.root_rot, start.joint_rot, self.body.kin)
+        return self._finish(clips, source, targets, before, x.unflatten(-1, x0.shape[1:]))
+
+    def _settings(self) -> LbfgsSettings:
+        config = self.config
+        widths = [config.first_width]
+        while widths[-1] * config.width_factor > config.last_width:
+            widths.append(widths[-1] * config.width_factor)
+        if widths[-1] > config.last_width:
+            widths.append(config.last_width)
+        return LbfgsSettings(
+            widths=tuple(widths), history=config.history, max_evals=config.max_evals, tolerance=config.tolerance
+        )
+
+    def _source(self, clip: MotionClip) -> MotionClip:
+        """The motion that is followed: the clip without its jitter."""
+        cutoff = self.config.source_cutoff
+        if cutoff == 0.0:
+            return clip
+        return attrs.evolve(
+            clip,
+            root_pos=low_pass(torch.tensor(clip.root_pos), clip.fps, cutoff).numpy(),
+            root_rot=low_pass_rot(torch.tensor(clip.root_rot), clip.fps, cutoff).numpy(),
+            joint_rot=low_pass_rot(torch.tensor(clip.joint_rot), clip.fps, cutoff).numpy(),
+        )
+
+    def _motion(self, batch: ClipBatch) -> tuple[np.ndarray, np.ndarray]:
+        body_pos, body_rot = self.body.kin.forward(batch.root_pos, batch.root_rot, batch.joint_rot)
+        pair = limb_motion(batch, body_pos, quat_to_matrix(body_rot), self.body.cloud, self.body.limbs)
+        return pair[0].cpu().numpy(), pair[1].cpu().numpy()
+
+    def _clean(self, batch: ClipBatch) -> Tensor:
+        """Contacts of feet and hands corrected by geometry, of other bodies rounded."""
+        distance, speed = self._motion(batch)
+        contacts = (batch.contacts > 0.5).to(batch.contacts.dtype)
+        for clip, (length, dt) in enumerate(zip(batch.lengths.tolist(), batch.dt.tolist())):
+            bodies = [limb.body for limb in self.body.limbs]
+            labels = batch.contacts[clip, :length, bodies].cpu().numpy()
+            clean = clean_contacts(labels, distance[clip, :length], speed[clip, :length], 1.0 / dt, self.config.contacts)
+            contacts[clip, :length, bodies] = torch.as_tensor(clean).to(contacts)
+        return contacts
+
+    def _relabel(self, batch: ClipBatch, clips: Sequence[MotionClip]) -> list[np.ndarray]:
+        distance, speed = self._motion(batch)
+        result = []
+        for clip, row in enumerate(batch.contacts.cpu().numpy()):
+            length = clips[clip].num_frames
+            labels = row[:length].copy()
+            for k, limb in enumerate(self.body.limbs):
+                one = np.s_[clip, :length, k : k + 1]
+                new = geometric_contacts(distance[one], speed[one], clips[clip].fps, self.config.contacts)
+                labels[:, limb.body] = new[:, 0]
+            result.append(labels)
+        return result
+
+    def _finish(
+        self, clips: list[MotionClip], source: ClipBatch, targets: Targets, before: Tensor, after: Tensor
+    ) -> list[Refined]:
+        """Clips, losses in float64 and what is left to complain about."""
+        exact = MotionLoss(targets.double(), source.terrains.to(dtype=torch.float64), self.exact, self.weights)
+        kinks = torch.zeros(len(clips), dtype=torch.float64, device=after.device)
+        with torch.no_grad():
+            values = [exact.terms(x.double(), kinks) for x in (before, after)]
+            complaints = unresolved(exact, after.double(), self.skeleton)
+        root_pos, root_rot, joint_rot = split(after, self.body.kin)
+        moved = attrs.evolve(source, root_pos=root_pos, root_rot=root_rot, joint_rot=joint_rot)
+        labels = self._relabel(moved, clips) if self.config.relabel_contacts else None
+        result = []
+        for i, clip in enumerate(clips):
+            contacts = labels[i] if labels else source.contacts[i, : clip.num_frames].cpu().numpy()
+            result.append(
+                Refined(
+                    clip=to_clip(clip, after[i, : clip.num_frames], self.body.kin, contacts=contacts),
+                    before={name: float(value[i]) for name, value in values[0].items()},
+                    after={name: float(value[i]) for name, value in values[1].items()},
+                    unresolved=complaints[i],
+                )
+            )
+        return result
+
+
+def _chunks(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Clips of similar length together, as many as fit with their padding."""
+    chunks: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if not chunks or lengths[chunks[-1][0]] * (len(chunks[-1]) + 1) > budget:
+            chunks.append([])
+        chunks[-1].append(i)
+    return chunks
+
+
+class NoOptimizer(Optimizer):
+    """Clips as they are."""
+
+    def __init__(self, config: NoneConfig, *, skeleton: Skeleton, device: str = "cpu") -> None:
+        self.config = config
+
+    def refine(self, clips: Sequence[MotionClip], report: Report | None = None) -> list[Refined]:
+        """Each clip, untouched."""
+        return [Refined(clip=clip, before={}, after={}) for clip in clips]

@@ -34,7 +34,7 @@ class LbfgsSettings:
     max_evals: int = 500  # evaluations per problem, all stages together
     tolerance: float = 1e-3  # a stage ends when the relative decrease over `patience` evaluations is below
     patience: int = 10
-    min_step: float = 1e-6  # a stage ends when the line search goes below
+    min_move: float = 1e-7  # a stage ends when the next trial moves no coordinate by more
 
 
 class _State:
@@ -89,7 +89,7 @@ def minimize(
         evals[state.ids] += 1
         accepted = _advance(state, trial, loss, grad, width, precondition)
         state.marks = torch.cat([state.marks[:, 1:], state.loss[:, None]], dim=1)
-        stalled = state.step < settings.min_step
+        stalled = state.step * state.direction.abs().amax(dim=-1) < settings.min_move
         slow = (state.marks[:, 0] - state.loss) < settings.tolerance * state.loss.abs()
         over = ~state.fresh & torch.isfinite(state.marks[:, 0]) & slow & accepted | (stalled & ~state.fresh)
         state.fresh = over.clone()  # what goes on to the next width begins anew
@@ -126,8 +126,9 @@ def _advance(
     direction = _two_loop(state, width, precondition)
     slope = (direction * state.grad).sum(-1)
     uphill = slope >= 0
-    direction = torch.where(uphill[:, None], -precondition(state.ids, state.grad, width), direction)
-    slope = (direction * state.grad).sum(-1)
+    if uphill.any():
+        direction = torch.where(uphill[:, None], -precondition(state.ids, state.grad, width), direction)
+        slope = (direction * state.grad).sum(-1)
     state.direction = torch.where(take, direction, state.direction)
     state.slope = torch.where(accepted, slope, state.slope)
     first = accepted & (state.rho == 0).all(dim=0)
@@ -152,22 +153,26 @@ def _two_loop(state: _State, width: Tensor, precondition: Preconditioner) -> Ten
     for k in order:
         alphas[k] = state.rho[k] * (state.s[k] * q).sum(-1)
         q = q - alphas[k][:, None] * state.y[k]
-    r = precondition(state.ids, q, width) * _scale(state, order, width, precondition)[:, None]
+    found, sy, y = _newest(state, order)
+    # one call for both: its cost is reading the matrices
+    both = precondition(state.ids.repeat(2), torch.cat([q, y]), width.repeat(2))
+    r, hy = both[: len(q)], both[len(q) :]
+    scale = torch.where(found, sy / (y * hy).sum(-1).clamp_min(1e-30), torch.ones_like(sy))
+    r = r * scale[:, None]
     for k in reversed(order):
         beta = state.rho[k] * (state.y[k] * r).sum(-1)
         r = r + (alphas[k] - beta)[:, None] * state.s[k]
     return -r
 
 
-def _scale(state: _State, order: list[int], width: Tensor, precondition: Preconditioner) -> Tensor:
-    """Length of the newest pair, s.y / y.H0 y; 1 without a pair."""
+def _newest(state: _State, order: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Whether each problem has a pair ``[A]``, and s.y ``[A]`` and y ``[A, n]`` of its newest."""
     rho = state.rho[order]  # [m, A]
     found, newest = (rho > 0).max(dim=0)
     slot = torch.tensor(order, device=rho.device)[newest]
     y = state.y[slot, torch.arange(len(slot), device=rho.device)]
-    sy = 1.0 / torch.where(found, state.rho.gather(0, slot[None])[0], torch.ones_like(found, dtype=rho.dtype))
-    yhy = (y * precondition(state.ids, y, width)).sum(-1).clamp_min(1e-30)
-    return torch.where(found, sy / yhy, torch.ones_like(sy))
+    sy = 1.0 / torch.where(found, rho.gather(0, newest[None])[0], torch.ones_like(rho[0]))
+    return found, sy, y
 
 
 def _restart(state: _State, rows: Tensor) -> None:

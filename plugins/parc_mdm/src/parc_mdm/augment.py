@@ -20,7 +20,9 @@ _MAX_RADIUS = 10  # points of the patch
 _BOX_SIDES = (2.0, 12.0)  # points of the patch
 
 
-def augment_patch(patch: Tensor, low: Tensor, high: Tensor, config: MdmConfig, generator: Generator) -> Tensor:
+def augment_patch(
+    patch: Tensor, low: Tensor, high: Tensor, config: MdmConfig, generator: Generator
+) -> Tensor:
     """Patches whose heights differ from the given ones only within their bounds.
 
     Args:
@@ -72,7 +74,9 @@ def draw_boxes(patch: Tensor, max_boxes: int, reach: float, generator: Generator
     dx = (place // ny)[None, None] - centre_x[..., None]
     dy = (place % ny)[None, None] - centre_y[..., None]
     cos, sin = torch.cos(angle)[..., None], torch.sin(angle)[..., None]
-    inside = ((cos * dx + sin * dy).abs() < half_x[..., None]) & ((cos * dy - sin * dx).abs() < half_y[..., None])
+    inside = ((cos * dx + sin * dy).abs() < half_x[..., None]) & (
+        (cos * dy - sin * dx).abs() < half_y[..., None]
+    )
     inside &= (torch.arange(max_boxes, device=patch.device) < number)[..., None]
     result = patch.flatten(1)
     for box in range(max_boxes):

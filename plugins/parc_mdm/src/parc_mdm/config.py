@@ -8,7 +8,9 @@ import attrs
 
 from parc_core.config import setting
 
-__all__ = ["SHAPE_SETTINGS", "LossWeights", "MdmConfig"]
+__all__ = ["PATCH_SIDE", "SHAPE_SETTINGS", "LossWeights", "MdmConfig"]
+
+PATCH_SIDE = 31  # points of the height patch, ahead and across
 
 
 @attrs.frozen(kw_only=True)
@@ -30,8 +32,12 @@ class LossWeights:
     root_vel: float = setting(0.5, ge=0, help="root velocity")
     root_ang_vel: float = setting(0.02, ge=0, help="root angular velocity")
     joint_ang_vel: float = setting(0.01, ge=0, help="joint angular velocities")
-    collision: float = setting(0.0, ge=0, help="half the squared depth of body points inside the ground (published: off; 15)")
-    target: float = setting(0.0, ge=0, help="displacement against the target direction (published: off; 0.02)")
+    collision: float = setting(
+        0.0, ge=0, help="half the squared depth of points inside the ground (published: off; 15)"
+    )
+    target: float = setting(
+        0.0, ge=0, help="displacement against the target direction (published: off; 0.02)"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +57,9 @@ class MdmConfig:
     weight_decay: float = setting(0.0, ge=0, help="AdamW weight decay")
     warmup_iters: int = setting(0, ge=0, help="steps over which the learning rate rises from 0")
     lr_decay: Literal["none", "cosine"] = setting("none", help="learning rate after the warm-up")
-    lr_final_fraction: float = setting(0.05, ge=0, le=1, help="cosine decay: last learning rate over the first")
+    lr_final_fraction: float = setting(
+        0.05, ge=0, le=1, help="cosine decay: last learning rate over the first"
+    )
     grad_clip: float = setting(1.0, gt=0, help="largest norm of the gradient")
     ema_decay: float = setting(0.99, ge=0, lt=1, help="decay of the averaged weights, which generate")
     ema_start: int = setting(200, ge=0, help="steps before averaging starts")
@@ -59,20 +67,30 @@ class MdmConfig:
     losses: LossWeights = setting(factory=LossWeights, help="loss weights")
 
     # training conditions
-    noise_indicator_prob: float = setting(0.5, ge=0, le=1, help="share of windows that show their history clean")
+    noise_indicator_prob: float = setting(
+        0.5, ge=0, le=1, help="share of windows that show their history clean"
+    )
     drop_history_prob: float = setting(0.15, ge=0, le=1, help="share of windows whose history is hidden")
     drop_target_prob: float = setting(0.025, ge=0, le=1, help="share of windows whose target is hidden")
-    drop_heights_prob: float = setting(0.025, ge=0, le=1, help="share of windows whose height patch is hidden")
+    drop_heights_prob: float = setting(
+        0.025, ge=0, le=1, help="share of windows whose height patch is hidden"
+    )
     target_min_time: float = setting(0.4, ge=0, unit="s", help="the target lies at least so far ahead")
     target_time_range: float = setting(1.1, ge=0, unit="s", help="and at most so much further")
     target_noise: float = setting(0.05, ge=0, unit="m", help="standard deviation of the target's position")
-    history_noise: float = setting(0.0, ge=0, help="noise on the clean history, in standard deviations of each feature")
-    history_drift: float = setting(0.0, ge=0, unit="m", help="random lift of the history, which the rest of a window undoes")
+    history_noise: float = setting(
+        0.0, ge=0, help="noise on the clean history, in deviations of each feature"
+    )
+    history_drift: float = setting(
+        0.0, ge=0, unit="m", help="random lift of the history that a window undoes"
+    )
     augment: Literal["maxpool_and_boxes", "noise", "none"] = setting(
         "maxpool_and_boxes", help="what happens to ground that a window does not touch"
     )
     augment_height: float = setting(3.0, gt=0, unit="m", help="heights of augmented ground around the root")
-    augment_flat_prob: float = setting(0.1, ge=0, le=1, help="share of windows whose free ground becomes one plane")
+    augment_flat_prob: float = setting(
+        0.1, ge=0, le=1, help="share of windows whose free ground becomes one plane"
+    )
     augment_pool_prob: float = setting(0.15, ge=0, le=1, help="chance of each of three max pools")
     augment_max_boxes: int = setting(4, ge=0, help="most boxes on one patch")
     mirror: bool = setting(True, help="train on every clip's mirror image too")
@@ -85,7 +103,9 @@ class MdmConfig:
     heads: int = setting(8, ge=1, help="attention heads")
     feed_forward: int = setting(256, ge=8, help="width of the feed-forward part")
     target_hidden: int = setting(512, ge=8, help="hidden width of the target's network")
-    height_channels: tuple[int, ...] = setting((32, 32, 32, 64), help="channels of the height patch's convolutions")
+    height_channels: tuple[int, ...] = setting(
+        (32, 32, 32, 64), help="channels of the height patch's convolutions"
+    )
     height_kernels: tuple[int, ...] = setting((5, 5, 5, 4), help="their kernel sizes")
     height_strides: tuple[int, ...] = setting((1, 1, 1, 1), help="their strides")
     height_unfold: int = setting(2, ge=1, help="side of the square of features that makes one token")
@@ -99,15 +119,25 @@ class MdmConfig:
 
     # generation along a path
     next_node_lookahead: int = setting(7, ge=1, help="the target is at most so many path points ahead")
-    lookahead_distance: float | None = setting(None, gt=0, unit="m", help="and at most so far ahead; None: no such limit")
-    search_window: float = setting(2.0, gt=0, unit="m", help="how far ahead along the path the closest point is sought")
-    rewind_num_frames: int = setting(5, ge=0, help="frames at the end of a segment that the next one makes anew")
-    max_motion_length: float = setting(10.0, gt=0, unit="s", help="a candidate that is not there by then has failed")
+    lookahead_distance: float | None = setting(
+        None, gt=0, unit="m", help="and at most so far ahead; None: any"
+    )
+    search_window: float = setting(
+        2.0, gt=0, unit="m", help="how far ahead along the path the closest point is sought"
+    )
+    rewind_num_frames: int = setting(
+        5, ge=0, help="frames at the end of a segment that the next one makes anew"
+    )
+    max_motion_length: float = setting(
+        10.0, gt=0, unit="s", help="a candidate that is not there by then has failed"
+    )
     goal_radius: float = setting(0.5, gt=0, unit="m", help="feet this near to the path's end have arrived")
     start_height: tuple[float, float] | None = setting(
         None, unit="m", help="root above ground at the start; None: as the training clips stand"
     )
-    first_heading_mode: Literal["auto", "random"] = setting("auto", help="first heading: along the path, or any")
+    first_heading_mode: Literal["auto", "random"] = setting(
+        "auto", help="first heading: along the path, or any"
+    )
     seam_frames: int = setting(0, ge=0, help="frames over which the step between two segments is evened out")
     terrain_padding: float = setting(1.2, ge=0, unit="m", help="ground kept around a candidate")
 
@@ -180,8 +210,21 @@ class MdmConfig:
                 f"height_channels, height_kernels and height_strides have {len(self.height_channels)}, "
                 f"{len(self.height_kernels)} and {len(self.height_strides)} entries; give one each per convolution"
             )
+        if self.height_tokens_per_side < 1:
+            raise ValueError(
+                f"height_kernels {self.height_kernels} with height_strides {self.height_strides} and height_unfold "
+                f"{self.height_unfold} leave nothing of a patch of {PATCH_SIDE} points; make them smaller"
+            )
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")
+
+    @property
+    def height_tokens_per_side(self) -> int:
+        """Side of the square of tokens that a height patch becomes."""
+        side = PATCH_SIDE
+        for kernel, stride in zip(self.height_kernels, self.height_strides):
+            side = (side - kernel) // stride + 1
+        return side // self.height_unfold
 
 
 SHAPE_SETTINGS = (

@@ -18,7 +18,17 @@ from parc_core.data.skeleton import Skeleton
 from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
 
-__all__ = ["FPS", "NUM_HISTORY", "REFERENCE", "Anchor", "FeatureLayout", "Frames", "decode", "encode", "project"]
+__all__ = [
+    "FPS",
+    "NUM_HISTORY",
+    "REFERENCE",
+    "Anchor",
+    "FeatureLayout",
+    "Frames",
+    "decode",
+    "encode",
+    "project",
+]
 
 FPS = 30.0  # frames per second of every window
 NUM_HISTORY = 2  # frames at the start of a window that are given when a motion is continued
@@ -41,7 +51,9 @@ class Frames:
     @staticmethod
     def cat(parts: list[Frames], dim: int) -> Frames:
         """The frames of all parts, one after the other along a leading axis."""
-        return Frames(**{f.name: torch.cat([getattr(p, f.name) for p in parts], dim) for f in attrs.fields(Frames)})
+        return Frames(
+            **{f.name: torch.cat([getattr(p, f.name) for p in parts], dim) for f in attrs.fields(Frames)}
+        )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -120,7 +132,9 @@ class FeatureLayout:
         """Place of the contact labels."""
         return slice(self.width - self.num_bodies, self.width)
 
-    def pack(self, root_pos: Tensor, root_expmap: Tensor, body_pos: Tensor, dof: Tensor, contacts: Tensor) -> Tensor:
+    def pack(
+        self, root_pos: Tensor, root_expmap: Tensor, body_pos: Tensor, dof: Tensor, contacts: Tensor
+    ) -> Tensor:
         """Feature vectors ``[..., D]``; `body_pos` ``[..., B, 3]`` holds all bodies, the root included."""
         return torch.cat([root_pos, root_expmap, body_pos[..., 1:, :].flatten(-2), dof, contacts], dim=-1)
 

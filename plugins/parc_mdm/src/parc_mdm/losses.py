@@ -49,16 +49,19 @@ class CollisionPoints:
                 local = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3) * size
             else:
                 local = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]]) * (2.0 / 3.0) * size[1]
-            points.append(torch.tensor(geom.pos) + rot.rotate(torch.tensor(geom.rot).expand(len(local), 4), local))
+            points.append(
+                torch.tensor(geom.pos) + rot.rotate(torch.tensor(geom.rot).expand(len(local), 4), local)
+            )
             body += [geom.body] * len(local)
         return CollisionPoints(points=torch.cat(points).to(device), body=torch.tensor(body, device=device))
 
     def posed(self, body_pos: Tensor, body_rot: Tensor) -> Tensor:
         """The points of posed bodies, ``[..., P, 3]`` m."""
-        return body_pos[..., self.body, :] + rot.rotate(body_rot[..., self.body, :], self.points.expand(*body_pos.shape[:-2], -1, 3))
+        local = self.points.expand(*body_pos.shape[:-2], -1, 3)
+        return body_pos[..., self.body, :] + rot.rotate(body_rot[..., self.body, :], local)
 
 
-def loss_terms(  # noqa: PLR0913
+def loss_terms(
     predicted: Tensor,
     truth: Windows,
     kin: Kinematics,

@@ -6,18 +6,23 @@ import torch
 from torch import Generator, Tensor
 
 from parc_mdm.diffusion import ddim_step, ddim_timesteps, ddpm_step
-from parc_mdm.features import NUM_HISTORY
+from parc_mdm.features import NUM_HISTORY, FeatureLayout
 from parc_mdm.model import MotionModel
 from parc_mdm.transformer import Condition
 
-__all__ = ["sample_windows"]
+__all__ = ["join", "sample_windows"]
 
 
 @torch.no_grad()
 def sample_windows(
-    model: MotionModel, noise: Tensor, patch: Tensor, target: Tensor, history: Tensor | None, generator: Generator
+    model: MotionModel,
+    noise: Tensor,
+    patch: Tensor,
+    target: Tensor,
+    history: Tensor | None,
+    generator: Generator,
 ) -> Tensor:
-    """Feature vectors of new windows, not standardised: ``[N, S, D]``.
+    """Feature vectors of new windows, not standardised: ``[N, S, D]``; see `join` for their first two frames.
 
     The ground is encoded once. With guidance both predictions of a step are one batch.
 
@@ -38,16 +43,30 @@ def sample_windows(
     xt = noise
     for t, t_next in zip(steps, [*steps[1:], -1]):
         x0 = model.project(_predict(model, xt, t, both, guided))
-        if history is not None:
-            x0 = torch.cat([cond.history, x0[:, NUM_HISTORY:]], dim=1)
         if t_next < 0:
             return model.restore_units(x0)
+        if history is not None:
+            x0 = torch.cat([cond.history, x0[:, NUM_HISTORY:]], dim=1)
         if config.use_ddim:
             xt = ddim_step(schedule, xt, x0, t, t_next)
         else:
             fresh = torch.randn(xt.shape, generator=generator, device=xt.device)
             xt = ddpm_step(schedule, xt, x0, t, fresh)
     raise AssertionError("the last step is step 0")
+
+
+def join(layout: FeatureLayout, window: Tensor, history: Tensor, num_frames: int) -> Tensor:
+    """The window with its first two frames replaced by the history ``[N, 2, D]``, and the step between them evened out.
+
+    The network's own idea of the last history frame differs a little from the frame itself. That difference is added to
+    the frames after it too, fading out over `num_frames`; without it, every seam would be a jerk. Contacts stay.
+    """
+    place = torch.arange(window.shape[1] - NUM_HISTORY, device=window.device) + 1.0
+    rest = (1.0 - place / (num_frames + 1.0)).clamp_min(0.0)
+    fade = rest.square() * (3.0 - 2.0 * rest)
+    step = (history[:, -1:] - window[:, NUM_HISTORY - 1 : NUM_HISTORY]).clone()
+    step[..., layout.contacts] = 0.0
+    return torch.cat([history, window[:, NUM_HISTORY:] + fade[:, None] * step], dim=1)
 
 
 def _condition(model: MotionModel, patch: Tensor, target: Tensor, history: Tensor | None) -> Condition:

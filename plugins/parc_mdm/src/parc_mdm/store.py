@@ -51,7 +51,13 @@ class MotionStore:
 
     @staticmethod
     def of(
-        clips: Sequence[MotionClip], weights: np.ndarray, skeleton: Skeleton, window: int, *, mirror: bool, device: str
+        clips: Sequence[MotionClip],
+        weights: np.ndarray,
+        skeleton: Skeleton,
+        window: int,
+        *,
+        mirror: bool,
+        device: str,
     ) -> MotionStore:
         """The clips (and their mirror images), resampled to 30 frames per second.
 
@@ -71,7 +77,10 @@ class MotionStore:
         terrains = PackedTerrains.of([clip.terrain for clip in kept if clip.terrain is not None], device)
         parts = [_frames_of(clip, kin, device) for clip in kept]
         lengths = torch.tensor([len(part["root_pos"]) for part in parts], device=device)
-        starts = [len(p["root_pos"]) if c.loop == "clamp" else c.num_frames + window - 1 for p, c in zip(parts, kept)]
+        starts = [
+            len(p["root_pos"]) if c.loop == "clamp" else c.num_frames + window - 1
+            for p, c in zip(parts, kept)
+        ]
         flat = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         clip_ids = torch.arange(len(kept), device=device).repeat_interleave(lengths)
         touched, lowest = _touched(kept, flat, clip_ids, terrains, points)
@@ -101,7 +110,9 @@ def _usable(
     for clip, weight in zip(clips, weights):
         clip.require_skeleton(skeleton.id, skeleton.num_joints)
         if clip.terrain is None:
-            raise DataError(f"clip '{clip.name}' has no terrain; the generator learns from the ground too. Attach one.")
+            raise DataError(
+                f"clip '{clip.name}' has no terrain; the generator learns from the ground too. Attach one."
+            )
         clip = _resample(clip)
         if clip.num_frames < window:
             short.append(clip.name)
@@ -114,7 +125,12 @@ def _usable(
             "give longer clips."
         )
     if short:
-        log.warning("%d clips are shorter than a window of %d frames and are left out: %s", len(short), window, short[:5])
+        log.warning(
+            "%d clips are shorter than a window of %d frames and are left out: %s",
+            len(short),
+            window,
+            short[:5],
+        )
     return kept, np.array(kept_weights)
 
 
@@ -151,7 +167,9 @@ def _frames_of(clip: MotionClip, kin: Kinematics, device: str) -> dict[str, Tens
     frames = {name: torch.tensor(getattr(clip, name), device=device) for name in names}
     if clip.loop == "wrap":
         frames = _unroll(frames)
-    frames["body_pos"], frames["body_rot"] = kin.forward(frames["root_pos"], frames["root_rot"], frames["joint_rot"])
+    frames["body_pos"], frames["body_rot"] = kin.forward(
+        frames["root_pos"], frames["root_rot"], frames["joint_rot"]
+    )
     frames["dof"] = kin.joint_rot_to_dof(frames["joint_rot"])
     return frames
 
@@ -161,14 +179,20 @@ def _unroll(frames: dict[str, Tensor]) -> dict[str, Tensor]:
     count = len(frames["root_pos"])
     index = torch.arange(count + round(_UNROLL_S * FPS), device=frames["root_pos"].device)
     cycle, index = index // max(count - 1, 1), index % max(count - 1, 1)
-    step = (frames["root_pos"][-1] - frames["root_pos"][0]) * torch.tensor([1.0, 1.0, 0.0], device=index.device)
+    step = (frames["root_pos"][-1] - frames["root_pos"][0]) * torch.tensor(
+        [1.0, 1.0, 0.0], device=index.device
+    )
     unrolled = {name: value[index] for name, value in frames.items()}
     unrolled["root_pos"] = unrolled["root_pos"] + cycle[:, None] * step
     return unrolled
 
 
 def _touched(
-    clips: list[MotionClip], flat: dict[str, Tensor], clip_ids: Tensor, terrains: PackedTerrains, points: SurfacePoints
+    clips: list[MotionClip],
+    flat: dict[str, Tensor],
+    clip_ids: Tensor,
+    terrains: PackedTerrains,
+    points: SurfacePoints,
 ) -> tuple[Tensor, Tensor]:
     """Flat cells under the body per frame ``[F, K]``, and the lowest point above each cell ``[M, X * Y]`` m."""
     rows, columns = terrains.height.shape[1:]
@@ -176,7 +200,9 @@ def _touched(
     found: list[Tensor] = []
     for first in range(0, len(clip_ids), _CHUNK):
         ids = clip_ids[first : first + _CHUNK]
-        world = points.world(flat["body_pos"][first : first + _CHUNK], flat["body_rot"][first : first + _CHUNK])
+        world = points.world(
+            flat["body_pos"][first : first + _CHUNK], flat["body_rot"][first : first + _CHUNK]
+        )
         cell = terrains.cell_of(ids, world[..., :2])
         place = cell[..., 0] * columns + cell[..., 1]
         owner = (ids[:, None] * rows * columns + place).flatten()
@@ -200,15 +226,14 @@ def _unique_rows(values: Tensor) -> Tensor:
 def _bounds(
     clips: list[MotionClip], terrains: PackedTerrains, root_pos: Tensor, lengths: list[int], lowest: Tensor
 ) -> Tensor:
-    """Allowed heights per cell ``[M, X * Y, 2]`` m: those of the terrain where it has them, else from the touched cells.
+    """Allowed heights per cell ``[M, X * Y, 2]`` m: the terrain's where it has them, else by what the body touches.
 
     Source: published implementation. A cell that no body point is ever above is free; one below the body keeps its
     height, or may rise to 0.8 m below the body where the body stays higher than that.
     """
     height = terrains.height.flatten(1)
     top = torch.stack([part[:, 2].max() for part in root_pos.split(lengths)])[:, None] + _HEADROOM
-    bottom = torch.stack([terrains.height[m, : c.terrain.shape[0], : c.terrain.shape[1]].min() for m, c in enumerate(clips)])
-    bottom = bottom[:, None] - _HEADROOM
+    bottom = height.min(dim=1, keepdim=True).values - _HEADROOM  # padding repeats border cells
     touched = torch.isfinite(lowest)
     jumped = touched & (lowest - height >= _JUMPED_OVER)
     low = torch.where(touched & ~jumped, height, bottom.expand_as(height))

@@ -16,9 +16,8 @@ from torch.nn import functional
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import NUM_HISTORY
 
-__all__ = ["PATCH_SHAPE", "Condition", "Denoiser"]
+__all__ = ["Condition", "Denoiser"]
 
-PATCH_SHAPE = (31, 31)  # points of the height patch ahead and across
 PATCH_HEIGHT = 3.0  # m, heights are cut to this and divided by it
 
 
@@ -42,7 +41,9 @@ class Condition:
     @staticmethod
     def cat(parts: list[Condition]) -> Condition:
         """The conditions of all parts, one after the other."""
-        return Condition(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in attrs.fields(Condition)})
+        return Condition(
+            **{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in attrs.fields(Condition)}
+        )
 
 
 class Denoiser(nn.Module):
@@ -82,7 +83,9 @@ class Denoiser(nn.Module):
         clean = cond.history_clean[:, None, None]
         first = torch.where(clean, cond.history, xt[:, :NUM_HISTORY])
         motion = self.motion_in(torch.cat([first, xt[:, NUM_HISTORY:]], dim=1))
-        motion = torch.cat([motion[:, :NUM_HISTORY] * cond.see_history[:, None, None], motion[:, NUM_HISTORY:]], dim=1)
+        motion = torch.cat(
+            [motion[:, :NUM_HISTORY] * cond.see_history[:, None, None], motion[:, NUM_HISTORY:]], dim=1
+        )
         tokens = torch.cat(
             [
                 self.time(self.time_table[t])[:, None],
@@ -160,18 +163,12 @@ def _mlp(size: int, hidden: int, out: int) -> nn.Sequential:
 def _height_net(config: MdmConfig) -> tuple[nn.Module, nn.Module, int]:
     """Convolutions, the layer that makes tokens of their result, and the number of tokens."""
     layers: list[nn.Module] = []
-    channels, side = 1, PATCH_SHAPE[0]
+    channels = 1
     for out, kernel, stride in zip(config.height_channels, config.height_kernels, config.height_strides):
         layers += [nn.Conv2d(channels, out, kernel, stride), nn.LeakyReLU()]
-        channels, side = out, (side - kernel) // stride + 1
-        if side < 1:
-            raise ValueError(
-                f"height_kernels {config.height_kernels} with height_strides {config.height_strides} are too large for "
-                f"a patch of {PATCH_SHAPE[0]} points; make them smaller"
-            )
-    per_side = side // config.height_unfold
+        channels = out
     token = channels * config.height_unfold**2
-    return nn.Sequential(*layers), nn.Linear(token, config.width), per_side**2
+    return nn.Sequential(*layers), nn.Linear(token, config.width), config.height_tokens_per_side**2
 
 
 def _sinusoids(count: int, width: int) -> Tensor:

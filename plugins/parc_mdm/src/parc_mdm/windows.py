@@ -13,10 +13,23 @@ from parc_mdm.config import MdmConfig
 from parc_mdm.features import FPS, REFERENCE, Anchor, FeatureLayout
 from parc_mdm.store import MotionStore
 
-__all__ = ["PATCH_SPACING", "Windows", "draw_windows", "gather_windows", "patch_offsets", "target_direction", "window_stats"]
+__all__ = [
+    "PATCH_ORIGIN",
+    "PATCH_SPACING",
+    "Windows",
+    "draw_windows",
+    "gather_windows",
+    "patch_offsets",
+    "start_height",
+    "target_direction",
+    "window_stats",
+]
 
 PATCH_SPACING = 0.2  # m
-PATCH_ORIGIN = (10, 15)  # points of the patch behind the character and to its right
+PATCH_ORIGIN = (
+    10,
+    15,
+)  # points of the patch behind the character and to its right; 20 lie ahead, 15 to its left
 _FREE = 6.0  # m, ground that a window does not touch may lie so far above or below its root
 _STANDING = 0.1  # m, a target nearer than this is no direction
 _FACING = 0.5  # rad, and a turn smaller than this is standing
@@ -38,10 +51,13 @@ class Windows:
 
 def patch_offsets(device: str | torch.device) -> Tensor:
     """Points of the height patch in the heading frame: 2 m behind to 4 m ahead, 3 m to each side, ``[31, 31, 2]`` m."""
-    return grid_offsets(10, 20, 15, 15, PATCH_SPACING, device)
+    behind, right = PATCH_ORIGIN
+    return grid_offsets(behind, 20, right, 15, PATCH_SPACING, device)
 
 
-def draw_windows(store: MotionStore, layout: FeatureLayout, config: MdmConfig, window: int, generator: Generator) -> Windows:
+def draw_windows(
+    store: MotionStore, layout: FeatureLayout, config: MdmConfig, window: int, generator: Generator
+) -> Windows:
     """`config.batch_size` windows: clips by weight, starts uniform over the clip, ground augmented."""
     clip_ids = torch.multinomial(store.weights, config.batch_size, replacement=True, generator=generator)
     share = torch.rand(config.batch_size, generator=generator, device=clip_ids.device)
@@ -94,13 +110,17 @@ def target_direction(offset: Tensor, turn: Tensor) -> Tensor:
     return torch.where(distance < _STANDING, facing, offset / distance.clamp_min(1e-4))
 
 
-def window_stats(store: MotionStore, layout: FeatureLayout, window: int, floor: float) -> tuple[Tensor, Tensor]:
+def window_stats(
+    store: MotionStore, layout: FeatureLayout, window: int, floor: float
+) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each feature at each place in a window, over all windows: ``[S, D]`` each.
 
     Contacts keep mean 0 and deviation 1. Deviations below `floor` become `floor`: a joint that hardly moves in these
     clips may move in the next ones.
     """
-    starts = [torch.arange(int(n), device=store.first.device) + f for f, n in zip(store.first, store.num_starts)]
+    starts = [
+        torch.arange(int(n), device=store.first.device) + f for f, n in zip(store.first, store.num_starts)
+    ]
     total = torch.zeros(2, window, layout.width, dtype=torch.float64, device=store.first.device)
     all_starts = torch.cat(starts)
     shift: Tensor | None = None
@@ -118,8 +138,20 @@ def window_stats(store: MotionStore, layout: FeatureLayout, window: int, floor: 
     return mean.float(), std.float()
 
 
+def start_height(store: MotionStore) -> Tensor:
+    """Range of the root's height over the ground under it in its middle frames, quartile to quartile: ``[2]`` m."""
+    clip_ids = torch.arange(store.num_clips, device=store.first.device).repeat_interleave(store.num_frames)
+    over = store.root_pos[:, 2] - store.terrains.height_at(clip_ids, store.root_pos[:, :2])
+    return torch.quantile(over, torch.tensor([0.25, 0.75], device=over.device))
+
+
 def _patch(
-    store: MotionStore, clip_ids: Tensor, frames: Tensor, anchor: Anchor, config: MdmConfig, generator: Generator
+    store: MotionStore,
+    clip_ids: Tensor,
+    frames: Tensor,
+    anchor: Anchor,
+    config: MdmConfig,
+    generator: Generator,
 ) -> Tensor:
     xy, root_z = anchor.origin[:, :2], anchor.origin[:, 2, None, None]
     offsets = patch_offsets(xy.device)
@@ -132,7 +164,9 @@ def _patch(
     rows = torch.arange(len(xy), device=xy.device)[:, None]
     kept = torch.zeros(store.bounds.shape[1], dtype=torch.bool, device=xy.device).repeat(len(xy), 1)
     kept[rows, store.touched[frames].flatten(1)] = True
-    heights = store.terrains.height.flatten(1)[clip_ids[:, None], place].reshape(-1, *offsets.shape[:2]) - root_z
+    heights = (
+        store.terrains.height.flatten(1)[clip_ids[:, None], place].reshape(-1, *offsets.shape[:2]) - root_z
+    )
     bounds = store.bounds[clip_ids[:, None], place].unflatten(1, offsets.shape[:2]) - root_z[..., None]
     touched = kept.gather(1, place).reshape(heights.shape)
     low = torch.where(touched, bounds[..., 0], -_FREE)
@@ -141,7 +175,12 @@ def _patch(
 
 
 def _target(
-    store: MotionStore, clip_ids: Tensor, start: Tensor, anchor: Anchor, config: MdmConfig, generator: Generator
+    store: MotionStore,
+    clip_ids: Tensor,
+    start: Tensor,
+    anchor: Anchor,
+    config: MdmConfig,
+    generator: Generator,
 ) -> Tensor:
     count, device = len(clip_ids), clip_ids.device
     last = store.num_frames[clip_ids] - 1

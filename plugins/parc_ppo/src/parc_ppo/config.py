@@ -180,8 +180,8 @@ class PpoConfig:
     select: Literal["last", "best"] = setting(
         "last", help="the policy to keep: the last, or the best evaluated one"
     )
-    model: ModelConfig = setting(factory=ModelConfig, help="the networks")  # noqa: RUF009
-    optimizer: OptimizerConfig = setting(factory=OptimizerConfig, help="gradient descent")  # noqa: RUF009
+    model: ModelConfig = setting(factory=ModelConfig, help="the networks")
+    optimizer: OptimizerConfig = setting(factory=OptimizerConfig, help="gradient descent")
 
 
 @attrs.frozen(kw_only=True)

@@ -41,7 +41,9 @@ class AStarConfig:
     uniform_cost_max: float = setting(0.5, ge=0, help="largest random cost of a move")
     max_cost: float = setting(1000.0, gt=0, help="paths that cost more are not taken")
     min_start_end_xy_dist: float = setting(5.0, ge=0, unit="m", help="least distance between start and goal")
-    walk_z: float = setting(0.2, ge=0, unit="m", help="steps up to this count as walking, not as climb or drop")
+    walk_z: float = setting(
+        0.2, ge=0, unit="m", help="steps up to this count as walking, not as climb or drop"
+    )
     corner_cutting: bool = setting(False, help="whether a diagonal may pass the corner of a higher cell")
     simplify: bool = setting(True, help="raise every block of 2 x 2 cells to its highest before planning")
     pad: int = setting(4, ge=0, help="side of the level squares around start and goal, in cells; 0 for none")
@@ -69,18 +71,17 @@ class AStarPlanner(Planner):
     def prepare(self, terrain: Terrain, rng: np.random.Generator) -> Terrain:
         """The terrain made coarser, with level squares around two random places that are far enough apart.
 
-        Raises:
-            NoPathFound: the terrain is too small for two such places.
+        A terrain too small for two such places gets none; `plan` says so.
         """
         height = flat_maxpool_2x2(terrain.height) if self.config.simplify else terrain.height
         if self.config.pad > 1:
             cells = _border_cells(terrain.shape)
-            start = cells[rng.integers(len(cells))]
-            goals = cells[self._far_enough(terrain, cells, start)]
-            for cell in (start, goals[rng.integers(len(goals))]) if len(goals) else ():
-                height = level_pad(height, cell, self.config.pad)
-            if len(goals) == 0:
-                raise NoPathFound(self._too_small(terrain))
+            for pick in rng.permutation(len(cells)):
+                goals = cells[self._far_enough(terrain, cells, cells[pick])]
+                if len(goals):
+                    for cell in (cells[pick], goals[rng.integers(len(goals))]):
+                        height = level_pad(height, cell, self.config.pad)
+                    break
         return attrs.evolve(terrain, height=height)
 
     def plan(self, terrain: Terrain, rng: np.random.Generator) -> Path:
@@ -131,14 +132,18 @@ class AStarPlanner(Planner):
 
     def _too_small(self, terrain: Terrain) -> str:
         size = " x ".join(f"{n * terrain.cell:.1f}" for n in terrain.shape)
-        place = f"level squares of {self.config.pad} cells" if self.config.pad > 1 else "cells near the border"
+        place = (
+            f"level squares of {self.config.pad} cells" if self.config.pad > 1 else "cells near the border"
+        )
         return (
             f"astar: no two {place} lie {self.config.min_start_end_xy_dist} m apart on a terrain of {size} m; "
             f"lower min_start_end_xy_dist or make the terrain larger."
         )
 
 
-def cheapest_paths(edges: Edges, cost: np.ndarray, num_cells: int, start: int) -> tuple[np.ndarray, np.ndarray]:
+def cheapest_paths(
+    edges: Edges, cost: np.ndarray, num_cells: int, start: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Least cost from one cell to every cell, and the cell before each on the way.
 
     Args:
@@ -153,7 +158,9 @@ def cheapest_paths(edges: Edges, cost: np.ndarray, num_cells: int, start: int) -
     return dijkstra(matrix, indices=start, return_predecessors=True)
 
 
-def trace_path(terrain: Terrain, before: np.ndarray, start: int, goal: int, cost: float, walk_z: float) -> Path:
+def trace_path(
+    terrain: Terrain, before: np.ndarray, start: int, goal: int, cost: float, walk_z: float
+) -> Path:
     """The path to one goal; long moves get points between, at most a cell apart, on the straight line.
 
     Args:
@@ -181,7 +188,7 @@ def trace_path(terrain: Terrain, before: np.ndarray, start: int, goal: int, cost
 
 
 def _border_cells(shape: tuple[int, int]) -> np.ndarray:
-    """Cells near the border but not on it: one or two cells inside along an axis, ``[n, 2]``; all cells of tiny grids."""
+    """Cells one or two cells inside the border, ``[n, 2]``; all cells of a grid that has none."""
     i, j = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
     inside, near = np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
     for index, count in ((i, shape[0]), (j, shape[1])):

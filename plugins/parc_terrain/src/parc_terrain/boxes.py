@@ -40,7 +40,9 @@ class BoxConfig(GridConfig):
         for name in ("length", "height", "angle"):
             low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
             if low > high:
-                raise ConfigError(f"boxes: min_{name} is {low}, more than max_{name} {high}. Exchange the two.")
+                raise ConfigError(
+                    f"boxes: min_{name} is {low}, more than max_{name} {high}. Exchange the two."
+                )
 
 
 class BoxTerrain(TerrainSource):
@@ -61,7 +63,9 @@ class BoxTerrain(TerrainSource):
         return config.terrain(overwrite(np.zeros(shape), inside, top))
 
 
-def inside_rectangles(shape: tuple[int, int], centre: np.ndarray, size: np.ndarray, angle: np.ndarray) -> np.ndarray:
+def inside_rectangles(
+    shape: tuple[int, int], centre: np.ndarray, size: np.ndarray, angle: np.ndarray
+) -> np.ndarray:
     """Which cells have their centre strictly inside each turned rectangle: ``[K, nx, ny]`` bool.
 
     Args:
@@ -80,7 +84,7 @@ def inside_rectangles(shape: tuple[int, int], centre: np.ndarray, size: np.ndarr
 
 
 def overwrite(height: np.ndarray, inside: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Heights ``[nx, ny]`` in which the last of the regions ``[K, nx, ny]`` that hold a cell gives it its ``value`` ``[K]``."""
+    """Heights ``[nx, ny]`` with a ``value`` ``[K]`` in each region ``[K, nx, ny]``; the last one wins."""
     if len(value) == 0:
         return height
     last = len(value) - 1 - inside[::-1].argmax(axis=0)

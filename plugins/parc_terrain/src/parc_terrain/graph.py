@@ -30,7 +30,12 @@ class Edges:
     @classmethod
     def join(cls, parts: list[Edges]) -> Edges:
         """All edges of several sets."""
-        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in ("start", "stop", "length", "rise")})
+        return cls(
+            **{
+                name: np.concatenate([getattr(p, name) for p in parts])
+                for name in ("start", "stop", "length", "rise")
+            }
+        )
 
 
 def neighbour_edges(terrain: Terrain, max_z_diff: float, corner_cutting: bool) -> Edges:
@@ -66,7 +71,7 @@ def jump_edges(terrain: Terrain, max_distance: float, min_rise: float, max_rise:
     nx, ny = terrain.shape
     height = terrain.height.astype(np.float64)
     cliffs = _cliff_cells(height)
-    offsets, lines, valid = _jump_offsets(round(max_distance / terrain.cell, 9))
+    offsets, lines = _jump_offsets(round(max_distance / terrain.cell, 9))
     cells = np.argwhere(cliffs)
     if len(cells) == 0 or len(offsets) == 0:
         empty = np.zeros(0, dtype=np.int64)
@@ -85,7 +90,9 @@ def jump_edges(terrain: Terrain, max_distance: float, min_rise: float, max_rise:
     rise = flat[stop] - flat[start]
     fits = (rise >= min_rise - _LEVEL) & (rise <= max_rise + _LEVEL)
     start, stop, offset, rise = start[fits], stop[fits], offset[fits], rise[fits]
-    below = flat[start[:, None] + lines[offset, :, 0] * ny + lines[offset, :, 1]]  # padding repeats a cell of the line
+    below = flat[
+        start[:, None] + lines[offset, :, 0] * ny + lines[offset, :, 1]
+    ]  # padding repeats a cell of the line
     clear = below.max(axis=1) < flat[start] + max_rise + _LEVEL
     gap = below.min(axis=1) < np.minimum(flat[start], flat[stop]) - _LEVEL
     ok = clear & gap
@@ -108,14 +115,16 @@ def bumpiness(height: np.ndarray) -> np.ndarray:
 def _cliff_cells(height: np.ndarray) -> np.ndarray:
     cliffs = np.zeros(height.shape, dtype=bool)
     inner = height[1:-1, 1:-1]
-    lowest = np.minimum(np.minimum(height[:-2, 1:-1], height[2:, 1:-1]), np.minimum(height[1:-1, :-2], height[1:-1, 2:]))
+    lowest = np.minimum(
+        np.minimum(height[:-2, 1:-1], height[2:, 1:-1]), np.minimum(height[1:-1, :-2], height[1:-1, 2:])
+    )
     cliffs[1:-1, 1:-1] = lowest < inner - _LEVEL
     return cliffs
 
 
 @lru_cache(maxsize=16)
 def _grid_moves(nx: int, ny: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Start and stop cells of all moves ``[E]``, which of them are diagonal ``[D]``, and the two cells beside those ``[2, D]``."""
+    """Start and stop cells of all moves ``[E]``, the diagonal moves ``[D]`` and the cells beside them ``[2, D]``."""
     index = np.arange(nx * ny).reshape(nx, ny)
     starts, stops, sides, diagonal = [], [], [], []
     for a, b in ((1, 0), (0, 1), (1, 1), (1, -1), (-1, 0), (0, -1), (-1, -1), (-1, 1)):
@@ -132,10 +141,10 @@ def _grid_moves(nx: int, ny: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 @lru_cache(maxsize=16)
-def _jump_offsets(max_cells: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every offset that is no neighbour ``[K, 2]``, and the cells between along it ``[K, L, 2]`` and how many ``[K]``.
+def _jump_offsets(max_cells: float) -> tuple[np.ndarray, np.ndarray]:
+    """Every offset that is no neighbour ``[K, 2]``, and the cells between along it ``[K, L, 2]``.
 
-    Those are the cells whose inside the line between the centres crosses, a corner not counted.
+    Those are the cells whose inside the line between the centres crosses; the first repeats to equal length.
     """
     reach = int(np.floor(max_cells))
     span = np.arange(-reach, reach + 1)
@@ -143,11 +152,13 @@ def _jump_offsets(max_cells: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     far = (np.maximum(np.abs(a), np.abs(b)) >= 2) & (np.hypot(a, b) <= max_cells + 1e-9)
     offsets = np.stack([a[far], b[far]], axis=1)
     if len(offsets) == 0:
-        return offsets, np.zeros((0, 1, 2), dtype=np.int64), np.zeros(0, dtype=np.int64)
+        return offsets, np.zeros((0, 1, 2), dtype=np.int64)
     lines = [_cells_between(int(x), int(y)) for x, y in offsets]
     longest = max(len(line) for line in lines)
-    padded = np.stack([np.concatenate([line, np.repeat(line[:1], longest - len(line), axis=0)]) for line in lines])
-    return offsets, padded, np.array([len(line) for line in lines])
+    padded = np.stack(
+        [np.concatenate([line, np.repeat(line[:1], longest - len(line), axis=0)]) for line in lines]
+    )
+    return offsets, padded
 
 
 def _cells_between(a: int, b: int) -> np.ndarray:

@@ -27,10 +27,31 @@ def parc_providers() -> list[Provider]:
             summary="level ground",
         ),
         Provider(
+            kind="terrain_source",
+            name="stairs",
+            target="parc_terrain.stairs:StairTerrain",
+            config="parc_terrain.stairs:StairConfig",
+            summary="straight staircases in any direction",
+        ),
+        Provider(
+            kind="terrain_source",
+            name="paths",
+            target="parc_terrain.paths:PathsTerrain",
+            config="parc_terrain.paths:PathsConfig",
+            summary="winding tracks of different height",
+        ),
+        Provider(
             kind="planner",
             name="astar",
             target="parc_terrain.astar:AStarPlanner",
             config="parc_terrain.astar:AStarConfig",
             summary="cheapest route over cells, with jumps",
+        ),
+        Provider(
+            kind="planner",
+            name="straight",
+            target="parc_terrain.straight:StraightPlanner",
+            config="parc_terrain.straight:StraightConfig",
+            summary="a straight line, whatever lies on it",
         ),
     ]

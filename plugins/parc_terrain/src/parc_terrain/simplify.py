@@ -14,7 +14,9 @@ def flat_maxpool_2x2(height: np.ndarray) -> np.ndarray:
     it as it is.
     """
     groups = [_groups(n) for n in height.shape]
-    pooled = np.maximum.reduceat(np.maximum.reduceat(height, _starts(groups[0]), axis=0), _starts(groups[1]), axis=1)
+    pooled = np.maximum.reduceat(
+        np.maximum.reduceat(height, _starts(groups[0]), axis=0), _starts(groups[1]), axis=1
+    )
     return pooled[groups[0][:, None], groups[1][None, :]]
 
 

@@ -34,7 +34,9 @@ class StairConfig(GridConfig):
         for name in ("start_height", "step_height", "width"):
             low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
             if low > high:
-                raise ConfigError(f"stairs: min_{name} is {low}, more than max_{name} {high}. Exchange the two.")
+                raise ConfigError(
+                    f"stairs: min_{name} is {low}, more than max_{name} {high}. Exchange the two."
+                )
 
 
 class StairTerrain(TerrainSource):

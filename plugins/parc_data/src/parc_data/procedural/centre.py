@@ -6,6 +6,8 @@ p where it acts obeys (c - p)_xy (c_z'' + g) = c_xy'' (c - p)_z. Given the heigh
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import numpy as np
 
@@ -16,9 +18,9 @@ from parc_data.procedural.smooth import Curve, blur, min_jerk
 __all__ = ["GRAVITY", "Support", "centre_height", "centre_over_ground", "support_of"]
 
 GRAVITY = 9.81  # m/s^2
-_SOLE_CENTRE = 0.045  # m ahead of the ankle
+_SOLE_CENTRE = 0.06  # m ahead of the ankle
 _SHIFT_S = 0.5  # s, to shift the weight off a foot when starting from, or coming to, a stand
-_LEG_MAX = 0.829  # m, hip to ankle with the knee bent by 7 degrees
+_LEG_MAX = 0.828  # m, hip to ankle with the knee bent by 9 degrees
 _LEG_MIN = 0.36  # m
 _FLIGHT_WEIGHT = 30.0
 
@@ -38,7 +40,7 @@ def support_of(plan: Plan, feet: FeetMotion, time: np.ndarray) -> Support:
     soles = [np.array(s.pos) + _SOLE_CENTRE * np.array([np.cos(s.yaw), np.sin(s.yaw), 0.0]) for s in steps]
     point = np.tile(soles[0], (len(time), 1))
     yaw = np.full(len(time), steps[0].yaw)
-    for i, (a, b) in enumerate(zip(steps[:-1], steps[1:])):
+    for i, (a, b) in enumerate(itertools.pairwise(steps)):
         share = _handover(time, b.land, a.lift)[:, None]
         point += share * (soles[i + 1] - soles[i])
         yaw += share[:, 0] * (b.yaw - a.yaw)
@@ -81,7 +83,7 @@ def centre_height(
     curve.relation(flying, np.zeros(len(flying)), heavy, -GRAVITY * heavy)
     standing = np.flatnonzero(~support.flight[1:-1]) + 1
     curve.second_at_least(standing, -0.8 * GRAVITY, 3.0).second_at_least(standing, 2.5 * GRAVITY, -3.0)
-    curve.at_most(np.arange(n), most, 3e3)
+    curve.at_most(np.arange(n), most, 1e4)
     low = np.flatnonzero(np.isfinite(least))
     return curve.at_least(low, least[low], 1e3).solve()
 

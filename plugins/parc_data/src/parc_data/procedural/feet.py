@@ -2,37 +2,64 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import numpy as np
 
 from parc_data.procedural.plan import HEEL, TOE, Footstep, Plan
-from parc_data.procedural.smooth import Curve, min_jerk
+from parc_data.procedural.smooth import Curve, blur, min_jerk
 
 __all__ = ["ANKLE_HEIGHT", "FeetMotion", "move_feet"]
 
 ANKLE_HEIGHT = 0.05  # m, ankle over the sole
 _HALF_WIDTH = 0.045  # m, of the sole
 _EDGE_MARGIN = 0.035  # m, that a swinging sole keeps from walls
+_MOST_DORSIFLEXION = 0.75  # rad, wanted of a swinging foot; the joint allows 0.96
 _TOE_UP = 0.12  # rad, before landing
-_MAX_HEEL_OFF_S = 0.16
+_LEG_SPACE = 0.13  # m, from ankle to ankle when one passes the other
+_MAX_HEEL_OFF_S = 0.18
+_SAME_TIME = 1e-6  # s
+_ROLL_S = 0.13  # s, from the toes' landing to the whole sole's
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class FeetMotion:
     """Both feet over time; axis 1 is (right, left)."""
 
-    ankle: np.ndarray  # [n, 2, 3] m
+    toe: np.ndarray  # [n, 2, 3] m, middle of the sole's front edge
     yaw: np.ndarray  # [n, 2] rad
     pitch: np.ndarray  # [n, 2] rad, heel up positive
     flat: np.ndarray  # [n, 2] bool, the whole sole stands
     down: np.ndarray  # [n, 2] bool, at least the toes stand
+
+    @property
+    def ankle(self) -> np.ndarray:
+        """Ankles, ``[n, 2, 3]`` m."""
+        return self.toe + _turned(np.array([-TOE, 0.0, ANKLE_HEIGHT]), self.yaw, self.pitch)
+
+    def airborne(self, foot: int, dt: float) -> np.ndarray:
+        """0 while any of the foot stands, smoothly up to 1 well between two stands, ``[n]``."""
+        return _away(self.down[:, foot], dt)
+
+    def relaxed(self, ankle_angle: np.ndarray, dt: float) -> FeetMotion:
+        """The feet with the heels of swinging feet raised where the ankle would bend up too far.
+
+        Args:
+            ankle_angle: rotation of the ankles about their y axis, ``[n, 2]`` rad.
+        """
+        excess = np.maximum(-_MOST_DORSIFLEXION - ankle_angle, 0.0)
+        extra = np.zeros_like(excess)
+        for foot in range(2):
+            extra[:, foot] = 1.3 * _away(self.flat[:, foot], dt) * blur(excess[:, foot], 0.04 / dt)
+        return attrs.evolve(self, pitch=self.pitch + extra)
 
 
 def move_feet(plan: Plan, time: np.ndarray) -> FeetMotion:
     """The feet of a plan at the times ``[n]``, evenly spaced, s."""
     n = len(time)
     out = FeetMotion(
-        ankle=np.zeros((n, 2, 3)),
+        toe=np.zeros((n, 2, 3)),
         yaw=np.zeros((n, 2)),
         pitch=np.zeros((n, 2)),
         flat=np.zeros((n, 2), bool),
@@ -42,19 +69,24 @@ def move_feet(plan: Plan, time: np.ndarray) -> FeetMotion:
         steps = [step for step in plan.steps if step.foot == foot]
         toe, pitch, yaw = np.zeros((n, 3)), np.zeros(n), np.zeros(n)
         for i, step in enumerate(steps):
-            on = (time >= step.land - 1e-6) & (time <= step.lift + 1e-6)
+            on = (time >= step.land - _SAME_TIME) & (time <= step.lift + _SAME_TIME)
             if i == 0:
                 on |= time < step.land
             if i == len(steps) - 1:
                 on |= time > step.lift
             toe[on], yaw[on] = _toe_of(step), step.yaw
             out.down[on, foot] = out.flat[on, foot] = True
-        for a, b in zip(steps[:-1], steps[1:]):
+        for a, b in itertools.pairwise(steps):
             _swing(plan, time, a, b, toe, pitch, yaw)
         out.flat[:, foot] &= np.abs(pitch) < 1e-3
         out.yaw[:, foot], out.pitch[:, foot] = yaw, pitch
-        out.ankle[:, foot] = toe + _turned(np.array([-TOE, 0.0, ANKLE_HEIGHT]), yaw, pitch)
+        out.toe[:, foot] = toe
     return out
+
+
+def _away(standing: np.ndarray, dt: float) -> np.ndarray:
+    far = blur((~standing).astype(float), 0.05 / dt)
+    return np.where(standing, 0.0, min_jerk(2.0 * far - 1.0))
 
 
 def _toe_of(step: Footstep) -> np.ndarray:
@@ -66,22 +98,46 @@ def _swing(
 ) -> None:
     # writes the motion from footstep a to footstep b into toe, pitch and yaw
     phase = (time - a.lift) / (b.land - a.lift)
-    air = (phase > 0.0) & (phase < 1.0)
-    heel_off, moving = _heel_off_time(plan, a), time < b.land
+    air = (time > a.lift + _SAME_TIME) & (time < b.land - _SAME_TIME)
+    heel_off = _heel_off_time(plan, a)
     start, end = _toe_of(a), _toe_of(b)
     rise = b.pos[2] - a.pos[2]
-    go = min_jerk(phase if rise <= 0.1 else (phase - 0.1) / 0.9)  # up a step: first up, then forward
-    toe[air, :2] = (start + go[:, None] * (end - start))[air, :2]
+    if rise > 0.1:  # first up, then forward
+        wait = min(0.1 + 0.25 * (rise - 0.15), 0.25)
+        go = min_jerk((phase - wait) / (1.0 - wait))
+    else:  # off a box: forward before down
+        go = _forward(np.clip(phase, 0.0, 1.0) ** (0.75 if rise < -0.25 else 1.0))
+    bow = 16.0 * (go * (1.0 - go)) ** 2
+    toe[air, :2] = (start + go[:, None] * (end - start))[air, :2] + bow[air, None] * _detour(plan, a, b)
     yaw[air] = a.yaw + (go * (b.yaw - a.yaw))[air]
     peak = plan.style.heel_off
     top = a.lift + 0.15 * (b.land - a.lift)
     tipped = peak * min_jerk((time - heel_off) / (top - heel_off)) * (1.0 - min_jerk((phase - 0.15) / 0.6))
+    landing = b.toe_first * min_jerk((phase - 0.5) / 0.4) * (1.0 - min_jerk((time - b.land) / _ROLL_S))
     toe_up = _TOE_UP * min_jerk((phase - 0.45) / 0.3) * (1.0 - min_jerk((phase - 0.72) / 0.28))
-    during = (time > heel_off) & moving
-    pitch[during] = (tipped - toe_up)[during]
+    during = (time > heel_off) & (time < b.land + _ROLL_S)
+    pitch[during] = (tipped + landing - (toe_up if b.toe_first == 0.0 else 0.0))[during]
     inside = np.flatnonzero(air)
     if len(inside):
         toe[inside, 2] = _heights(plan, a, b, inside, phase[inside], toe, pitch, yaw, time[1] - time[0])
+
+
+def _detour(plan: Plan, a: Footstep, b: Footstep) -> np.ndarray:
+    # how far the swing has to bow outwards to pass the standing leg, [2] m
+    standing = [s for s in plan.steps if s.foot != a.foot and s.land < 0.5 * (a.lift + b.land) < s.lift]
+    along = np.array(b.pos[:2]) - np.array(a.pos[:2])
+    length = float(np.linalg.norm(along))
+    if not standing or length < 0.1:
+        return np.zeros(2)
+    outwards = np.array([-along[1], along[0]]) / length * (-1.0 if a.foot == 0 else 1.0)
+    distance = float((np.array(a.pos[:2]) - np.array(standing[-1].pos[:2])) @ outwards)
+    return max(0.0, _LEG_SPACE - distance) * outwards
+
+
+def _forward(phase: np.ndarray) -> np.ndarray:
+    # arrives later than a minimum-jerk swing, so that the foot is not stretched far ahead of the body
+    u = np.clip(phase, 0.0, 1.0)
+    return 0.4 * min_jerk(u) + 0.6 * u * u * (3.0 - 2.0 * u)
 
 
 def _heel_off_time(plan: Plan, a: Footstep) -> float:
@@ -101,13 +157,13 @@ def _heights(
     yaw: np.ndarray,
     dt: float,
 ) -> np.ndarray:
-    lift = plan.style.clearance * np.minimum(1.0, 1.15 * np.sin(np.pi * phase) ** 0.75)
+    lift = plan.style.clearance * min_jerk(phase / 0.4) * min_jerk((1.0 - phase) / 0.5)
     floor = _lowest_allowed(plan, toe[inside], yaw[inside], pitch[inside]) + lift
     # two samples on the ground at each side fix height and speed there
     n = len(inside) + 4
     mid = np.arange(2, n - 2)
     wish = a.pos[2] + min_jerk(phase) * (b.pos[2] - a.pos[2]) + lift
-    curve = Curve(n, dt).jerk(60.0).near(mid, wish, 1.0 / 0.15)
+    curve = Curve(n, dt).jerk(100.0).near(mid, wish, 1.0 / 0.03)
     curve.near(np.array([0, 1]), a.pos[2], 1e5).near(np.array([n - 2, n - 1]), b.pos[2], 1e5)
     return curve.at_least(mid, floor, 3e3).solve()[mid]
 

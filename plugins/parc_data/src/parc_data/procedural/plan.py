@@ -49,6 +49,7 @@ class Footstep:
     yaw: float
     land: float  # s
     lift: float  # s
+    toe_first: float = 0.0  # rad, pitch of the foot when its toes land
 
 
 @attrs.frozen(kw_only=True)
@@ -57,8 +58,9 @@ class Style:
 
     leg: float = 0.805  # m, wanted distance from hip to ankle of the standing leg
     clearance: float = 0.045  # m, of the swinging sole over the ground
-    heel_off: float = 0.4  # rad, largest pitch of the foot that leaves while the other stands
-    lean: float = 0.05  # rad, of the trunk, forward
+    heel_off: float = 0.65  # rad, largest pitch of the foot that leaves while the other stands
+    lean: float = 0.02  # rad, of the trunk, forward
+    climb_lean: float = 1.1  # rad per metre of rise that lies just ahead
     arm_swing: float = 0.9  # rad per metre of distance between the feet
     elbow: float = 0.35  # rad
     arm_out: float = 1.36  # rad, from the T-pose down
@@ -89,6 +91,7 @@ def schedule(
     width: float = 0.14,
     stand_before: bool = False,
     stand_after: bool = False,
+    toe_first: Sequence[float] | float = 0.0,
 ) -> tuple[Footstep, ...]:
     """Alternating footsteps along a route.
 
@@ -98,10 +101,12 @@ def schedule(
         overlaps: time that both feet stand after each landing but the first, s (negative: flight), ``[n - 1]`` or one.
         stand_before: the first two steps stand since ever; time 0 is the landing of the second.
         stand_after: the last two steps stand for ever.
+        toe_first: pitch at each landing, rad, ``[n]`` or one.
     """
     n = len(arcs)
     periods = np.broadcast_to(periods, n - 1)
     overlaps = np.broadcast_to(overlaps, n - 1)
+    toe_first = np.broadcast_to(toe_first, n)
     land = np.concatenate([[0.0], np.cumsum(periods)])
     lift = np.concatenate([land[1:] + overlaps, [ALWAYS]])
     if stand_before:
@@ -120,6 +125,7 @@ def schedule(
             yaw=float(yaw[i]),
             land=float(land[i]),
             lift=float(lift[i]),
+            toe_first=float(toe_first[i]),
         )
         for i in range(n)
     )

@@ -19,6 +19,8 @@ __all__ = ["Body", "Pose", "body_of", "leg_joints", "pose_trunk"]
 _AXES = torch.eye(3, dtype=torch.float64)
 _TWIST = 0.22  # rad per metre between the feet: pelvis turns with the leading leg, the trunk against it
 _MIN_BEND = 0.05  # rad
+_RELAXED_LEG = 0.76  # m
+_AHEAD_S = 0.30  # s, how early the trunk leans for a step up
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -38,6 +40,11 @@ class Body:
         body_pos, body_rot = self.kinematics.forward(root_pos, root_rot, joint_rot)
         points = body_pos + rot.rotate(body_rot, self.com.expand_as(body_pos))
         return (points * self.mass[:, None]).sum(dim=-2) / self.mass.sum()
+
+    def ankle_angle(self, pose: Pose) -> np.ndarray:
+        """Rotation of both ankles about their y axis, toes down positive, ``[n, 2]`` rad."""
+        joints = [self.joints["right_foot"], self.joints["left_foot"]]
+        return rot.quat_to_expmap(pose.joint_rot[:, joints])[..., 1].numpy()
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -68,26 +75,32 @@ def body_of(skeleton: Skeleton) -> Body:
     )
 
 
-def pose_trunk(body: Body, feet: FeetMotion, yaw: np.ndarray, style: Style, dt: float) -> Pose:
+def pose_trunk(
+    body: Body, feet: FeetMotion, yaw: np.ndarray, ground: np.ndarray, style: Style, dt: float
+) -> Pose:
     """Pelvis, trunk, head and arms; the legs are straight until `leg_joints` moves them.
 
     Args:
         yaw: direction of the body, ``[n]`` rad.
+        ground: height of what it stands on, ``[n]`` m.
     """
     n = len(yaw)
+    early, late = round(_AHEAD_S / dt), round(0.5 * _AHEAD_S / dt)
+    padded = np.pad(blur(ground, 0.10 / dt), (late, early), mode="edge")
+    rise = np.maximum(padded[early + late :] - padded[: n], 0.0)  # about to be climbed
     ahead = feet.ankle[..., 0] * np.cos(yaw)[:, None] + feet.ankle[..., 1] * np.sin(yaw)[:, None]
     apart = blur(ahead[:, 1] - ahead[:, 0], 0.06 / dt)  # m, left foot before right
     apart = 1.1 * np.tanh(apart / 1.1)
     twist = torch.tensor(-_TWIST * apart)
-    lean = torch.full((n,), style.lean, dtype=torch.float64)
+    lean = torch.tensor(style.lean + style.climb_lean * blur(rise, 0.08 / dt))
     heading = torch.tensor(yaw)
-    root_rot = rot.multiply(_about(2, heading + twist), _about(1, 0.3 * lean))
+    root_rot = rot.multiply(_about(2, heading + twist), _about(1, 0.4 * lean))
     joint_rot = torch.zeros((n, len(body.joints), 4), dtype=torch.float64)
     joint_rot[..., 3] = 1.0
-    joint_rot[:, body.joints["torso"]] = rot.multiply(_about(2, -1.8 * twist), _about(1, 0.7 * lean))
-    joint_rot[:, body.joints["head"]] = rot.multiply(_about(2, 0.8 * twist), _about(1, -0.7 * lean))
+    joint_rot[:, body.joints["torso"]] = rot.multiply(_about(2, -1.8 * twist), _about(1, 0.6 * lean))
+    joint_rot[:, body.joints["head"]] = rot.multiply(_about(2, 0.8 * twist), _about(1, -0.8 * lean))
     for side, sign in (("right", 1.0), ("left", -1.0)):
-        forward = torch.tensor(sign * style.arm_swing * apart) + 0.08  # the arm goes with the other leg
+        forward = torch.tensor(sign * style.arm_swing * apart) + 0.02  # the arm goes with the other leg
         down = torch.full((n,), sign * style.arm_out, dtype=torch.float64)
         shoulder = rot.multiply(_about(1, -forward), _about(0, down))
         joint_rot[:, body.joints[f"{side}_upper_arm"]] = shoulder
@@ -96,7 +109,9 @@ def pose_trunk(body: Body, feet: FeetMotion, yaw: np.ndarray, style: Style, dt: 
     return Pose(root_rot=root_rot, joint_rot=joint_rot)
 
 
-def leg_joints(body: Body, root_pos: Tensor, pose: Pose, feet: FeetMotion) -> tuple[Pose, Tensor]:
+def leg_joints(
+    body: Body, root_pos: Tensor, pose: Pose, feet: FeetMotion, dt: float
+) -> tuple[Pose, Tensor]:
     """The pose with both legs bent so that the ankles reach the feet, and by how far each misses: ``[n, 2]`` m."""
     joint_rot = pose.joint_rot.clone()
     misses = []
@@ -106,7 +121,8 @@ def leg_joints(body: Body, root_pos: Tensor, pose: Pose, feet: FeetMotion) -> tu
         hip = root_pos + rot.rotate(pose.root_rot, body.hip[i].expand_as(root_pos))
         # the knee points between where the body and where the foot points
         facing = rot.rotate(pose.root_rot, _AXES[0].expand_as(hip)) + rot.rotate(foot_rot, _AXES[0].expand_as(hip))
-        thigh_rot, shin_rot, miss = _two_links(hip, ankle, facing, body.thigh, body.shin)
+        airborne = torch.tensor(feet.airborne(i, dt))[:, None]
+        thigh_rot, shin_rot, miss = _two_links(hip, ankle, facing, body.thigh, body.shin, airborne)
         rots = (pose.root_rot, thigh_rot, shin_rot, foot_rot)
         for name, parent, child in zip(("thigh", "shin", "foot"), rots[:-1], rots[1:]):
             local = rot.normalize(rot.multiply(rot.inverse(parent), child))
@@ -115,11 +131,17 @@ def leg_joints(body: Body, root_pos: Tensor, pose: Pose, feet: FeetMotion) -> tu
     return attrs.evolve(pose, joint_rot=joint_rot), torch.stack(misses, dim=-1)
 
 
-def _two_links(hip: Tensor, ankle: Tensor, facing: Tensor, thigh: float, shin: float) -> tuple[Tensor, Tensor, Tensor]:
+def _two_links(
+    hip: Tensor, ankle: Tensor, facing: Tensor, thigh: float, shin: float, airborne: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     line = ankle - hip
     distance = line.norm(dim=-1, keepdim=True)
     longest = (thigh**2 + shin**2 + 2 * thigh * shin * np.cos(_MIN_BEND)) ** 0.5
-    reached = distance.clamp(max=longest)
+    # a leg in the air stays clear of the straight knee, where a small change of reach turns the knee fast
+    room = longest - _RELAXED_LEG
+    soft = _RELAXED_LEG + room * torch.tanh((distance - _RELAXED_LEG) / room)
+    wanted = torch.where(distance > _RELAXED_LEG, distance + airborne * (soft - distance), distance)
+    reached = wanted.clamp(max=longest)
     along = line / distance
     across = torch.nn.functional.normalize(facing - (facing * along).sum(-1, keepdim=True) * along, dim=-1)
     cosine = (thigh**2 + reached**2 - shin**2) / (2 * thigh * reached)

@@ -143,8 +143,9 @@ def _stairs(rise: float, count: int, down: bool) -> Callable[[_Vary], Plan]:
         walk, climb = 0.58 * vary.period, 0.72 * vary.period
         on_stairs = (arcs[1:] > first) & (arcs[1:] < top + 2 * _CELL)
         periods = np.where(on_stairs, climb, walk)
-        overlaps = np.where(on_stairs, 0.22, 0.14)
-        steps = schedule(route, terrain, arcs, periods, overlaps)
+        overlaps = np.where(on_stairs, 0.17 if down else 0.22, 0.14)
+        toes = np.where(np.concatenate([[0.0], _rises(route, terrain, arcs)]) < -0.1, 0.5, 0.0)
+        steps = schedule(route, terrain, arcs, periods, overlaps, toe_first=toes)
         land = np.concatenate([[0.0], np.cumsum(periods)])
         return _plan(route, steps, terrain, float(land[2]), float(min(land[-2], land[2] + 5.0)), _stepping(rise))
 
@@ -165,7 +166,7 @@ def _box(height: float, cells: int | None, down_only: bool = False, step_up: boo
             arcs, big = _approach(edge - 0.19, 0.45), []
         else:
             terrain = _raised(ground, [(edge, far if cells else 99.0, -1.4, 1.4, height)])
-            arcs = [*_approach(edge - 0.40, 0.45), edge + 0.13]
+            arcs = [*_approach(edge - (0.34 if height < 0.45 else 0.43), 0.45), edge + 0.12]
             big = [len(arcs) - 2]
             if not cells:
                 arcs += list(arcs[-1] + np.array([0.32, 0.8, 1.3, 1.8]))
@@ -180,13 +181,23 @@ def _box(height: float, cells: int | None, down_only: bool = False, step_up: boo
             big.append(len(arcs) - 5)
         gaps = np.arange(len(arcs) - 1)
         periods = np.where(np.isin(gaps, big), slow, pace)
-        overlaps = np.where(np.isin(gaps, big), 0.30, 0.16)
+        overlaps = np.where(np.isin(gaps, big), 0.20, 0.16)
+        drop = _rises(route, terrain, arcs)
+        if height >= 0.3:  # fall the last part: the standing leg cannot bend so far
+            overlaps[drop < -0.2] = -(0.08 + 0.24 * height)
+            periods[drop < -0.2] = 0.62
+            periods[1:][drop[:-1] < -0.2] = 0.46
         steps = schedule(route, terrain, arcs, periods, overlaps)
         land = np.concatenate([[0.0], np.cumsum(periods)])
         first = float(land[2])
         return _plan(route, steps, terrain, first, float(min(land[-2], first + 5.0)), _stepping(height))
 
     return recipe
+
+
+def _rises(route: Route, terrain: Terrain, arcs: Sequence[float]) -> np.ndarray:
+    # height gained from each step to the next, [n - 1] m
+    return np.diff(terrain.height_at(route.at(np.asarray(arcs))[0]))
 
 
 def _approach(last: float, stride: float, count: int = 6) -> list[float]:
@@ -214,18 +225,18 @@ def _gap(width: float) -> Callable[[_Vary], Plan]:
 
 
 def _stepping(height: float) -> Style:
-    return attrs.evolve(_WALK, clearance=0.05, lean=0.06 + 0.3 * height, heel_off=0.35, arm_swing=0.6)
+    return attrs.evolve(_WALK, clearance=0.05, lean=0.05, heel_off=0.6 + 0.5 * height, arm_swing=0.7)
 
 
 _RECIPES: dict[str, dict[str, Callable[[_Vary], Plan]]] = {
     "walk": {
         "walk_slow": _steady(0.42, 0.64, 0.17, _WALK),
         "walk": _steady(0.56, 0.55, 0.12, _WALK),
-        "walk_fast": _steady(0.68, 0.48, 0.09, _WALK),
+        "walk_fast": _steady(0.62, 0.44, 0.08, _WALK),
     },
     "run": {
-        "run": _steady(0.80, 0.34, -0.08, _RUN, width=0.13),
-        "run_fast": _steady(0.98, 0.33, -0.10, _RUN, width=0.13),
+        "run": _steady(0.80, 0.34, -0.11, _RUN, width=0.13),
+        "run_fast": _steady(0.98, 0.33, -0.13, _RUN, width=0.13),
     },
     "turn": {"turn_left": _turning(np.pi / 2, 1.0), "turn_right": _turning(-np.pi / 2, 1.0)},
     "start_stop": {"stand_to_walk": _starting, "walk_to_stand": _stopping},

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FPS = 30
 _FINE = 2  # inner samples per frame
 _MARGIN_S = 0.6  # computed before and after the clip, so that its ends move like its middle
-_ROUNDS = 4
+_ROUNDS = 5
 
 
 def synthesise(plan: Plan, body: Body, skeleton: Skeleton) -> MotionClip:
@@ -59,19 +59,21 @@ def _whole_body(
 ) -> tuple[torch.Tensor, Pose]:
     support = support_of(plan, feet, time)
     yaw = blur(support.yaw, 0.18 / dt)
-    trunk = pose_trunk(body, feet, yaw, plan.style, dt)
+    trunk = pose_trunk(body, feet, yaw, support.point[:, 2], plan.style, dt)
     offset = np.tile([0.0, 0.0, 0.1], (len(time), 1))  # from the pelvis to the centre of mass, m
     centre = np.concatenate([blur(support.point[:, :2], 0.15 / dt), support.point[:, 2:] + 0.9], axis=-1)
     hip = rot.rotate(trunk.root_rot[:, None], body.hip.expand(len(time), 2, 3)).numpy()
-    for _ in range(_ROUNDS):
+    for i in range(_ROUNDS):
         for _ in range(2):  # height and ground plane depend on each other
             hips = (centre - offset)[:, None, :2] + hip[..., :2]
             centre[:, 2] = centre_height(plan, feet, support, hips, offset[:, 2], dt)
             centre[:, :2] = centre_over_ground(support, centre[:, 2], dt)
         for _ in range(2):  # the legs' own weight moves the centre of mass
             root_pos = torch.tensor(centre - offset)
-            pose, miss = leg_joints(body, root_pos, trunk, feet)
+            pose, miss = leg_joints(body, root_pos, trunk, feet, dt)
             offset = (body.centre(root_pos, pose.root_rot, pose.joint_rot) - root_pos).numpy()
+        if i < _ROUNDS - 2:
+            feet = feet.relaxed(body.ankle_angle(pose), dt)
     log.debug("%s: largest distance by which an ankle misses its foot %.4f m", plan.name, float(miss.max()))
     return root_pos, pose
 

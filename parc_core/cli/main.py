@@ -1,0 +1,128 @@
+"""The command `parc`: verbs are imported when they are used, errors are texts, exit codes mean something.
+
+Exit codes: 0 ok, 2 usage or configuration, 65 bad data, 70 internal, 73 cannot write, 75 locked, 130 and 143 stopped by
+a signal, 141 the reader of our output went away.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+import parc_core
+from parc_core.errors import ParcError
+
+__all__ = ["cli", "main"]
+
+# name -> (where its click command is, one line for `parc --help`); nothing here is imported before it is used
+_VERBS = {
+    "run": ("parc_core.cli.run:run", "carry out an iteration file, or continue a run folder"),
+    "setup": ("parc_core.cli.setup:setup", "write the run folder and its per-stage files, run nothing"),
+    "info": ("parc_core.cli.info:info", "what lies in a run folder, clip, data set or policy"),
+    "plugins": ("parc_core.cli.plugins:plugins", "what is installed, and the settings of each part"),
+    "schema": ("parc_core.cli.schema:schema", "JSON Schema of iteration files, for editors"),
+}
+_STOPPED = 130
+
+
+class _LazyGroup(click.Group):
+    """Lists verbs of the core and of plugins, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all verbs: the core's first."""
+        return [*_VERBS, *(name for name in _plugin_commands() if name not in _VERBS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb, imported now; None when there is no such verb."""
+        if cmd_name in _VERBS:
+            module, _, attribute = _VERBS[cmd_name][0].partition(":")
+            return getattr(importlib.import_module(module), attribute)
+        registered = _plugin_commands().get(cmd_name)
+        return registered.load() if registered is not None else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One line per verb, without importing any."""
+        rows = [(name, summary) for name, (_, summary) in _VERBS.items()]
+        for name, registered in _plugin_commands().items():
+            if name not in _VERBS:
+                rows.append((name, f"{registered.command.summary} ({registered.dist})"))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    parc_core.__version__,
+    prog_name="parc-core",
+    message=f"%(prog)s %(version)s (PARC_API {parc_core.PARC_API[0]}.{parc_core.PARC_API[1]})",
+)
+@click.option("--debug", is_flag=True, help="Show where an error came from, and log more.")
+def cli(debug: bool) -> None:
+    """Grow a motion data set for physically simulated characters on terrain."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a verb and end the process with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given[: _verb_index(given)]
+    try:
+        code = cli.main(args=given, prog_name="parc", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter flushes once more at its end
+        raise SystemExit(141) from None
+    except BaseException as err:  # the one place where an error becomes a text and an exit code
+        if isinstance(err, SystemExit):
+            raise
+        raise SystemExit(_report(err, debug)) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _report(err: BaseException, debug: bool) -> int:
+    """Say what happened on stderr; returns the exit code."""
+    if debug and not isinstance(err, (click.ClickException, click.exceptions.Exit)):
+        traceback.print_exception(err)
+    if isinstance(err, click.exceptions.Exit):
+        return err.exit_code
+    if isinstance(err, click.ClickException):
+        err.show()
+        return err.exit_code
+    if isinstance(err, ParcError):
+        click.echo(str(err), err=True)
+        return err.exit_code
+    if isinstance(err, (KeyboardInterrupt, click.Abort)):
+        click.echo("stopped", err=True)
+        return _STOPPED
+    if _is_stopped(err):
+        return getattr(err, "exit_code", _STOPPED)
+    click.echo(f"internal error: {type(err).__name__}: {err}", err=True)
+    if not debug:
+        click.echo("Please report it with what `parc --debug ...` prints.", err=True)
+    return ParcError.exit_code
+
+
+def _is_stopped(err: BaseException) -> bool:
+    context = sys.modules.get("parc_core.interfaces.context")  # not imported: then nobody can have raised it
+    return context is not None and isinstance(err, context.Stopped)
+
+
+def _verb_index(arguments: list[str]) -> int:
+    return next((i for i, text in enumerate(arguments) if not text.startswith("-")), len(arguments))
+
+
+def _plugin_commands() -> dict[str, Any]:
+    from parc_core.plugins.registry import Registry
+
+    return Registry.discover().commands
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""`parc plugins`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import click
+
+from parc_core.cli.output import make_console, print_json
+from parc_core.errors import PluginError, UnknownProvider
+from parc_core.plugins.provider import KINDS
+from parc_core.plugins.registry import Registered, Registry
+
+__all__ = ["plugins"]
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--kind", type=click.Choice(KINDS), help="Only providers of this kind.")
+@click.option("--problems", is_flag=True, help="Only plugins that did not load, and why.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def plugins(name: str | None, kind: str | None, problems: bool, as_json: bool) -> None:
+    """List what is installed; with NAME, the settings of that provider (or what a distribution offers)."""
+    registry = Registry.discover()
+    if name is None:
+        document = _overview(registry, registry.providers(kind), problems)
+    else:
+        found = _find(registry, name, kind)
+        if any(item.dist == name for item in found):
+            document = _overview(registry, found, False)
+        else:
+            document = {"providers": [_with_settings(registry, item) for item in found]}
+    if as_json:
+        print_json(document)
+    elif name is not None and "problems" not in document:
+        _render_settings(document["providers"])
+    else:
+        _render_overview(document, problems)
+
+
+def _overview(registry: Registry, shown: list[Registered], only_problems: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {} if only_problems else {
+        "providers": [_row(item) for item in shown],
+        "commands": [
+            {"name": name, "dist": item.dist, "version": item.version, "summary": item.command.summary}
+            for name, item in registry.commands.items()
+        ],
+    }  # fmt: skip
+    document["problems"] = [
+        {
+            "dist": p.dist,
+            "version": p.version,
+            "entry_point": p.entry_point,
+            "error": type(p.error).__name__,
+            "why": p.summary,
+        }
+        for p in registry.problems
+    ]
+    return document
+
+
+def _find(registry: Registry, name: str, kind: str | None) -> list[Registered]:
+    choices = registry.providers(kind)
+    found = [item for item in choices if name in (item.provider.name, item.qualified, item.dist)]
+    if not found:
+        known = sorted({item.provider.name for item in choices} | {item.dist for item in choices})
+        close = difflib.get_close_matches(name, known, n=1)
+        lines = [f"no {kind or 'provider'} is called '{name}'"]
+        lines += [f"  closest     {close[0]}"] if close else []
+        lines.append(f"  installed   {', '.join(known) or 'none'}")
+        lines += [f"  not loaded  {problem.dist}  {problem.summary}" for problem in registry.problems]
+        raise UnknownProvider("\n".join(lines))
+    return found
+
+
+def _row(item: Registered) -> dict[str, Any]:
+    provider = item.provider
+    return {
+        "kind": provider.kind, "name": provider.name, "dist": item.dist, "version": item.version,
+        "summary": provider.summary, "target": provider.target, "config": provider.config,
+    }  # fmt: skip
+
+
+def _with_settings(registry: Registry, item: Registered) -> dict[str, Any]:
+    from parc_core.config.describe import describe_settings
+    from parc_core.config.dump import dump
+
+    try:
+        cls = registry.load_config_class(item.provider.kind, item.qualified)
+    except PluginError as err:
+        return {**_row(item), "error": str(err)}
+    presets = {name: dump(dict(values)) for name, values in getattr(cls, "PRESETS", {}).items()}
+    return {**_row(item), "settings": describe_settings(cls), "presets": presets}
+
+
+def _render_overview(document: dict[str, Any], only_problems: bool) -> None:
+    from rich.table import Table
+
+    console = make_console()
+    if not only_problems:
+        table = Table("kind", "name", "from", "what it does")
+        for row in document["providers"]:
+            table.add_row(row["kind"], row["name"], f"{row['dist']} {row['version']}", row["summary"])
+        console.print(table)
+    if document["problems"]:
+        table = Table("not loaded", "entry point", "why", title="problems", title_justify="left")
+        for row in document["problems"]:
+            table.add_row(f"{row['dist']} {row['version']}", row["entry_point"], row["why"])
+        console.print(table)
+    elif only_problems:
+        click.echo("every installed plugin loaded")
+
+
+def _render_settings(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console = make_console()
+    for row in rows:
+        console.print(
+            Text(f"{row['kind']} {row['name']}  ({row['dist']} {row['version']})  {row['summary']}")
+        )
+        if "error" in row:
+            console.print(Text(row["error"]))
+            continue
+        table = Table("setting", "type", "default", "unit", "range", "what it does")
+        for setting in row["settings"]:
+            cells = [
+                setting["name"],
+                setting["type"],
+                _default(setting),
+                setting["unit"],
+                _range(setting),
+                setting["help"],
+            ]
+            table.add_row(*(Text(cell) for cell in cells))
+        console.print(table)
+        for name, values in row["presets"].items():
+            console.print(
+                Text(f"preset {name}: " + ", ".join(f"{key}={value}" for key, value in values.items()))
+            )
+
+
+def _default(setting: dict[str, Any]) -> str:
+    if setting["required"]:
+        return "(required)"
+    value = setting["default"]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _range(setting: dict[str, Any]) -> str:
+    if setting["choices"]:
+        return ", ".join(str(choice) for choice in setting["choices"])
+    return f"any {setting['kind']}" if setting["kind"] else setting["range"]

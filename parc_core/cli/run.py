@@ -1,0 +1,51 @@
+"""`parc run`."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import click
+
+from parc_core.cli.output import make_console, print_json, render_plan, set_option
+from parc_core.cli.progress import console_reporter
+from parc_core.config.iteration import STAGES
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.argument("path", metavar="FILE|RUNFOLDER", type=click.Path(path_type=pathlib.Path))
+@set_option
+@click.option("--only", type=click.Choice(STAGES), help="Run this stage alone.")
+@click.option(
+    "--batch", type=click.IntRange(min=0), help="With --only kin_gen: this batch alone, counted from 0."
+)
+@click.option("--resume", is_flag=True, help="Continue a run that exists; never begin a new one.")
+@click.option(
+    "--iterations", type=click.IntRange(min=1), help="How many iterations, instead of the file's number."
+)
+@click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
+def run(
+    ctx: click.Context, path: pathlib.Path, overrides: tuple[str, ...], as_json: bool, **choices: Any
+) -> None:
+    """Carry out an iteration file, or continue the run in a folder.
+
+    What is finished is skipped; a run that was stopped or killed goes on from its last checkpoint with the same
+    command. Ctrl-C stops at the next safe point, a second Ctrl-C at once.
+    """
+    from parc_core.runner.run import run_file
+
+    debug = bool(ctx.find_root().params.get("debug"))
+    with console_reporter(debug=debug) as reporter:
+        report = run_file(path, overrides=overrides, reporter=reporter, **choices)
+    if as_json:
+        print_json(report)
+    elif choices["dry_run"]:
+        render_plan(report, make_console())
+    else:
+        from parc_core.runner.info import render
+
+        render(report, make_console())

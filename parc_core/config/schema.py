@@ -1,0 +1,132 @@
+"""JSON Schema of iteration files, with the settings of every installed provider: editors complete and check by it."""
+
+from __future__ import annotations
+
+import collections.abc
+import pathlib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from parc_core.config.classes import class_hints
+from parc_core.config.dump import dump
+from parc_core.config.fields import Use
+from parc_core.config.iteration import IterationConfig
+from parc_core.errors import PluginError
+from parc_core.plugins.provider import KINDS
+from parc_core.plugins.registry import Registered, Registry
+
+__all__ = ["iteration_schema"]
+
+_SCALARS = {int: "integer", float: "number", bool: "boolean", str: "string", pathlib.Path: "string"}
+_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+
+
+def iteration_schema(registry: Registry) -> dict[str, Any]:
+    """The schema (draft 2020-12) of an iteration file for what is installed.
+
+    A provider whose settings cannot be imported accepts any setting. ``${NAME}`` in place of a number is accepted by
+    the loader and not by the schema.
+    """
+    definitions = {f"{kind}_use": _kind(registry, kind) for kind in KINDS}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "PARC iteration file",
+        **_record(IterationConfig),
+        "$defs": definitions,
+    }
+
+
+def _kind(registry: Registry, kind: str) -> dict[str, Any]:
+    """What may stand where a provider of a kind is named: a name, or a name with settings."""
+    installed = registry.providers(kind)
+    short = [item.provider.name for item in installed]
+    names = sorted(
+        {name for name in short if short.count(name) == 1} | {item.qualified for item in installed}
+    )
+    options: list[dict[str, Any]] = [{"type": "string"} if kind == "motion_source" else {"enum": names}]
+    for item in installed:
+        unique = short.count(item.provider.name) == 1
+        own = [item.provider.name, item.qualified] if unique else [item.qualified]
+        options.append(_provider(registry, item, own))
+    return {"anyOf": options}
+
+
+def _provider(registry: Registry, item: Registered, names: list[str]) -> dict[str, Any]:
+    head = {
+        "use": {"enum": names, "description": item.provider.summary},
+        "weight": {
+            "type": "number",
+            "minimum": 0,
+            "description": "share of this entry, where several stand in a list",
+        },
+    }
+    try:
+        cls = registry.load_config_class(item.provider.kind, item.qualified)
+        record = _record(cls)
+    except PluginError:
+        return {"type": "object", "properties": head, "required": ["use"]}
+    presets = list(getattr(cls, "PRESETS", {}))
+    if presets:
+        head["preset"] = {"enum": presets, "description": "values that lie below the ones written here"}
+    required = (
+        ["use"] if presets else ["use", *record.get("required", [])]
+    )  # a preset may give what is required
+    return {**record, "properties": {**head, **record["properties"]}, "required": required}
+
+
+def _record(cls: type) -> dict[str, Any]:
+    hints = class_hints(cls)
+    fields = [field for field in attrs.fields(cls) if field.init]
+    properties = {field.alias: _property(field, hints[field.name]) for field in fields}
+    required = [field.alias for field in fields if field.default is attrs.NOTHING]
+    record: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    return record | ({"required": required} if required else {})
+
+
+def _property(field: attrs.Attribute[Any], hint: Any) -> dict[str, Any]:
+    meta = field.metadata
+    schema = _type(hint, meta)
+    unit = f" ({meta['unit']})" if meta.get("unit") else ""
+    if meta.get("help"):
+        schema["description"] = meta["help"] + unit
+    if meta.get("choices"):
+        schema["enum"] = [dump(choice) for choice in meta["choices"]]
+    if type(field.default) in (int, float, bool, str):
+        schema["default"] = field.default
+    return schema
+
+
+def _type(hint: Any, meta: Mapping[str, Any]) -> dict[str, Any]:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is type(None):
+        return {"type": "null"}
+    if origin in (typing.Union, types.UnionType):
+        return {"anyOf": [_type(member, meta) for member in args]}
+    if hint is Use:
+        return {"$ref": f"#/$defs/{meta['kind']}_use"}
+    if origin is typing.Literal:
+        return {"enum": list(args)}
+    if origin in (dict, collections.abc.Mapping):
+        return {"type": "object", "additionalProperties": _type(args[1], meta)}
+    if origin in (tuple, list, collections.abc.Sequence):
+        return _array(origin, args, meta)
+    if isinstance(hint, type) and attrs.has(hint):
+        return _record(hint)
+    if hint not in _SCALARS:
+        return {}
+    bounds = {key: meta[name] for name, key in _BOUNDS.items() if meta.get(name) is not None}
+    return {"type": _SCALARS[hint], **(bounds if hint in (int, float) else {})}
+
+
+def _array(origin: Any, args: tuple[Any, ...], meta: Mapping[str, Any]) -> dict[str, Any]:
+    if origin is tuple and args and args[-1] is not Ellipsis:
+        return {
+            "type": "array", "prefixItems": [_type(arg, meta) for arg in args],
+            "minItems": len(args), "maxItems": len(args),
+        }  # fmt: skip
+    array = {"type": "array", "items": _type(args[0], meta) if args else {}}
+    return {"anyOf": [array, _type(Use, meta)]} if args and args[0] is Use else array

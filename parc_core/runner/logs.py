@@ -1,0 +1,51 @@
+"""`log.txt` of a run folder: everything that PARC and its plugins log, for afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Iterator
+
+from parc_core import storage
+from parc_core.errors import StorageError
+
+__all__ = ["run_log"]
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+@contextlib.contextmanager
+def run_log(folder: pathlib.Path) -> Iterator[None]:
+    """While the block lasts, log records of PARC and its plugins (DEBUG) and warnings of others go to ``log.txt``."""
+    handler = _LineHandler(folder / "log.txt")
+    ours = logging.getLogger("parc_core")
+    root = logging.getLogger()
+    levels = ours.level, root.level
+    root.addHandler(handler)
+    ours.setLevel(logging.DEBUG)
+    root.setLevel(min(levels[1], logging.INFO))
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(levels[0])
+        root.setLevel(levels[1])
+
+
+class _LineHandler(logging.Handler):
+    """Appends records durably; a full disk does not end the work that only wanted to say something."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        super().__init__(logging.DEBUG)
+        self.path = path
+        self.setFormatter(logging.Formatter(_FORMAT))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append one record."""
+        if not record.name.startswith("parc") and record.levelno < logging.WARNING:
+            return
+        try:
+            storage.append_line(self.path, self.format(record))
+        except StorageError:
+            self.handleError(record)

@@ -1,0 +1,91 @@
+"""Clips in PARC's own `.npz` format, in a folder."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import Iterator
+
+import attrs
+
+from parc_core.config import setting
+from parc_core.data.clip import MotionClip
+from parc_core.data.clip_file import load_clip
+from parc_core.data.seeds import SeedStreams
+from parc_core.data.skeleton import Skeleton
+from parc_core.errors import DataError
+from parc_core.interfaces.motion_source import MotionSource
+
+__all__ = ["FolderConfig", "FolderSource"]
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class FolderConfig:
+    """Settings of `folder`."""
+
+    path: str = setting(help="folder with .npz clips, searched recursively; ~ is expanded")
+    min_num_frames: int = setting(15, ge=1, unit="frames", help="shorter clips are left out, and named in the log")
+    max_terrain_dim: int = setting(1001, ge=1, unit="cells", help="clips on wider terrain are left out, likewise")
+
+
+class FolderSource(MotionSource):
+    """Clips of a folder, files sorted by path.
+
+    The class of a clip is the name of the first sub-folder that it lies in; a clip directly in the folder keeps its own
+    class, or takes the folder's name when it has none.
+    """
+
+    def __init__(self, config: FolderConfig, *, skeleton: Skeleton, seeds: SeedStreams) -> None:
+        self.config, self.skeleton = config, skeleton
+        self.root = pathlib.Path(config.path).expanduser()
+
+    def clips(self) -> Iterator[MotionClip]:
+        """The clips that are long enough and whose terrain is not too wide."""
+        files = self._files()
+        seen: dict[str, pathlib.Path] = {}
+        left_out = 0
+        for file in files:
+            clip = load_clip(file)
+            clip.require_skeleton(self.skeleton.id, self.skeleton.num_joints)
+            reason = self._unfit(clip)
+            if reason:
+                left_out += 1
+                log.warning("%s: left out: %s", file, reason)
+                continue
+            if clip.name in seen:
+                raise DataError(f"{file}: its clip is called '{clip.name}', as that of {seen[clip.name]}. Rename one.")
+            seen[clip.name] = file
+            yield attrs.evolve(clip, motion_class=self._class_of(file, clip))
+        if left_out:
+            log.info("%s: %d of %d clips left out", self.root, left_out, len(files))
+        if not seen:
+            raise DataError(
+                f"{self.root}: none of its {len(files)} clips is left: all are shorter than {self.config.min_num_frames} "
+                f"frames, on terrain wider than {self.config.max_terrain_dim} cells, or without terrain. "
+                "Lower min_num_frames or raise max_terrain_dim."
+            )
+
+    def _files(self) -> list[pathlib.Path]:
+        if not self.root.is_dir():
+            raise DataError(f"{self.root}: no such folder (looked from {pathlib.Path.cwd()}). Correct `path`.")
+        files = sorted(path for path in self.root.rglob("*.npz") if path.is_file() and not path.name.startswith("."))
+        if not files:
+            raise DataError(f"{self.root}: holds no .npz clip. `parc_ms` reads published .pkl files.")
+        return files
+
+    def _unfit(self, clip: MotionClip) -> str:
+        if clip.num_frames < self.config.min_num_frames:
+            return f"{clip.num_frames} frames, fewer than {self.config.min_num_frames}"
+        if clip.terrain is None:
+            return "it has no terrain"
+        if max(clip.terrain.shape) > self.config.max_terrain_dim:
+            return f"terrain of {clip.terrain.shape[0]} x {clip.terrain.shape[1]} cells"
+        return ""
+
+    def _class_of(self, file: pathlib.Path, clip: MotionClip) -> str:
+        inside = file.relative_to(self.root).parts
+        if len(inside) > 1:
+            return inside[0]
+        return clip.motion_class or self.root.resolve().name

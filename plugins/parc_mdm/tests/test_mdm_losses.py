@@ -1,0 +1,115 @@
+"""Loss terms on cases whose value is known."""
+
+import attrs
+import pytest
+import torch
+from parc_mdm.config import LossWeights
+from parc_mdm.features import FeatureLayout
+from parc_mdm.losses import CollisionPoints, loss_terms, total_loss
+from parc_mdm.windows import Windows
+
+from parc_core.kinematics import rotations as rot
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.mjcf import load_skeleton
+
+SKELETON = load_skeleton()
+KIN = Kinematics(SKELETON)
+LAYOUT = FeatureLayout.of(SKELETON)
+ALL = LossWeights(collision=15.0, target=0.02)
+
+
+def truth(patch_height: float = -5.0, frames: int = 4) -> Windows:
+    """Two windows of random poses, walking along x at 0.1 m per frame."""
+    generator = torch.Generator().manual_seed(0)
+    dof = 0.3 * torch.randn(2, frames, SKELETON.num_dofs, generator=generator)
+    root_rot = rot.expmap_to_quat(0.3 * torch.randn(2, frames, 3, generator=generator))
+    root_pos = torch.zeros(2, frames, 3)
+    root_pos[..., 0] = 0.1 * torch.arange(frames)
+    joint_rot = KIN.dof_to_joint_rot(dof)
+    body_pos, body_rot = KIN.forward(root_pos, root_rot, joint_rot)
+    contacts = torch.rand(2, frames, SKELETON.num_bodies, generator=generator)
+    return Windows(
+        features=LAYOUT.pack(root_pos, rot.quat_to_expmap(root_rot), body_pos, dof, contacts),
+        root_rot=root_rot,
+        joint_rot=joint_rot,
+        body_pos=body_pos,
+        body_rot=body_rot,
+        patch=torch.full((2, 31, 31), patch_height),
+        target=torch.tensor([[1.0, 0.0], [-1.0, 0.0]]),
+    )
+
+
+def terms(predicted: torch.Tensor, windows: Windows, **options) -> dict[str, torch.Tensor]:
+    collision = CollisionPoints.of(SKELETON)
+    return loss_terms(predicted, windows, KIN, LAYOUT, ALL, collision=collision, **options)
+
+
+@pytest.mark.parametrize("pseudo_huber", [False, True])
+def test_losses_are_zero_on_the_truth(pseudo_huber):
+    windows = truth()
+    values = terms(windows.features, windows, pseudo_huber=pseudo_huber)
+    del values["target"]
+    assert set(values) == {field.name for field in attrs.fields(LossWeights)} - {"target"}
+    # float32 rotations to exponential maps and back, times 30 per second, squared and summed
+    assert max(float(value) for value in values.values()) < 1e-5
+
+
+def test_lifting_everything_costs_positions_only():
+    windows, lifted = truth(), truth().features.clone()
+    lifted[..., 2] += 0.1
+    lifted[..., 8:48:3] += 0.1
+    values = terms(lifted, windows)
+    # 4 frames: roots 4 * 0.01; the 14 bodies below 4 * 14 * 0.01; all 15 bodies 4 * 15 * 0.01
+    assert float(values["root_pos"]) == pytest.approx(0.04, rel=1e-4)
+    assert float(values["joint_pos"]) == pytest.approx(0.56, rel=1e-4)
+    assert float(values["body_pos"]) == pytest.approx(0.60, rel=1e-4)
+    assert max(float(values[name]) for name in ("consistency", "root_vel", "body_vel", "joint_rot")) < 1e-5
+
+
+def test_turning_one_knee_costs_its_squared_angle():
+    windows, bent = truth(), truth().features.clone()
+    bent[:, 0, 48 + 17] += 0.2  # right knee, first frame only
+    values = terms(bent, windows)
+    assert float(values["joint_rot"]) == pytest.approx(0.04, rel=1e-3)
+    # its speed differs by 0.2 * 30 rad/s between the first two frames: 36
+    assert float(values["joint_ang_vel"]) == pytest.approx(36.0, rel=1e-3)
+
+
+def test_pseudo_huber_by_hand():
+    windows, moved = truth(), truth().features.clone()
+    moved[:, 0, 0] += 0.04
+    # sqrt(0.0016 + 0.0009) - 0.03 = 0.02 for the one coordinate that moved
+    assert float(terms(moved, windows, pseudo_huber=True)["root_pos"]) == pytest.approx(0.02, rel=1e-4)
+
+
+def test_target_loss_wants_displacement_along_the_target():
+    # 0.3 m along the first window's target: -0.3 is cut to -0.1; 0.3 m against the second's: 0.3; mean 0.1
+    assert float(terms(truth().features, truth())["target"]) == pytest.approx(0.1, rel=1e-5)
+
+
+def test_collision_grows_with_the_depth():
+    shallow, deep = (float(terms(truth().features, truth(patch_height=h))["collision"]) for h in (-0.6, 0.0))
+    assert 0.0 < shallow < deep
+
+
+def test_there_are_42_collision_points():
+    assert len(CollisionPoints.of(SKELETON).points) == 42
+
+
+def test_terms_of_weight_zero_are_not_computed():
+    windows = truth()
+    values = loss_terms(windows.features, windows, KIN, LAYOUT, LossWeights(body_vel=0.0))
+    assert "body_vel" not in values and "collision" not in values and "target" not in values
+
+
+def test_total_is_the_weighted_sum():
+    # 1 * 2 + 0.5 * 3 = 3.5
+    values = {"root_pos": torch.tensor(2.0), "joint_rot": torch.tensor(3.0)}
+    assert float(total_loss(values, LossWeights())) == 3.5
+
+
+def test_gradient_is_finite_on_the_truth():
+    windows = truth()
+    predicted = windows.features.clone().requires_grad_()
+    total_loss(terms(predicted, windows), ALL).backward()
+    assert torch.isfinite(predicted.grad).all()

@@ -1,0 +1,1 @@
+"""Headless pictures of clips: PNG, MP4, GIF."""

@@ -1,0 +1,253 @@
+"""Training learns, continues exactly, fine-tunes with a frozen normaliser, and says what is wrong."""
+
+import attrs
+import pytest
+import torch
+from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig
+from parc_ppo.dmppo import DmPpoAgent
+from parc_ppo.ppo import PpoAgent
+
+from parc_core.data.policy import Policy
+from parc_core.errors import DataError, SimulationDiverged, StageFailed
+from parc_core.storage import digest_folder, read_json, read_tensors
+from parc_core.testing.context import make_context
+from parc_core.testing.fake_env import FakeTrackerEnv
+
+SAMPLES = 16 * 16  # of one iteration
+
+
+def config(**override) -> DmPpoConfig:
+    model = ModelConfig(actor_net="mlp_32", critic_net="mlp_32", activation="elu", actor_std_type="FIXED")
+    fields = {
+        "max_samples": 4 * SAMPLES,
+        "batch_size": 64,
+        "update_epochs": 2,
+        "iters_per_output": 1,
+        "iters_per_checkpoint": 2,
+        "exp_prob_end": 1.0,
+        "model": model,
+        "optimizer": OptimizerConfig(learning_rate=3e-3),
+    }
+    return DmPpoConfig(**(fields | override))
+
+
+def train(folder, env=None, agent=DmPpoAgent, **override) -> Policy:
+    settings = config(**override)
+    return agent(settings).train(env or FakeTrackerEnv(num_envs=16), make_context(folder))
+
+
+def weights(policy: Policy) -> dict[str, torch.Tensor]:
+    return read_tensors(policy.folder / "policy.safetensors")
+
+
+def test_ppo_learns_to_follow_every_wave(tmp_path):
+    env = FakeTrackerEnv(num_envs=64)
+    settings = config(max_samples=16 * 1024, batch_size=256, update_epochs=4)
+    agent = DmPpoAgent(settings)
+    untrained = DmPpoAgent(
+        attrs.evolve(settings, max_samples=1, optimizer=OptimizerConfig(learning_rate=1e-9))
+    )
+    untrained.train(env, make_context(tmp_path / "untrained"))
+    assert untrained.evaluate(env)["success_rate"] < 1.0
+    policy = agent.train(env, make_context(tmp_path / "trained"))
+    found = agent.evaluate(env)
+    assert found["success_rate"] == 1.0
+    assert policy.extra["evaluation"]["success_rate"] == 1.0
+
+
+def test_killed_training_ends_with_the_same_bits(tmp_path):
+    whole = train(tmp_path / "whole", select="best", eval_every_iters=1)
+
+    class KilledError(RuntimeError):
+        """Stands for SIGKILL."""
+
+    class DyingEnv(FakeTrackerEnv):
+        steps = 0
+
+        def step(self, action):
+            self.steps += 1
+            if self.steps == 16 * 3 + 200:  # somewhere after the checkpoint of iteration 2
+                raise KilledError
+            return super().step(action)
+
+    with pytest.raises(KilledError):
+        train(tmp_path / "parts", DyingEnv(num_envs=16), select="best", eval_every_iters=1)
+    steps = make_context(tmp_path / "parts").checkpoints.steps()
+    assert steps[-1] in (2 * SAMPLES, 3 * SAMPLES)
+    parts = train(tmp_path / "parts", FakeTrackerEnv(num_envs=16, seed=5), select="best", eval_every_iters=1)
+    assert digest_folder(whole.folder) == digest_folder(parts.folder)
+
+
+def test_other_seeds_give_other_policies(tmp_path):
+    policies = [
+        PpoAgent(config()).train(FakeTrackerEnv(num_envs=16), make_context(tmp_path / str(seed), seed=seed))
+        for seed in (0, 1)
+    ]
+    first, second = (weights(policy)["actor.0.weight"] for policy in policies)
+    assert not torch.equal(first, second)
+
+
+def test_fine_tuning_moves_the_weights_and_leaves_the_normaliser(tmp_path):
+    first = train(tmp_path / "first", agent=PpoAgent)
+    agent = DmPpoAgent(config())
+    env = FakeTrackerEnv(num_envs=16)
+    agent.restore(first, env)
+    second = agent.train(env, make_context(tmp_path / "second"))
+    assert (first.agent, second.agent) == ("ppo", "dmppo")
+    before, after = weights(first), weights(second)
+    for name in ("mean", "std", "count"):
+        assert torch.equal(before[f"normalizer.{name}"], after[f"normalizer.{name}"])
+    assert not torch.equal(before["actor.0.weight"], after["actor.0.weight"])
+
+
+def test_threads_are_given_back(tmp_path):
+    before = torch.get_num_threads()
+    train(tmp_path)
+    assert torch.get_num_threads() == before
+
+
+def test_metrics_have_three_part_names_and_progress_says_how_it_goes(tmp_path):
+    context = make_context(tmp_path)
+    DmPpoAgent(config(test_episodes=16)).train(FakeTrackerEnv(num_envs=16), context)
+    names = {name for _, row in context.metrics.rows for name in row}
+    assert {
+        "tracker/reward/mean",
+        "tracker/reward/pose",
+        "tracker/error/dof_pos",
+        "tracker/loss/critic",
+        "tracker/ppo/kl",
+        "tracker/time/rollout_s",
+        "tracker/fail_rate/q50",
+        "tracker/fail_rate/motion/wave_0",
+        "tracker/eval/success_rate",
+        "tracker/test/mean_return",
+    } <= names
+    assert context.metrics.rows[-1][0] == 4 * SAMPLES
+    done, total, note = context.progress.rows[-1]
+    assert (done, total) == (4 * SAMPLES, 4 * SAMPLES)
+    assert note.startswith("reward 0.")
+
+
+def test_plain_ppo_writes_no_tracking_errors(tmp_path):
+    context = make_context(tmp_path)
+    PpoAgent(config()).train(FakeTrackerEnv(num_envs=16), context)
+    names = {name.split("/")[1] for _, row in context.metrics.rows for name in row}
+    assert not names & {"error", "fail_rate"}
+
+
+def test_fail_rates_are_written_with_every_checkpoint(tmp_path):
+    policy = train(tmp_path)
+    files = sorted(path.name for path in policy.folder.parent.glob("fail_rates_*.json"))
+    assert files == ["fail_rates_0.json", "fail_rates_1024.json", "fail_rates_512.json"]
+    assert set(read_json(policy.folder.parent / files[0])) == {"wave_0", "wave_1", "wave_2"}
+
+
+def test_best_policy_is_kept_when_later_ones_are_worse(tmp_path):
+    """Evaluations 1, 2, 3 of four say 1/3, 1, 0 and 0: the weights of the second are kept."""
+
+    class Scored(DmPpoAgent):
+        results = iter([1 / 3, 1.0, 0.0, 0.0])
+        seen: list[torch.Tensor] = []  # noqa: RUF012 - one instance only
+
+        def evaluate(self, env, start_fractions=(0.0,)):
+            self.seen.append(self._network.actor[0].weight.detach().clone())
+            rows = [{"length_s": 1.0, "start_fraction": 0.0, "tracked_s": 1.0}]
+            return {"success_rate": next(self.results), "errors": {}, "motions": rows}
+
+    agent = Scored(config(select="best", eval_every_iters=1))
+    policy = agent.train(FakeTrackerEnv(num_envs=16), make_context(tmp_path))
+    assert torch.equal(weights(policy)["actor.0.weight"], agent.seen[1])
+    assert policy.extra["kept"] == {"select": "best", "samples": 2 * SAMPLES}
+
+
+def test_observations_that_are_not_finite_stop_the_training(tmp_path):
+    class BrokenEnv(FakeTrackerEnv):
+        def step(self, action):
+            step = super().step(action)
+            step.obs[3] = float("nan")
+            return step
+
+    with pytest.raises(SimulationDiverged) as caught:
+        train(tmp_path, BrokenEnv(num_envs=16))
+    assert str(caught.value) == (
+        "tracker training, iteration 1 (0 samples): an observation of the environment is not finite, first in "
+        "environment 3. Environments replace a diverged simulation; check its time step and limits. The "
+        "checkpoint at 0 samples is whole; run again to continue from it."
+    )
+
+
+def test_exploding_weights_stop_the_training_and_name_the_checkpoint(tmp_path):
+    with pytest.raises(StageFailed) as caught:
+        train(
+            tmp_path,
+            optimizer=OptimizerConfig(type="sgd", learning_rate=1e30),
+            clip_grad_norm=False,
+        )
+    text = str(caught.value)
+    assert text.startswith("tracker training, iteration 1 (0 samples): ")
+    assert "not finite" in text
+    assert text.endswith("The checkpoint at 0 samples is whole; run again to continue from it.")
+
+
+def test_policy_of_other_observations_is_refused_naming_both(tmp_path):
+    policy = train(tmp_path)
+    env = FakeTrackerEnv()
+    env.observation = env.observation[1:]
+    with pytest.raises(DataError) as caught:
+        PpoAgent(config()).restore(policy, env)
+    assert str(caught.value) == (
+        f"{policy.folder}/policy.json: trained on observations dof_error [4], target [4], contacts [1], the "
+        "environment gives target [4], contacts [1]. Configure the environment as it was then, or train anew."
+    )
+
+
+def test_policy_of_other_actions_is_refused_naming_both(tmp_path):
+    policy = train(tmp_path)
+    env = FakeTrackerEnv()
+    env.action = attrs.evolve(env.action, kind="residual")
+    with pytest.raises(DataError) as caught:
+        PpoAgent(config()).restore(policy, env)
+    assert str(caught.value) == (
+        f"{policy.folder}/policy.json: trained on actions of kind 'absolute', the environment takes 'residual'. "
+        "Configure the environment as it was then, or train anew."
+    )
+
+
+def test_policy_of_an_agent_that_plans_is_refused(tmp_path):
+    policy = attrs.evolve(train(tmp_path), agent="mpc")
+    with pytest.raises(
+        DataError, match="made by agent 'mpc'; this agent takes over policies of ppo and dmppo"
+    ):
+        PpoAgent(config()).restore(policy, FakeTrackerEnv())
+
+
+def test_acting_without_a_policy_is_refused():
+    env = FakeTrackerEnv()
+    with pytest.raises(StageFailed, match="asked to act without a policy"):
+        PpoAgent(config()).act(env, env.reset())
+
+
+def test_checkpoints_of_other_networks_are_refused(tmp_path):
+    train(tmp_path)
+    with pytest.raises(DataError, match="Set them back, or remove the checkpoints"):
+        train(tmp_path, model=ModelConfig(actor_net="mlp_16"))
+
+
+def test_drawn_actions_repeat_from_playback_to_playback(tmp_path):
+    agent, env = PpoAgent(config()), FakeTrackerEnv(num_envs=16)
+    agent.train(env, make_context(tmp_path))
+    obs = env.reset()
+    actions = []
+    for _ in range(2):
+        agent.start(env)
+        actions.append(agent.act(env, obs, deterministic=False))
+    assert torch.equal(*actions)
+    assert not torch.equal(actions[0], agent.act(env, obs))
+
+
+@pytest.mark.parametrize("preset", ["paper", "cpu", "tiny"])
+def test_presets_name_settings_that_exist(preset):
+    values = dict(DmPpoConfig.PRESETS[preset])
+    values["model"] = ModelConfig(**values["model"])
+    values["optimizer"] = OptimizerConfig(**values["optimizer"])
+    assert DmPpoConfig(**values).max_samples > 0

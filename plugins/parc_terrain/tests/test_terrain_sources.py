@@ -1,0 +1,135 @@
+"""Terrains by rule."""
+
+import numpy as np
+import pytest
+from parc_terrain.boxes import BoxConfig, BoxTerrain, inside_rectangles, overwrite
+from parc_terrain.flat import FlatConfig, FlatTerrain
+from parc_terrain.paths import PathsConfig, PathsTerrain
+from parc_terrain.simplify import flat_maxpool_2x2, is_level_pad, level_pad, pad_start
+from parc_terrain.stairs import StairConfig, StairTerrain
+
+from parc_core.errors import ConfigError
+from parc_core.testing.contracts.terrain_source import TerrainSourceContract
+
+SOURCES = {
+    "boxes": (BoxTerrain, BoxConfig(max_angle=3.0)),
+    "flat": (FlatTerrain, FlatConfig()),
+    "stairs": (StairTerrain, StairConfig()),
+    "paths": (PathsTerrain, PathsConfig()),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+class TestSources(TerrainSourceContract):
+    @pytest.fixture
+    def make(self, name):
+        kind, config = SOURCES[name]
+        return lambda: kind(config)
+
+    def test_grid_has_the_configured_size(self, make, name):
+        terrain = make().sample(np.random.default_rng(0))
+        assert (terrain.shape, terrain.cell) == ((16, 16), 0.4)
+
+
+def sample(kind, config, seed=0):
+    return kind(config).sample(np.random.default_rng(seed)).height
+
+
+def test_flat_ground_has_its_height():
+    assert (sample(FlatTerrain, FlatConfig(height=0.7, dim_x=3)) == np.float32(0.7)).all()
+
+
+def test_rectangle_holds_cells_strictly_inside():
+    # centre (2, 1), 2 x 4 cells: x strictly between 1 and 3, y strictly between -1 and 3
+    inside = inside_rectangles((5, 5), np.array([[2.0, 1.0]]), np.array([[2.0, 4.0]]), np.zeros(1))
+    assert np.argwhere(inside[0]).tolist() == [[2, 0], [2, 1], [2, 2]]
+
+
+def test_quarter_turn_exchanges_the_sides():
+    centre, angle = np.array([[4.3, 4.1]]), np.array([np.pi / 2])
+    turned = inside_rectangles((9, 9), centre, np.array([[2.0, 6.0]]), angle)
+    straight = inside_rectangles((9, 9), centre, np.array([[6.0, 2.0]]), np.zeros(1))
+    np.testing.assert_array_equal(turned, straight)
+
+
+def test_later_regions_overwrite_earlier_ones():
+    inside = np.array([[[True, True, False]], [[False, True, False]]])
+    assert overwrite(np.zeros((1, 3)), inside, np.array([1.0, -2.0])).tolist() == [[1.0, -2.0, 0.0]]
+
+
+def test_boxes_stay_within_their_heights():
+    heights = np.stack(
+        [sample(BoxTerrain, BoxConfig(min_height=-0.3, max_height=0.4), seed) for seed in range(30)]
+    )
+    assert heights.min() >= -0.3 - 1e-6
+    assert heights.max() <= 0.4 + 1e-6
+    assert len(np.unique(heights[0])) > 3
+
+
+def test_no_boxes_leave_level_ground():
+    assert (sample(BoxTerrain, BoxConfig(num_boxes=0)) == 0).all()
+
+
+def test_stairs_rise_by_the_step_height():
+    config = StairConfig(num_stairs=1, min_start_height=5.0, max_start_height=5.0, max_step_height=0.15)
+    for seed in range(10):
+        steps = np.unique(sample(StairTerrain, config, seed))
+        treads = steps[steps > 1]  # the field is at 0
+        np.testing.assert_allclose((treads - 5.0) / 0.15, np.round((treads - 5.0) / 0.15), atol=1e-4)
+
+
+def test_tracks_lie_on_the_floor():
+    height = sample(PathsTerrain, PathsConfig(num_paths=1, dim_x=40, dim_y=40))
+    assert len(np.unique(height)) == 2
+    assert height.min() == -2.0
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (
+            lambda: BoxConfig(min_height=3.0),
+            "boxes: min_height is 3.0, more than max_height 2.0. Exchange the two.",
+        ),
+        (
+            lambda: StairConfig(max_width=1.0),
+            "stairs: min_width is 2.0, more than max_width 1.0. Exchange the two.",
+        ),
+        (
+            lambda: PathsConfig(path_max_height=-1.8),
+            "paths: path_min_height is -1.6, more than path_max_height -1.8. Exchange the two.",
+        ),
+    ],
+)
+def test_exchanged_limits_are_refused(make, message):
+    with pytest.raises(ConfigError) as error:
+        make()
+    assert str(error.value) == message
+
+
+def test_pool_raises_blocks_to_their_highest():
+    height = np.array([[1.0, 2.0, 0.0, 0.0], [0.0, 3.0, 0.0, 5.0]])
+    assert flat_maxpool_2x2(height).tolist() == [[3.0, 3.0, 5.0, 5.0]] * 2
+
+
+def test_pool_joins_an_odd_last_column_to_its_neighbours():
+    assert flat_maxpool_2x2(np.array([[1.0, 2.0, 7.0]])).tolist() == [[7.0, 7.0, 7.0]]
+    assert flat_maxpool_2x2(np.array([[4.0]])).tolist() == [[4.0]]
+
+
+@pytest.mark.parametrize(
+    "cell, start",
+    [((6, 7), (4, 6)), ((1, 2), (0, 0)), ((0, 15), (0, 12)), ((14, 13), (12, 12))],
+    ids=["middle", "low", "corner", "high"],
+)
+def test_pads_begin_at_even_cells_and_stay_inside(cell, start):
+    assert pad_start(np.array(cell), (16, 16), 4).tolist() == list(start)
+
+
+def test_level_pad_takes_the_height_of_its_cell():
+    height = np.random.default_rng(0).uniform(size=(16, 16))
+    for cell in ([0, 15], [6, 7], [14, 1]):
+        level = level_pad(height, np.array(cell), 4)
+        assert (level == height[tuple(cell)]).sum() == 16
+        assert is_level_pad(level, np.array([cell]), 4).all()
+        assert not is_level_pad(height, np.array([cell]), 4).any()

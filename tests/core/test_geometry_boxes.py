@@ -1,0 +1,67 @@
+"""Boxes that make the same solid as a terrain."""
+
+import numpy as np
+import pytest
+
+from parc_core.data.terrain import Terrain
+from parc_core.errors import DataError
+from parc_core.geometry.boxes import box_cover
+
+
+def random_terrain(seed):
+    rng = np.random.default_rng(seed)
+    return Terrain(
+        height=rng.choice([0, 0, 0, 0.3, -0.5, 1.2], rng.integers(1, 10, 2)),
+        origin_xy=rng.normal(size=2),
+        cell=rng.uniform(0.2, 0.6),
+    )
+
+
+def tops_over(centers, half_sizes, xy):
+    """Tops of the boxes over each point, ``[n, K]``, -inf where a box is beside it."""
+    inside = (np.abs(xy[:, None] - centers[None, :, :2]) <= half_sizes[None, :, :2]).all(axis=-1)
+    return np.where(inside, (centers + half_sizes)[None, :, 2], -np.inf)
+
+
+@pytest.mark.parametrize("layered", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_boxes_reach_up_to_the_ground_everywhere(seed, layered):
+    terrain = random_terrain(seed)
+    centers, half_sizes = box_cover(terrain, floor_depth=0.7, skirt=1.5, layered=layered)
+    low, high = terrain.origin_xy - terrain.cell / 2, terrain.max_xy + terrain.cell / 2
+    xy = np.random.default_rng(9).uniform(low - 1.49, high + 1.49, (2000, 2))
+    tops = tops_over(centers, half_sizes, xy)
+    np.testing.assert_allclose(tops.max(axis=1), terrain.height_at(xy), atol=1e-6)
+    np.testing.assert_allclose((centers - half_sizes)[:, 2], terrain.height.min() - 0.7, atol=1e-6)
+    if not layered:
+        assert (np.isfinite(tops).sum(axis=1) == 1).all()  # exactly one box over each point
+
+
+def test_level_ground_is_one_box():
+    centers, half_sizes = box_cover(
+        Terrain(height=np.full((4, 6), 0.5), cell=0.5), floor_depth=1.0, skirt=2.0
+    )
+    # x: -0.25 .. 1.75 and 2 m more on both sides; y: -0.25 .. 2.75; z: -0.5 .. 0.5
+    np.testing.assert_allclose(centers, [[0.75, 1.25, 0.0]])
+    np.testing.assert_allclose(half_sizes, [[3.0, 3.5, 0.5]])
+
+
+def test_box_on_a_field_takes_two_boxes_layered_and_five_apart():
+    height = np.zeros((6, 6))
+    height[2:4, 2:4] = 1.0
+    assert len(box_cover(Terrain(height=height))[0]) == 2
+    assert len(box_cover(Terrain(height=height), layered=False)[0]) == 5
+
+
+def test_pit_takes_five_boxes():
+    height = np.zeros((6, 6))
+    height[2:4, 2:4] = -1.0
+    assert len(box_cover(Terrain(height=height))[0]) == 5
+
+
+def test_bad_depth_is_refused():
+    with pytest.raises(
+        DataError,
+        match=r"box_cover got floor_depth 0 m and skirt 2.0 m, expected more than 0 and at least 0\.",
+    ):
+        box_cover(Terrain(height=[[0.0]]), floor_depth=0)

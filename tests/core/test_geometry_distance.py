@@ -1,0 +1,154 @@
+"""Exact distance of points to blocky ground."""
+
+import numpy as np
+import pytest
+import torch
+
+from parc_core.data.terrain import Terrain
+from parc_core.errors import ShapeError
+from parc_core.geometry.distance import clearance, penetration_depth, project_to_surface, signed_distance
+from parc_core.geometry.packed import PackedTerrains
+
+
+def brute_force(terrain, points):
+    """Distance to every column of ground and of air, border columns without end; the definition, cell by cell."""
+    best = []
+    for p in points:
+        ground, air = np.inf, np.inf
+        for i in range(terrain.shape[0]):
+            for j in range(terrain.shape[1]):
+                low = terrain.origin_xy + (np.array([i, j]) - 0.5) * terrain.cell
+                high = low + terrain.cell
+                low = np.where(np.array([i, j]) == 0, -np.inf, low)
+                high = np.where(np.array([i, j]) == np.array(terrain.shape) - 1, np.inf, high)
+                across = np.linalg.norm(np.maximum(np.maximum(low - p[:2], p[:2] - high), 0))
+                rise = p[2] - terrain.height[i, j]
+                ground = min(ground, np.hypot(across, max(rise, 0)))
+                air = min(air, np.hypot(across, max(-rise, 0)))
+        best.append(ground if ground > 0 else -air)
+    return np.array(best)
+
+
+def random_case(seed, count=60):
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(1, 12, 2)
+    terrain = Terrain(
+        height=rng.choice([0, 0, 0.3, -0.5, 1.2, -3], shape),
+        origin_xy=rng.normal(size=2),
+        cell=rng.uniform(0.2, 0.6),
+    )
+    points = rng.uniform(-3, 8, (count, 3))
+    points[:, 2] = rng.uniform(-6, 3, count)
+    return terrain, points
+
+
+def distance(terrain, points, function=signed_distance, **options):
+    points = torch.atleast_2d(torch.as_tensor(points, dtype=torch.float64))
+    packed = PackedTerrains.of([terrain], dtype=torch.float64)
+    return function(packed, torch.zeros(1, dtype=torch.long), points[None], **options)[0]
+
+
+@pytest.fixture
+def step():
+    """Cells along x at 0, 1, 1, 0 m, 1 m wide: the block fills x = 0.5 .. 2.5 and z <= 1."""
+    return Terrain(height=[[0.0], [1.0], [1.0], [0.0]], cell=1.0)
+
+
+@pytest.mark.parametrize(
+    "point, expected",
+    [
+        pytest.param((1.0, 0.0, 1.3), 0.3, id="above-the-top"),
+        pytest.param((0.3, 0.0, 0.5), 0.2, id="beside-the-wall"),
+        pytest.param((0.2, 0.0, 1.4), 0.5, id="off-the-edge"),  # 0.3 sideways, 0.4 down
+        pytest.param((0.8, 0.0, 0.5), -0.3, id="inside-near-the-wall"),
+        pytest.param(
+            (1.45, 0.0, 0.3), -0.7, id="inside-at-the-inner-wall"
+        ),  # not 0.05: the inner wall is no surface
+        pytest.param((0.9, 0.0, -0.3), -0.5, id="below-the-floor-beside"),  # 0.4 sideways, 0.3 up
+        pytest.param((-9.0, 0.0, 0.4), 0.4, id="far-outside-the-grid"),
+        pytest.param((-9.0, 70.0, -0.4), -0.4, id="outside-and-below"),
+        pytest.param((1.0, 50.0, 0.9), -0.1, id="block-goes-on-outside"),
+    ],
+)
+def test_distance_by_hand(step, point, expected):
+    assert distance(step, point, max_distance=None).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_height_has_no_limits():
+    # columns below -10 m and points above +10 m, where the published implementation fails
+    assert distance(Terrain(height=[[-12.1]]), (0, 0, -12.0), max_distance=None).item() == pytest.approx(
+        0.1, abs=1e-6
+    )
+    assert distance(Terrain(height=[[0.0]]), (0, 0, 11.0), max_distance=None).item() == pytest.approx(11.0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_distance_equals_brute_force(seed):
+    terrain, points = random_case(seed)
+    expected = brute_force(terrain, points)
+    np.testing.assert_allclose(distance(terrain, points, max_distance=None), expected, atol=1e-9)
+    np.testing.assert_allclose(
+        distance(terrain, points, max_distance=0.4), np.clip(expected, -0.4, 0.4), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        distance(terrain, points, penetration_depth), np.maximum(-expected, 0), atol=1e-9
+    )
+    np.testing.assert_allclose(distance(terrain, points, clearance), np.maximum(expected, 0), atol=1e-9)
+
+
+@pytest.mark.parametrize("function", [signed_distance, penetration_depth, clearance])
+def test_gradient_equals_finite_differences(function):
+    terrain, points = random_case(11, count=40)
+    x = torch.tensor(points, requires_grad=True)
+    (gradient,) = torch.autograd.grad(distance(terrain, x, function, max_distance=None).sum(), x)
+    step = 1e-6
+    for axis in range(3):
+        ahead = distance(terrain, points + step * np.eye(3)[axis], function, max_distance=None)
+        behind = distance(terrain, points - step * np.eye(3)[axis], function, max_distance=None)
+        np.testing.assert_allclose(gradient[:, axis], (ahead - behind) / (2 * step), atol=1e-5)
+
+
+def test_gradient_on_the_surface_is_its_normal(step):
+    points = torch.tensor([[1.0, 0.0, 1.0], [0.5 - 1e-12, 0.0, 0.5]], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(distance(step, points).sum(), points)
+    np.testing.assert_allclose(gradient, [[0, 0, 1], [-1, 0, 0]], atol=1e-6)
+
+
+def test_cut_distances_have_no_gradient(step):
+    points = torch.tensor([[0.0, 0.0, 5.0]], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(distance(step, points, max_distance=1.0).sum(), points)
+    assert gradient.tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_points_on_either_side_project_onto_the_surface():
+    for seed in range(4):
+        terrain, points = random_case(seed)
+        projected = distance(terrain, points, project_to_surface)
+        np.testing.assert_allclose(distance(terrain, projected, max_distance=None), 0, atol=1e-9)
+        moved = np.linalg.norm(projected.numpy() - points, axis=1)
+        np.testing.assert_allclose(moved, np.abs(brute_force(terrain, points)), atol=1e-9)
+
+
+def test_buried_point_projects_up_and_not_onto_an_inner_wall(step):
+    assert distance(step, (1.49, 0.0, 0.6), project_to_surface).tolist()[0] == pytest.approx([1.49, 0.0, 1.0])
+
+
+def test_batch_equals_single_terrains():
+    cases = [random_case(seed) for seed in range(3)]
+    packed = PackedTerrains.of([terrain for terrain, _ in cases], dtype=torch.float64)
+    points = torch.tensor(np.stack([points for _, points in cases])).reshape(3, 5, 12, 3)
+    together = signed_distance(packed, torch.arange(3), points)
+    for n, (terrain, single) in enumerate(cases):
+        np.testing.assert_allclose(together[n].flatten(), distance(terrain, single), atol=1e-12)
+
+
+def test_no_points_give_no_distances(step):
+    packed = PackedTerrains.of([step])
+    assert signed_distance(packed, torch.zeros(0, dtype=torch.long), torch.zeros(0, 4, 3)).shape == (0, 4)
+
+
+def test_wrong_shape_is_refused(step):
+    with pytest.raises(
+        ShapeError, match=r"points have shape \[5, 3\] for terrain_ids \[1\], expected \[N, \.\.\., 3\]"
+    ):
+        signed_distance(PackedTerrains.of([step]), torch.zeros(1, dtype=torch.long), torch.zeros(5, 3))

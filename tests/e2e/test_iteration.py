@@ -1,0 +1,127 @@
+"""A whole iteration through the command line: every stage, killed and continued, twice with the same result."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from parc_core.data.clip_file import load_clip
+from parc_core.storage import digest_file
+
+TINY = pathlib.Path(__file__).parent / "tiny.yaml"
+STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
+
+
+def parc(folder: pathlib.Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+    result = subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, env=environment())
+    if check:
+        assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "parc_core.cli.main", *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def clip_digests(run: pathlib.Path) -> dict[str, str]:
+    return {path.relative_to(run).as_posix(): digest_file(path) for path in sorted(run.rglob("*.npz"))}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[pathlib.Path, dict]:
+    """A run that nobody disturbed, and its report."""
+    folder = tmp_path_factory.mktemp("whole")
+    result = parc(folder, "run", str(TINY), "--json")
+    return folder / "runs" / "tiny", json.loads(result.stdout)
+
+
+def test_every_stage_made_something_and_the_report_says_what(finished):
+    run, report = finished
+    (iteration,) = report["iterations"]
+    assert [stage["stage"] for stage in iteration["stages"]] == ["train_gen", "kin_gen", "kin_gen", *STAGES[2:]]
+    assert all(stage["out"] >= 1 for stage in iteration["stages"])
+    assert iteration["generator"]["recorded"]["clips"] == iteration["tracker"]["recording"]["out"]
+    assert set(iteration["generator"]["generated"]) >= {"terrain_penetration", "terrain_contact", "high_jerk_percent"}
+
+
+def test_recorded_clips_name_their_origin_and_join_the_next_data_set(finished):
+    run, _ = finished
+    recorded = sorted((run / "iter_001" / "p4_phys_record" / "recorded_motions").glob("*.npz"))
+    generated = {digest_file(path) for path in (run / "iter_001" / "p2_kin_gen").glob("motions_*/*.npz")}
+    for path in recorded:
+        clip = load_clip(path)
+        assert clip.provenance.stage == "phys_record" and set(clip.provenance.parents) <= generated
+        assert clip.terrain is not None
+    following = json.loads((run / "iter_002" / "dataset.yaml").read_text())
+    names = {motion["name"] for motion in following["motions"] if motion["origin"] == "recorded"}
+    assert names == {load_clip(path).name for path in recorded}
+
+
+def test_running_again_does_nothing_and_finishes_at_once(finished):
+    run, report = finished
+    before = clip_digests(run)
+    again = json.loads(parc(run.parent.parent, "run", str(TINY), "--json").stdout)
+    assert again["iterations"] == report["iterations"]  # wall times too: nothing ran
+    assert clip_digests(run) == before
+
+
+def test_killed_in_every_stage_it_continues_to_the_same_clips(finished, tmp_path):
+    whole, _ = finished
+    run = tmp_path / "runs" / "tiny"
+    for stage in STAGES:
+        kill_in(stage, tmp_path, run)
+    parc(tmp_path, "run", str(TINY))
+    assert clip_digests(run) == clip_digests(whole)
+    assert not list(run.rglob("*.partial")) and not list(run.rglob(".*.tmp-*"))
+
+
+def kill_in(stage: str, folder: pathlib.Path, run: pathlib.Path) -> None:
+    """Start the run and kill it with SIGKILL a moment after the stage has begun."""
+    process = subprocess.Popen(
+        command("run", str(TINY)), cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    events = run / "events.jsonl"
+    seen = events.stat().st_size if events.exists() else 0
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        text = events.read_bytes()[seen:].decode() if events.exists() else ""
+        if any(f'"event": "started", "stage": "{stage}"' in line for line in text.splitlines()):
+            time.sleep(0.7)
+            process.send_signal(signal.SIGKILL)
+            _, errors = process.communicate()
+            assert process.returncode in (-signal.SIGKILL, 0), errors.decode()
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError(f"{stage} never began: {process.communicate()[1].decode()}")
+
+
+@pytest.mark.parametrize(
+    ("override", "provider"),
+    [("kin_gen.selector.use=first", "first"), ("train_tracker.agent.use=ppo", "ppo")],
+)
+def test_a_part_is_swapped_by_name(finished, override, provider):
+    run, _ = finished
+    plan = json.loads(parc(run.parent.parent, "run", str(TINY), "--set", override, "--dry-run", "--json").stdout)
+    section, role, _ = override.split(".")
+    assert plan["config"][section][role]["use"] == provider
+
+
+def test_unknown_name_is_explained(tmp_path):
+    result = parc(tmp_path, "run", str(TINY), "--set", "kin_gen.selector.use=heuristics", check=False)
+    assert result.returncode == 2
+    assert "kin_gen.selector.use: no selector is called 'heuristics'" in result.stderr
+    assert "closest     heuristic" in result.stderr and "Traceback" not in result.stderr
