@@ -86,8 +86,7 @@ def project_to_surface(packed: PackedTerrains, terrain_ids: Tensor, points: Tens
         points: ``[N, ..., 3]`` m.
     """
     _check(terrain_ids, points)
-    index, place = packed.locate(terrain_ids, points[..., :2])
-    gap = points[..., 2] - packed.heights_of(terrain_ids, index[..., 0], index[..., 1])
+    index, place, gap = _own_column(packed, terrain_ids, points)
     flat, ids = points.reshape(-1, 3), _flat_ids(terrain_ids, gap, None)
     state = _Points.start(packed, ids, flat, index.reshape(-1, 2), place.reshape(-1, 2), gap.flatten(), None)
     _search(state)
@@ -120,8 +119,7 @@ class _Distance(torch.autograd.Function):
     @staticmethod
     def forward(ctx, points, terrain_ids, packed, limit, inside, outside):
         points = points.detach()
-        index, place = packed.locate(terrain_ids, points[..., :2])
-        gap = points[..., 2] - packed.heights_of(terrain_ids, index[..., 0], index[..., 1])
+        index, place, gap = _own_column(packed, terrain_ids, points)
         chosen = None
         if not (inside and outside):
             chosen = (gap < 0 if inside else gap >= 0).flatten().nonzero().squeeze(-1)
@@ -154,6 +152,15 @@ class _Distance(torch.autograd.Function):
         else:
             result = grad.new_zeros((len(grad), 3)).index_copy_(0, chosen, grad[chosen] * normal)
         return result.reshape(ctx.points_shape), None, None, None, None, None
+
+
+def _own_column(packed: PackedTerrains, terrain_ids: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Cell and place as `PackedTerrains.locate` gives them, and the height above the own column ``[N, ...]`` m."""
+    index, place = packed.locate(terrain_ids, points[..., :2])
+    gap = points[..., 2] - packed.heights_of(terrain_ids, index[..., 0], index[..., 1])
+    if torch.isnan(index.sum()):
+        gap = gap + (index - index).sum(dim=-1)  # a place that is not a number has no distance
+    return index, place, gap
 
 
 def _pick(values: Tensor, rows: Tensor | None) -> Tensor:

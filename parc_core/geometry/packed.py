@@ -112,6 +112,9 @@ class PackedTerrains:
         rows, columns = self.height.shape[1:]
         flat = torch.add(j, i, alpha=columns).long()
         flat += (terrain_ids * (rows * columns)).reshape(-1, *[1] * (flat.ndim - 1))
+        flat.clamp_(
+            0, self.height.numel() - 1
+        )  # a position that is not finite must not read beyond the tensor
         return self.height.flatten().index_select(0, flat.flatten()).reshape(flat.shape)
 
     def height_at(self, terrain_ids: Tensor, xy: Tensor) -> Tensor:

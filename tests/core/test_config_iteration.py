@@ -27,10 +27,18 @@ class AgentConfig:
 
 
 NAMES = {
-    "motion_source": "procedural", "generator": "mdm", "terrain_source": "boxes", "planner": "astar", "selector": "heuristic",
-    "optimizer": "kinopt", "executor": "local", "tracker_env": "deepmimic", "simulator": "mujoco", "recorder": "retry",
+    "motion_source": "procedural",
+    "generator": "mdm",
+    "terrain_source": "boxes",
+    "planner": "astar",
+    "selector": "heuristic",
+    "optimizer": "kinopt",
+    "executor": "local",
+    "tracker_env": "deepmimic",
+    "simulator": "mujoco",
+    "recorder": "retry",
     "metric_sink": "jsonl",
-}  # fmt: skip
+}
 PROVIDERS = [
     *(make_provider(kind, name, AnyConfig) for kind, name in NAMES.items()),
     make_provider("agent", "dmppo", AgentConfig),

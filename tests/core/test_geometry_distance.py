@@ -142,6 +142,12 @@ def test_batch_equals_single_terrains():
         np.testing.assert_allclose(together[n].flatten(), distance(terrain, single), atol=1e-12)
 
 
+def test_points_that_are_not_numbers_have_no_distance(step):
+    points = torch.tensor([[np.nan, 0.0, 0.5], [0.0, 0.0, np.nan], [np.inf, 0.0, np.inf], [0.0, 0.0, 0.5]])
+    answer = distance(step, points)
+    assert torch.isnan(answer).tolist() == [True, True, False, False]
+
+
 def test_no_points_give_no_distances(step):
     packed = PackedTerrains.of([step])
     assert signed_distance(packed, torch.zeros(0, dtype=torch.long), torch.zeros(0, 4, 3)).shape == (0, 4)

@@ -7,6 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+from parc_deepmimic.config import DeepMimicConfig, ObservationConfig, StartConfig
+from parc_deepmimic.env import DeepMimicEnv
 
 from parc_core.config.fields import Use
 from parc_core.data.seeds import SeedStreams
@@ -15,12 +17,12 @@ from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.plugins.registry import Registry
 from parc_core.testing.builders import make_clip
 from parc_core.testing.contracts.tracker_env import TrackerEnvContract
-from parc_deepmimic.config import DeepMimicConfig, ObservationConfig, StartConfig
-from parc_deepmimic.env import DeepMimicEnv
 
 pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
 SMALL = ObservationConfig(**DeepMimicConfig.PRESETS["cpu"]["observation"])
-REAL = pathlib.Path(__file__).parents[3].parent / "shared" / "data" / "parc" / "dec2024_teaser_717_1_opt_dm.pkl"
+REAL = (
+    pathlib.Path(__file__).parents[3].parent / "shared" / "data" / "parc" / "dec2024_teaser_717_1_opt_dm.pkl"
+)
 
 
 def make_env(num_envs=8, seed=0, clips=None, start=None):

@@ -197,3 +197,17 @@ def test_same_stream_draws_the_same_windows():
 def test_clip_without_terrain_is_refused_by_name():
     with pytest.raises(DataError, match="clip 'nowhere' has no terrain"):
         store_of(make_clip(30, name="nowhere", terrain=None))
+
+
+def test_shear_turns_an_edge_and_keeps_the_ground_on_the_way():
+    # the ground rises 1 m ahead of a character that faces x
+    store = store_of(make_clip(15, terrain=raised((30, 30), slice(5, 30), slice(0, 30), 0.3)))
+    windows = draw(
+        store, augment_shear=0.6, augment_flat_prob=0.0, augment_pool_prob=0.0, augment_max_boxes=0
+    )
+    edge = (
+        (windows.patch > -STANDING_HEIGHT + 0.15).int().argmax(dim=1)
+    )  # [N, 31] first raised point of each column
+    assert torch.all(edge[:, 15] == edge[0, 15])
+    slant = edge[:, 25] - edge[:, 5]
+    assert slant.max() > 3 and slant.min() < -3

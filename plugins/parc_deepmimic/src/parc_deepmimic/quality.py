@@ -26,7 +26,7 @@ class QualityConfig:
     max_body_pos: float | None = setting(0.3, gt=0, help="largest mean error of body positions", unit="m")
     max_speed: float | None = setting(15.0, gt=0, help="faster between two frames is a teleport", unit="m/s")
     terrain_margin: float | None = setting(
-        0.0, help="how far outside the terrain's grid the root may go", unit="m"
+        0.4, help="how far outside the terrain's grid the root may go (its border goes on)", unit="m"
     )
     min_contact_match: float | None = setting(
         0.5, ge=0, le=1, help="least share of frames in which hands and feet touch as in the reference"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import attrs
 import torch
@@ -87,13 +87,17 @@ class MotionLoss:
 
     def __call__(self, ids: Tensor, x: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted totals ``[A]`` and gradients ``[A, n]`` of clips `ids` at points ``[A, n]``."""
-        if not torch.equal(ids, self._ids):
-            self._select(ids)
+        self.focus(ids)
         x = x.detach().requires_grad_()
         values = self.terms(x.unflatten(-1, (self.targets.num_frames, -1)), width)
         total = sum(self.weights[name] * value for name, value in values.items())
         (grad,) = torch.autograd.grad(total.sum(), x)
         return total.detach(), grad
+
+    def focus(self, ids: Tensor) -> None:
+        """Make these the clips that `targets`, `masks` and `terms` are about."""
+        if not torch.equal(ids, self._ids):
+            self._select(ids)
 
     def _select(self, ids: Tensor) -> None:
         """Make these the clips, and find the places that need the ground."""
@@ -103,7 +107,7 @@ class MotionLoss:
         self.frame_terrain = t.terrain_ids.repeat_interleave(t.num_frames)
         in_contact = (t.contacts > 1e-6) & self.body.cloud.has_points
         clip, frame, body = in_contact.nonzero(as_tuple=True)
-        self._touch = (clip, clip * t.num_frames + frame, body, t.contacts[clip, frame, body])
+        self._touch = (clip * t.num_frames + frame, body, t.contacts[clip, frame, body])
         self._holds = [(limb, *t.held[:, :, limb.body].nonzero(as_tuple=True)) for limb in self.body.limbs]
         self._grip = torch.minimum(t.contacts[:, :-1], t.contacts[:, 1:]).clamp_min(0)
         self._grip = self._grip * (1 - t.settled[:, :-1]) * self.masks[1][..., None]
@@ -139,44 +143,68 @@ class MotionLoss:
         centre = body_pos + (matrix @ self.body.com[:, :, None]).squeeze(-1)
         return (centre * self.body.mass[:, None]).sum(dim=-2)
 
-    def _ground(self, body_pos: Tensor, matrix: Tensor, width: Tensor) -> dict[str, Tensor]:
-        cloud, terrains, clips = self.body.cloud, self.terrains, len(self.targets.dt)
-        values = {}
+    def pushes(self, body_pos: Tensor, matrix: Tensor) -> Iterator[tuple[str, Tensor, Tensor, Tensor, Tensor]]:
+        """What the ground acts on: term, frame ``[R]``, body ``[R]``, place ``[R, 3]`` m, weight ``[R]``.
+
+        Points inside the ground for penetration; for contact the nearest point of each body in contact that does not
+        touch. Places have a gradient; frames are flat over clips, ``[A * T, B, 3]`` and ``[A * T, B, 3, 3]``.
+        """
+        cloud, ids = self.body.cloud, self.frame_terrain
         with torch.no_grad():
             world = cloud.world(body_pos, matrix)
-            column = cloud.gap(world, terrains, self.frame_terrain)
+            column = cloud.gap(world, self.terrains, ids)
         if "penetration" in self.weights:
             frame, point = (column.gap < 0).nonzero(as_tuple=True)
-            clip = frame // self.targets.num_frames
             inside = self.masks[0].flatten()[frame] > 0  # the padding stands for nothing
-            frame, point, clip = frame[inside], point[inside], clip[inside]
-            depth = -signed_distance(terrains, self.frame_terrain[frame], cloud.place(body_pos, matrix, frame, point))
-            values["penetration"] = kernels.per_clip(kernels.excess(depth, width[clip]), clip, clips)
+            frame, point = frame[inside], point[inside]
+            place = cloud.place(body_pos, matrix, frame, point)
+            yield "penetration", frame, cloud.body[point], place, torch.ones_like(place[:, 0])
         if "contact" in self.weights:
-            clip, frame, body, label = self._touch
+            frame, body, label = self._touch
             with torch.no_grad():
                 clear = column.gap[frame[:, None], cloud.table[body]].amin(-1) > 0  # else some point is inside
-                clip, frame, body, label = clip[clear], frame[clear], body[clear], label[clear]
-                point, distance = cloud.closest(world, terrains, self.frame_terrain, frame, body, column)
-                away = distance > 0
-                clip, frame, point, label = clip[away], frame[away], point[away], label[away]
-            gap = signed_distance(terrains, self.frame_terrain[frame], cloud.place(body_pos, matrix, frame, point), None)
-            values["contact"] = kernels.per_clip(label * kernels.excess(gap, width[clip]), clip, clips)
+                frame, body, label = frame[clear], body[clear], label[clear]
+                point, _ = cloud.closest(world, self.terrains, ids, frame, body, column)
+            yield "contact", frame, body, cloud.place(body_pos, matrix, frame, point), label
+
+    def _ground(self, body_pos: Tensor, matrix: Tensor, width: Tensor) -> dict[str, Tensor]:
+        values = {}
+        for name, frame, _, place, weight in self.pushes(body_pos, matrix):
+            clip = frame // self.targets.num_frames
+            distance = signed_distance(self.terrains, self.frame_terrain[frame], place, None)
+            size = -distance if name == "penetration" else distance
+            values[name] = kernels.per_clip(weight * kernels.excess(size, width[clip]), clip, len(width))
         return values
 
-    def _body_constraint(self, body_pos: Tensor, matrix: Tensor, width: Tensor) -> Tensor:
-        total = torch.zeros_like(width)
+    def pulls(
+        self, body_pos: Tensor, matrix: Tensor, width: Tensor
+    ) -> Iterator[tuple[Limb, Tensor, Tensor, Tensor, Tensor, Tensor]]:
+        """What body constraints act on: limb, clip, frame ``[R]``, lever and unit direction ``[R, 3]``, weight ``[R]``."""
+        for limb, clip, frame, lever, offset, away in self._held(body_pos, matrix):
+            size = away if limb.is_foot else away.abs()
+            weight = torch.where(size > 0, 1.0 / torch.maximum(size, width[clip]), torch.zeros_like(size))
+            yield limb, clip, frame, lever, offset / _length(offset)[:, None], weight
+
+    def _held(
+        self, body_pos: Tensor, matrix: Tensor
+    ) -> Iterator[tuple[Limb, Tensor, Tensor, Tensor, Tensor, Tensor]]:
+        """Limb, clip, frame, lever, offset from the constraint's point and distance beyond the radius, per point."""
+        if "body_constraint" not in self.weights:
+            return
         for limb, clip, frame in self._holds:
             target = self.targets.point[clip, frame, limb.body]
             pos, turn = body_pos[clip, frame, limb.body], matrix[clip, frame, limb.body]
-            if limb.is_foot:
-                local = self.body.cloud.points[list(limb.sole)]
-                away = _length(pos[:, None] + local @ turn.mT - target[:, None]) - limb.radius
-                value = kernels.excess(away, width[clip][:, None]).sum(-1)
-            else:
-                centre = pos + turn @ pos.new_tensor(limb.centre)
-                value = kernels.absolute(_length(centre - target) - limb.radius, width[clip])
-            total = total + kernels.per_clip(value, clip, len(width))
+            local = self.body.cloud.points[list(limb.sole)] if limb.is_foot else pos.new_tensor(limb.centre)[None]
+            lever = local @ turn.mT  # [R, K, 3]
+            offset = (pos[:, None] + lever - target[:, None]).flatten(0, 1)
+            spread = [v.repeat_interleave(len(local)) for v in (clip, frame)]
+            yield limb, *spread, lever.flatten(0, 1), offset, _length(offset) - limb.radius
+
+    def _body_constraint(self, body_pos: Tensor, matrix: Tensor, width: Tensor) -> Tensor:
+        total = torch.zeros_like(width)
+        for limb, clip, _, _, _, away in self._held(body_pos, matrix):
+            rounded = kernels.excess if limb.is_foot else kernels.absolute
+            total = total + kernels.per_clip(rounded(away, width[clip]), clip, len(width))
         return total
 
     def _foot_lock(self, body_pos: Tensor, matrix: Tensor, width: Tensor) -> Tensor:

@@ -17,10 +17,10 @@ from parc_kinopt.config import KinoptConfig, NoneConfig
 from parc_kinopt.constraints import BodyConstraint, automatic_constraints, foot_locks, spread
 from parc_kinopt.contacts import clean_contacts, geometric_contacts, limb_motion
 from parc_kinopt.hesitation import remove_hesitation
+from parc_kinopt.curvature import BandedCurvature
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.mass import body_masses
 from parc_kinopt.objective import Body, MotionLoss, Targets
-from parc_kinopt.precondition import TimePreconditioner
 from parc_kinopt.problems import unresolved
 from parc_kinopt.smoothing import low_pass, low_pass_rot
 from parc_kinopt.solver import LbfgsSettings, minimize
@@ -150,7 +150,7 @@ class KinematicOptimizer(Optimizer):
         targets = make_targets(source, self.body, config)
         loss = MotionLoss(targets, source.terrains, self.body, self.weights)
         x0 = join(source.root_pos, source.root_rot, source.joint_rot, self.body.kin)
-        precondition = TimePreconditioner(self.skeleton, source.num_frames, self.weights, x0.dtype, self.device)
+        precondition = BandedCurvature(loss, self.skeleton)
         x, evals = minimize(x0.flatten(1), loss, self._settings(), precondition, tell)
         log.debug("%d clips, %d frames: evaluations %s", len(clips), source.num_frames, evals.tolist())
         before = join(start.root_pos, start.root_rot, start.joint_rot, self.body.kin)

@@ -12,6 +12,7 @@ Shrinking the Huber width of the non-smooth terms from stage to stage is what ma
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import attrs
 import torch
@@ -21,8 +22,25 @@ __all__ = ["LbfgsSettings", "Objective", "minimize"]
 
 #: called with (indices of problems [A], points [A, n], smoothing widths [A]); gives losses [A] and gradients [A, n]
 Objective = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-#: called with (indices of problems [A], gradients [A, n], smoothing widths [A]); about the inverse Hessian times them
-Preconditioner = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Preconditioner(Protocol):
+    """About the inverse Hessian of each problem."""
+
+    def update(self, ids: Tensor, x: Tensor, width: Tensor) -> None:
+        """Take the curvature of problems ``[A]`` at ``[A, n]``; called when a stage begins and now and then."""
+
+    def __call__(self, ids: Tensor, g: Tensor, width: Tensor) -> Tensor:
+        """About the inverse Hessian times gradients ``[R, n]`` of problems ``[R]``, which may repeat."""
+
+
+class _Identity:
+    def update(self, ids: Tensor, x: Tensor, width: Tensor) -> None:
+        pass
+
+    def __call__(self, ids: Tensor, g: Tensor, width: Tensor) -> Tensor:
+        return g
+
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +52,8 @@ class LbfgsSettings:
     max_evals: int = 500  # evaluations per problem, all stages together
     tolerance: float = 1e-3  # a stage ends when the relative decrease over `patience` evaluations is below
     patience: int = 10
+    refresh: int = 15  # evaluations after which the preconditioner looks again
+    longest_first: float = 0.1  # largest change of any coordinate in the first step of a stage
     min_move: float = 1e-7  # a stage ends when the next trial moves no coordinate by more
 
 
@@ -47,6 +67,7 @@ class _State:
         self.grad = torch.zeros_like(x)
         self.loss = x.new_full((count,), torch.inf)
         self.slope, self.step = x.new_zeros(count), x.new_zeros(count)
+        self.age = torch.zeros(count, dtype=torch.long, device=x.device)  # evaluations since the last update
         self.fresh = torch.ones(count, dtype=torch.bool, device=x.device)  # stage just begun: no loss yet
         self.stage = torch.zeros(count, dtype=torch.long, device=x.device)
         self.marks = x.new_full((count, settings.patience), torch.inf)  # accepted losses of the last evaluations
@@ -56,7 +77,7 @@ class _State:
 
     def keep(self, rows: Tensor) -> None:
         """Drop all problems but these."""
-        for name in ("ids", "x", "direction", "grad", "loss", "slope", "step", "fresh", "stage", "marks"):
+        for name in ("ids", "x", "direction", "grad", "loss", "slope", "step", "age", "fresh", "stage", "marks"):
             setattr(self, name, getattr(self, name)[rows])
         self.s, self.y, self.rho = self.s[:, rows], self.y[:, rows], self.rho[:, rows]
 
@@ -80,14 +101,14 @@ def minimize(
     result = x.clone()
     evals = torch.zeros(len(x), dtype=torch.long, device=x.device)
     widths = torch.tensor(settings.widths, device=x.device, dtype=x.dtype)
-    precondition = precondition or (lambda ids, g, width: g)
+    precondition = precondition or _Identity()
     state = _State(x, settings)
     for count in range(settings.max_evals):
         width = widths[state.stage]
         trial = state.x + state.step[:, None] * state.direction
         loss, grad = objective(state.ids, trial, width)
         evals[state.ids] += 1
-        accepted = _advance(state, trial, loss, grad, width, precondition)
+        accepted = _advance(state, trial, loss, grad, width, precondition, settings)
         state.marks = torch.cat([state.marks[:, 1:], state.loss[:, None]], dim=1)
         stalled = state.step * state.direction.abs().amax(dim=-1) < settings.min_move
         slow = (state.marks[:, 0] - state.loss) < settings.tolerance * state.loss.abs()
@@ -108,7 +129,13 @@ def minimize(
 
 
 def _advance(
-    state: _State, trial: Tensor, loss: Tensor, grad: Tensor, width: Tensor, precondition: Preconditioner
+    state: _State,
+    trial: Tensor,
+    loss: Tensor,
+    grad: Tensor,
+    width: Tensor,
+    precondition: Preconditioner,
+    settings: LbfgsSettings,
 ) -> Tensor:
     """Accept or refuse each trial, and set up the next one; which were accepted, ``[A]``."""
     armijo = loss <= state.loss + 1e-4 * state.step * state.slope
@@ -123,6 +150,11 @@ def _advance(
     take = accepted[:, None]
     state.x, state.grad = torch.where(take, trial, state.x), torch.where(take, grad, state.grad)
     state.loss = torch.where(accepted, loss, state.loss)
+    state.age += 1
+    stale = accepted & (state.fresh | (state.age >= settings.refresh))
+    if stale.any():
+        precondition.update(state.ids[stale], state.x[stale], width[stale])
+        state.age[stale] = 0
     direction = _two_loop(state, width, precondition)
     slope = (direction * state.grad).sum(-1)
     uphill = slope >= 0
@@ -132,8 +164,8 @@ def _advance(
     state.direction = torch.where(take, direction, state.direction)
     state.slope = torch.where(accepted, slope, state.slope)
     first = accepted & (state.rho == 0).all(dim=0)
-    # without curvature the length of the direction means little: no coordinate moves by more than 1 cm or 0.01 rad
-    careful = (0.01 / state.direction.abs().amax(dim=-1).clamp_min(1e-12)).clamp(max=1.0)
+    # without curvature pairs the length of the direction is not to be trusted far
+    careful = (settings.longest_first / state.direction.abs().amax(dim=-1).clamp_min(1e-12)).clamp(max=1.0)
     step = torch.where(first, careful, torch.ones_like(state.step))
     state.step = torch.where(accepted, step, refused_step)
     return accepted

@@ -93,6 +93,9 @@ class MdmConfig:
     )
     augment_pool_prob: float = setting(0.15, ge=0, le=1, help="chance of each of three max pools")
     augment_max_boxes: int = setting(4, ge=0, help="most boxes on one patch")
+    augment_shear: float = setting(
+        0.0, ge=0, help="the ground's edges are turned: metres ahead per metre to the side, up to this"
+    )
     mirror: bool = setting(True, help="train on every clip's mirror image too")
 
     # diffusion and shape of the network
@@ -177,6 +180,8 @@ class MdmConfig:
             "dropout": 0.0,
             "history_noise": 0.05,
             "history_drift": 0.03,
+            "augment_height": 1.5,
+            "augment_shear": 0.6,
             "use_cfg": False,
             "lookahead_distance": 1.2,
             "seam_frames": 5,

@@ -83,7 +83,7 @@ class _Walk:
         low, high = config.start_height or self.model.start_height.tolist()
         start = self.guide.points[0].expand(self.count, 3).clone()
         start[:, 2] += low + (high - low) * torch.rand(self.count, generator=generator, device=device)
-        towards = self.guide.target(self.progress, 1, None) - start[:, :2]
+        towards = self._towards(is_first=True) - start[:, :2]
         heading = torch.atan2(towards[:, 1], towards[:, 0])
         if config.first_heading_mode == "random":
             heading = 2.0 * math.pi * torch.rand(self.count, generator=generator, device=device)
@@ -124,7 +124,7 @@ class _Walk:
         return ~self.reached | self.closing
 
     def _sample(self, anchor: Anchor, history: Tensor | None, generator: Generator) -> Tensor:
-        model, config = self.model, self.model.config
+        model = self.model
         xy, root_z = anchor.origin[:, :2], anchor.origin[:, 2, None, None]
         # drawn for all, so that nobody's numbers depend on who has arrived
         shape = (self.count, model.denoiser.num_frames, model.layout.width)
@@ -143,3 +143,9 @@ class _Walk:
         window = history[:, -1:].repeat(1, model.denoiser.num_frames, 1)  # who has arrived stays where he is
         window[on] = sample_windows(model, noise[on], patch[on], target[on], history[on], generator)
         return window
+
+    def _towards(self, *, is_first: bool) -> Tensor:
+        """Point of the path to head for, ``[N, 2]`` m; from the start, the next point unless a distance is set."""
+        config = self.model.config
+        nodes = 1 if is_first and config.lookahead_distance is None else config.next_node_lookahead
+        return self.guide.target(self.progress, nodes, config.lookahead_distance)

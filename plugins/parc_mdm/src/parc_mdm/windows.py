@@ -157,8 +157,7 @@ def _patch(
     offsets = patch_offsets(xy.device)
     if config.augment == "none":
         return height_patch(store.terrains, clip_ids, xy, anchor.heading, offsets) - root_z
-    flat = torch.cat([offsets, torch.zeros_like(offsets[..., :1])], dim=-1).flatten(0, 1)
-    world = anchor.to_world(flat[None].expand(len(xy), -1, -1))
+    world = anchor.to_world(_sheared(offsets, len(xy), config.augment_shear, generator))
     cell = store.terrains.cell_of(clip_ids, world[..., :2])
     place = cell[..., 0] * store.terrains.height.shape[2] + cell[..., 1]  # [N, P] flat cells
     rows = torch.arange(len(xy), device=xy.device)[:, None]
@@ -172,6 +171,17 @@ def _patch(
     low = torch.where(touched, bounds[..., 0], -_FREE)
     high = torch.where(touched, bounds[..., 1], _FREE)
     return augment_patch(heights, low, high, config, generator)
+
+
+def _sheared(offsets: Tensor, count: int, most: float, generator: Generator) -> Tensor:
+    """Where each point of a patch looks at the ground, in the anchor's frame: ``[N, P, 3]`` m.
+
+    Points to the side look a little further ahead or behind, so that an edge which lies straight across the way seems
+    to lie at an angle. Close to the line of the motion, where the feet stand, next to nothing changes.
+    """
+    slope = most * (2.0 * torch.rand(count, 1, generator=generator, device=offsets.device) - 1.0)
+    x, y = offsets.reshape(-1, 2).T
+    return torch.stack([x + slope * y, y.expand(count, -1), torch.zeros_like(slope * y)], dim=-1)
 
 
 def _target(

@@ -82,7 +82,7 @@ class AStarPlanner(Planner):
                     for cell in (cells[pick], goals[rng.integers(len(goals))]):
                         height = level_pad(height, cell, self.config.pad)
                     break
-        return attrs.evolve(terrain, height=height)
+        return attrs.evolve(terrain, height=height, bounds=None)
 
     def plan(self, terrain: Terrain, rng: np.random.Generator) -> Path:
         """The cheapest path from a random start near the border to a random goal that can be reached from it.

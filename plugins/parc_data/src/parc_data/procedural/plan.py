@@ -60,7 +60,7 @@ class Style:
     clearance: float = 0.045  # m, of the swinging sole over the ground
     heel_off: float = 0.65  # rad, largest pitch of the foot that leaves while the other stands
     lean: float = 0.02  # rad, of the trunk, forward
-    climb_lean: float = 1.1  # rad per metre of rise that lies just ahead
+    climb_lean: float = 1.3  # rad per metre of rise that lies just ahead
     arm_swing: float = 0.9  # rad per metre of distance between the feet
     elbow: float = 0.35  # rad
     arm_out: float = 1.36  # rad, from the T-pose down

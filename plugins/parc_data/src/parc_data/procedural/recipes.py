@@ -166,7 +166,7 @@ def _box(height: float, cells: int | None, down_only: bool = False, step_up: boo
             arcs, big = _approach(edge - 0.19, 0.45), []
         else:
             terrain = _raised(ground, [(edge, far if cells else 99.0, -1.4, 1.4, height)])
-            arcs = [*_approach(edge - (0.34 if height < 0.45 else 0.43), 0.45), edge + 0.12]
+            arcs = [*_approach(edge - (0.34 if height < 0.45 else 0.43), 0.45), edge + 0.15]
             big = [len(arcs) - 2]
             if not cells:
                 arcs += list(arcs[-1] + np.array([0.32, 0.8, 1.3, 1.8]))
@@ -183,11 +183,12 @@ def _box(height: float, cells: int | None, down_only: bool = False, step_up: boo
         periods = np.where(np.isin(gaps, big), slow, pace)
         overlaps = np.where(np.isin(gaps, big), 0.20, 0.16)
         drop = _rises(route, terrain, arcs)
+        toes = np.where(np.concatenate([[0.0], drop]) < -0.1, 0.5 if height < 0.3 else 0.0, 0.0)
         if height >= 0.3:  # fall the last part: the standing leg cannot bend so far
-            overlaps[drop < -0.2] = -(0.08 + 0.24 * height)
+            overlaps[drop < -0.2] = -(0.08 + 0.27 * height)
             periods[drop < -0.2] = 0.62
             periods[1:][drop[:-1] < -0.2] = 0.46
-        steps = schedule(route, terrain, arcs, periods, overlaps)
+        steps = schedule(route, terrain, arcs, periods, overlaps, toe_first=toes)
         land = np.concatenate([[0.0], np.cumsum(periods)])
         first = float(land[2])
         return _plan(route, steps, terrain, first, float(min(land[-2], first + 5.0)), _stepping(height))

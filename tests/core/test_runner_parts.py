@@ -1,0 +1,66 @@
+import json
+import logging
+
+import pytest
+
+from parc_core.errors import DataError
+from parc_core.interfaces.metric_sink import MetricRecord
+from parc_core.runner.jsonl import JsonlConfig, JsonlSink
+from parc_core.runner.local import LocalConfig, LocalExecutor
+from parc_core.runner.logs import run_log
+from parc_core.testing.contracts.executor import ExecutorContract
+from parc_core.testing.contracts.metric_sink import MetricSinkContract
+
+
+class TestJsonlSink(MetricSinkContract):
+    @pytest.fixture
+    def make(self):
+        return lambda folder: JsonlSink(JsonlConfig(), folder=folder)
+
+    def read(self, folder):
+        rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        return [(row["step"], row["name"], row["value"]) for row in rows]
+
+
+class TestLocalExecutor(ExecutorContract):
+    @pytest.fixture
+    def make(self):
+        return lambda: LocalExecutor(LocalConfig())
+
+
+def test_value_that_json_cannot_say_is_a_string(tmp_path):
+    JsonlSink(JsonlConfig(), folder=tmp_path).write([MetricRecord(1, "a", float("nan"))])
+    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 1, "name": "a", "value": "nan"}
+
+
+def test_torn_last_line_does_not_swallow_the_next(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "na')
+    JsonlSink(JsonlConfig(), folder=tmp_path).write([MetricRecord(2, "a", 1.0)])
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[1])["step"] == 2
+
+
+def test_metrics_file_is_a_plain_name():
+    with pytest.raises(ValueError, match=r"file is '\.\./x', expected a plain file name"):
+        JsonlConfig(file="../x")
+
+
+def test_local_executor_runs_nothing_ahead_of_its_caller():
+    ran = []
+    results = LocalExecutor(LocalConfig()).map(ran.append, [1, 2])
+    next(results)
+    assert ran == [1]
+
+
+def test_log_file_holds_debug_records_of_parc_and_warnings_of_others(tmp_path):
+    with run_log(tmp_path):
+        logging.getLogger("parc_core.stages").debug("detail")
+        logging.getLogger("other").info("no")
+        logging.getLogger("other").warning("yes")
+        try:
+            raise DataError("odd")
+        except DataError:
+            logging.getLogger("parc_core").exception("failed")
+    logging.getLogger("parc_core").warning("afterwards")
+    text = (tmp_path / "log.txt").read_text()
+    assert "DEBUG   parc_core.stages: detail" in text and "WARNING other: yes" in text
+    assert "Traceback" in text and "other: no" not in text and "afterwards" not in text
