@@ -35,7 +35,7 @@ def console_reporter(
             from rich.console import Console
 
             reporter: LineReporter | LiveReporter = stack.enter_context(
-                LiveReporter.open(Console(file=stream))
+                LiveReporter.show(Console(file=stream))
             )
         else:
             reporter = LineReporter(stream=stream)
@@ -116,7 +116,7 @@ class LiveReporter:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, console: Any) -> Iterator[LiveReporter]:
+    def show(cls, console: Any) -> Iterator[LiveReporter]:
         """A reporter whose display ends with the `with` block."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

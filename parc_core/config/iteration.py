@@ -121,7 +121,6 @@ class IterationConfig:
     torch_threads: int = setting(
         1, ge=1, help="threads of the networks; more than 1 pays only on a machine that nobody else uses"
     )
-    torch_threads: int = setting(1, ge=1, help="threads of torch beside those of the simulator")
     iterations: int = setting(1, ge=1, help="passes of the loop; each adds what was recorded to the data set")
     output: str = setting("runs", help="folder of runs, from the current directory")
     character: str = setting("humanoid", help="the character")

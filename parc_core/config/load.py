@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from parc_core.config.yaml_source import parse_text, read_text
 from parc_core.plugins.registry import Registry
 
 __all__ = ["LoadedConfig", "load_iteration", "load_settings"]
+
+log = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +52,8 @@ def load_iteration(path: pathlib.Path, overrides: Sequence[str], registry: Regis
     config, dropped = load_settings(
         text, str(path), IterationConfig, registry, base=path.parent, overrides=overrides
     )
+    for problem in dropped:
+        log.info("%s", problem)
     return LoadedConfig(
         config=config, path=path, source_text=text, overrides=tuple(overrides), dropped=dropped
     )

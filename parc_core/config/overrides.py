@@ -27,7 +27,8 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,3}")
 def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[Problem]]:
     """The values of a file with one of them changed, and what is wrong with the new one.
 
-    Elements of lists are addressed by their index (``dataset.0.use=procedural``; the index after the last appends).
+    Elements of lists are addressed by their index (``dataset.0.use=procedural``; the index after the last appends);
+    in a list of one provider the index may be left out.
     Where a provider is written by name only, ``.name`` reaches into its settings. Changing a provider's ``use`` keeps
     the file's settings for it only as far as the new provider knows them; the others are marked `inherited`, and left
     out by `structure`.
@@ -54,6 +55,8 @@ def _assign(node: Node | None, parts: list[str], value: Node, at: Position, path
     part, rest = parts[0], parts[1:]
     if _INDEX.fullmatch(part) and not (isinstance(node, MappingNode) and part in node.keys):
         return _assign_item(node, int(part), rest, value, at, path)
+    if isinstance(node, SequenceNode) and len(node.items) == 1 and isinstance(node.items[0], MappingNode):
+        return attrs.evolve(node, items=(_assign(node.items[0], parts, value, at, path),))
     if isinstance(node, SequenceNode):
         raise InvalidConfig(
             [

@@ -5,8 +5,9 @@ YAML is read by the 1.2 core rules, not PyYAML's 1.1: only `true` and `false` ar
 merge keys, tags, `.inf` and `.nan`, numbers beyond 64 bits, a second document, nesting deeper than 64, files above
 1 MiB, anchors that multiply into more than 20,000 values.
 
-``${NAME}`` in a value is replaced by the environment variable; ``$${`` stands for the two characters themselves. A
-value without quotes is looked at again after that, so ``seed: ${SEED}`` may give a number.
+``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-text}`` by the text where it is unset or
+empty; ``$${`` stands for the two characters themselves. A value without quotes is looked at again after that, so
+``seed: ${SEED}`` may give a number.
 """
 
 from __future__ import annotations
@@ -318,12 +319,13 @@ def _expand(text: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
         name = match.group(1)
         if name is None:
             return "${"
+        name, marked, default = name.partition(":-")
         if not _NAME.fullmatch(name):
             problems.append(
                 f"'{match.group(0):.60}' names no variable. Write ${{NAME}}, or $${{ for the characters themselves."
             )
             return ""
-        value = environ.get(name)
+        value = environ.get(name) or (default if marked else environ.get(name))
         if value is None:
             problems.append(f"the environment variable {name} is not set. Set it: export {name}=...")
             return ""

@@ -99,7 +99,7 @@ class FakeTrackerEnv(TrackerEnv):
         self._training = True
         self.active[:] = True
         self._start_random(torch.arange(self.num_envs, device=self.motion_ids.device))
-        return self._observe()
+        return self._observe(self._dof_error())
 
     def playback(self, motion_ids: Tensor, start_times: Tensor) -> Tensor:
         """Exact starts; envs beyond the given ones idle."""
@@ -107,7 +107,7 @@ class FakeTrackerEnv(TrackerEnv):
         count = len(motion_ids)
         self.active = torch.arange(self.num_envs, device=motion_ids.device) < count
         self._start(torch.arange(count, device=motion_ids.device), motion_ids, start_times)
-        return self._observe()
+        return self._observe(self._dof_error())
 
     def step(self, action: Tensor) -> Step:
         """One control step; errors and reward are those of the dofs."""
@@ -126,7 +126,7 @@ class FakeTrackerEnv(TrackerEnv):
         done[lost] = int(Done.FAIL)
         done[~moving] = int(Done.NULL)
         reward = torch.exp(-4.0 * error.square().mean(dim=-1))
-        final_obs = self._observe()
+        final_obs = self._observe(error)
         over = (done != Done.NULL).nonzero().flatten()
         obs = self._after(over, done, final_obs)
         return Step(
@@ -200,7 +200,7 @@ class FakeTrackerEnv(TrackerEnv):
         for m, fail in zip(self.motion_ids[over].tolist(), lost.tolist()):
             self.fail_rates[m] = 0.99 * self.fail_rates[m] + 0.01 * fail
         self._start_random(over)
-        return self._observe()
+        return self._observe(self._dof_error())
 
     def _start_random(self, env_ids: Tensor) -> None:
         count, device = len(env_ids), env_ids.device
@@ -225,7 +225,7 @@ class FakeTrackerEnv(TrackerEnv):
         dof = self._kin.joint_rot_to_dof(self.simulator.read().joint_rot)
         return dof - self._curve(self.motion_ids, self.motion_times)
 
-    def _observe(self) -> Tensor:
+    def _observe(self, error: Tensor) -> Tensor:
         times = (self.motion_times + 1.0 / _HZ).minimum(self.motion_lengths[self.motion_ids])
         touching = torch.zeros(self.num_envs, 1, device=times.device)
-        return torch.cat([self._dof_error(), self._curve(self.motion_ids, times), touching], dim=-1)
+        return torch.cat([error, self._curve(self.motion_ids, times), touching], dim=-1)

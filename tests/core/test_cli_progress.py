@@ -90,7 +90,7 @@ def test_live_display_shows_events_and_bars():
     from rich.console import Console
 
     stream = io.StringIO()
-    with LiveReporter.open(Console(file=stream, force_terminal=True, width=100)) as reporter:
+    with LiveReporter.show(Console(file=stream, force_terminal=True, width=100)) as reporter:
         reporter.update("kin_gen", 1, 4, "[not markup]")
         reporter.update("kin_gen", 2, 4, "[not markup]")
         reporter.message("kin_gen", "done [1]")

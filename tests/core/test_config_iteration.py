@@ -94,6 +94,16 @@ def test_swapping_parts_by_name_changes_nothing_else(load):
     assert undone == before
 
 
+def test_settings_that_a_swap_leaves_out_are_said(load, caplog):
+    text = SMALLEST + "kin_gen:\n  selector: {use: heuristic, preset: strict}\n"
+    with caplog.at_level("INFO"):
+        load(text, "kin_gen.selector.use=first")
+    (message,) = caplog.messages
+    assert message.endswith(
+        "iteration.yaml:5:30: kin_gen.selector.preset: 'first' has no preset 'strict'; left out"
+    )
+
+
 def test_misspelt_provider_has_the_whole_text(load):
     text = SMALLEST + "kin_gen:\n  selector: {use: heuristics}\n"
     assert message(load, text) == (
@@ -191,3 +201,14 @@ def test_examples_are_valid(path, monkeypatch):
 
     monkeypatch.setenv("PARC_DATA", "/data")
     load_iteration(path, (), Registry.discover())
+
+
+def test_example_of_the_documentation_is_valid(tmp_path, monkeypatch):
+    from parc_core.plugins.registry import Registry
+
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    path = tmp_path / "iteration.yaml"
+    path.write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    monkeypatch.setenv("PARC_DATA", "/data")
+    config = load_iteration(path, (), Registry.discover()).config
+    assert config.dataset[1].config.path == "/data/initial"

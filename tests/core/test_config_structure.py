@@ -338,6 +338,7 @@ def test_dictionary_of_the_user_replaces_that_of_the_preset(load):
          (Use("flat", FlatConfig()), Use("boxes", BoxConfig(num_boxes=3)))),
         ("source: flat", "source.0.use=boxes", "source", (Use("boxes", BoxConfig()),)),
         ("source: {use: boxes}", "source.1=flat", "source", (Use("boxes", BoxConfig()), Use("flat", FlatConfig()))),
+        ("source: [{use: boxes}]", "source.use=flat", "source", (Use("flat", FlatConfig()),)),
         ("{}", "source.0.use=boxes", "source", (Use("boxes", BoxConfig()),)),
         ("chosen: flat", "chosen.num_boxes=3", "chosen", Use("flat", FlatConfig(num_boxes=3))),
         ("{}", "chosen.num_boxes=3", "chosen", Use("boxes", BoxConfig(num_boxes=3))),
@@ -404,11 +405,15 @@ def test_setting_given_with_the_new_provider_has_to_be_known(refuse):
             "sizes.x=1",
             "--set sizes.x=1: sizes.x: 'x' follows a list of 2; write the index of an element, from 0.",
         ),
+        (
+            "source.use=flat",
+            "--set source.use=flat: source.use: 'use' follows a list of 2; write the index of an element, from 0.",
+        ),
         ("nmae=x", "--set nmae=x: nmae: unknown key 'nmae', closest is 'name'"),
     ],
 )
 def test_wrong_override_is_named(refuse, override, message):
-    assert refuse("sizes: [1, 2]", override) == message
+    assert refuse("{sizes: [1, 2], source: [flat, boxes]}", override) == message
 
 
 # --- paths

@@ -115,6 +115,13 @@ def test_variable_between_brackets_needs_quotes():
     assert problem.endswith("Between brackets, put quotes around a value with ${...}.")
 
 
+@pytest.mark.parametrize(
+    ("environ", "value"), [({}, "../x"), ({"HERE": ""}, "../x"), ({"HERE": "/data"}, "/data")]
+)
+def test_variable_may_have_a_text_for_when_it_is_unset(environ, value):
+    assert value_of("'${HERE:-../x}'", **environ) == value
+
+
 def test_variable_is_not_looked_for_in_a_variable():
     assert value_of("'${A}'", A="${B}") == "${B}"
 

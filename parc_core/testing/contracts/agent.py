@@ -28,11 +28,9 @@ class AgentContract:
     ...         return lambda: MyAgent(MyConfig(max_samples=4096), device="cpu")
 
     The agent should train on the task of `FakeTrackerEnv` in a second or two (some thousand samples suffice:
-    the best action is a linear function of the observation) and write at least two checkpoints on the way. An
-    agent that plans sets `trains = False`.
+    the best action is a linear function of the observation) and write at least two checkpoints on the way. What
+    only concerns training is left out for agents whose `trains` is False.
     """
-
-    trains = True
 
     @pytest.fixture
     def make(self) -> Callable[[], Agent]:
@@ -44,12 +42,13 @@ class AgentContract:
     ) -> None:
         env = FakeTrackerEnv()
         context = make_context(tmp_path)
-        policy = make().train(env, context)
+        agent = make()
+        policy = agent.train(env, context)
         assert policy.folder == context.folder / "policy"
         loaded = Policy.load(policy.folder)
         assert loaded.skeleton == env.skeleton.id
         assert loaded.agent
-        if self.trains:
+        if agent.trains:
             assert list(loaded.observation.values()) == [group.size for group in env.observation]
             assert list(loaded.observation) == [group.name for group in env.observation]
             assert loaded.num_samples > 0
@@ -77,7 +76,7 @@ class AgentContract:
         assert digests[0] == digests[1]
 
     def test_policy_of_another_observation_is_refused(self, make, tmp_path) -> None:
-        if not self.trains:
+        if not make().trains:
             pytest.skip("an agent that plans does not depend on the observation")
         env = FakeTrackerEnv()
         policy = make().train(env, make_context(tmp_path))
@@ -94,7 +93,7 @@ class AgentContract:
         assert sum(row["tracked_s"] for row in result["motions"]) > idle
 
     def test_stopped_training_goes_on_to_the_same_policy(self, make, tmp_path) -> None:
-        if not self.trains:
+        if not make().trains:
             pytest.skip("an agent that plans has nothing to continue")
         whole = make().train(FakeTrackerEnv(), make_context(tmp_path / "whole"))
         with pytest.raises(Stopped):

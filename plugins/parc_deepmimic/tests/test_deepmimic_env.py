@@ -280,3 +280,45 @@ def test_fake_simulator_state_is_what_was_reset():
     sim = make(num_envs=1).simulator
     saved = sim.save_state(torch.tensor([0]))
     assert isinstance(saved, CharacterState)
+
+
+def test_targets_are_seen_ahead_in_the_heading_frame():
+    glide = make_clip(60, name="glide", speed=0.6)
+    turned = attrs.evolve(_turned_about_z(glide, 2.0), name="turned")
+    env = make(clips=[glide, turned])
+    obs = env.playback(torch.tensor([0, 1]), torch.tensor([0.1, 0.5]))
+    first = obs[
+        :2, 81 : 81 + 3
+    ]  # own state: 1 + 6 + 6 + 28 + 28 + 12 = 81 numbers; then the first target's root
+    # one control step of 1/30 s at 0.6 m/s: 0.02 m straight ahead
+    torch.testing.assert_close(first, torch.tensor([[0.02, 0.0, 0.0]] * 2), atol=1e-5, rtol=0)
+    third = obs[
+        :2, 81 + 2 * 49 : 81 + 2 * 49 + 3
+    ]  # a target has 3 + 6 + 28 + 12 = 49 numbers; five steps ahead
+    torch.testing.assert_close(third, torch.tensor([[0.1, 0.0, 0.0]] * 2), atol=1e-5, rtol=0)
+
+
+def test_rays_see_a_step_where_it_is():
+    # the root at x = 0, cells of 0.4 m centred on multiples of it: cells from 1.2 m on, thus beyond x = 1.0, are high
+    height = np.zeros((12, 10))
+    height[5:] = 0.3
+    env = make(DeepMimicConfig(), [make_clip(40, name="step", terrain=make_terrain(height=height))])
+    obs = env.playback(torch.tensor([0]), torch.zeros(1))
+    ahead = obs[0, -441:].reshape(7, 63)[3] + env.read().root_pos[0, 2]
+    distance = torch.arange(63) * 0.05 - 0.1
+    torch.testing.assert_close(ahead, torch.where(distance > 0.99, 0.3, 0.0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("preset", ["cpu", "paper"])
+def test_presets_name_settings_that_exist(preset):
+    def apply(config, values):
+        changed = {
+            key: apply(getattr(config, key), value) if isinstance(value, dict) else value
+            for key, value in values.items()
+        }
+        return attrs.evolve(config, **changed)
+
+    env = make(apply(DeepMimicConfig(), DeepMimicConfig.PRESETS[preset]))
+    assert torch.isfinite(env.reset()).all()
+    step = env.step(nothing(env))
+    assert torch.isfinite(step.reward).all()

@@ -14,7 +14,7 @@ from parc_core.testing.contracts.generator import GeneratorContract, tiny_datase
 
 
 def tiny(**override) -> MdmConfig:
-    return MdmConfig(**{**MdmConfig.PRESETS["tiny"], **override})
+    return MdmConfig.preset("tiny", **override)
 
 
 def generator(**override) -> MdmGenerator:

@@ -14,7 +14,7 @@ SKELETON = load_skeleton()
 
 def model(preset: str) -> MotionModel:
     torch.manual_seed(0)
-    made = MotionModel.of(MdmConfig(**MdmConfig.PRESETS[preset]), SKELETON, "cpu")
+    made = MotionModel.of(MdmConfig.preset(preset), SKELETON, "cpu")
     made.denoiser.eval()
     return made
 

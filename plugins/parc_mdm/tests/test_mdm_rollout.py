@@ -38,7 +38,7 @@ def straight(nodes: int = 11) -> Path:
 
 def model(**override) -> MotionModel:
     torch.manual_seed(0)
-    settings = MdmConfig(**{**MdmConfig.PRESETS["tiny"], **override})
+    settings = MdmConfig.preset("tiny", **override)
     return MotionModel.of(settings, SKELETON, "cpu")
 
 

@@ -32,7 +32,7 @@ def store_of(*clips, weights=None, mirror=False) -> MotionStore:
 
 
 def config(**override) -> MdmConfig:
-    return MdmConfig(**{**MdmConfig.PRESETS["tiny"], "batch_size": 64, **override})
+    return MdmConfig.preset("tiny", **{"batch_size": 64, **override})
 
 
 def draw(store: MotionStore, seed: int = 0, **override):

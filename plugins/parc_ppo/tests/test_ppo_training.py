@@ -160,6 +160,22 @@ def test_best_policy_is_kept_when_later_ones_are_worse(tmp_path):
     assert policy.extra["kept"] == {"select": "best", "samples": 2 * SAMPLES}
 
 
+def test_fine_tuning_that_only_spoils_keeps_the_policy_it_began_with(tmp_path):
+    class Spoiled(DmPpoAgent):
+        results = iter([1.0, 0.5])
+
+        def evaluate(self, env, start_fractions=(0.0,)):
+            rows = [{"length_s": 1.0, "start_fraction": 0.0, "tracked_s": 1.0}]
+            return {"success_rate": next(self.results), "errors": {}, "motions": rows}
+
+    first = train(tmp_path / "first")
+    agent, env = Spoiled(config(select="best")), FakeTrackerEnv(num_envs=16)
+    agent.restore(first, env)
+    second = agent.train(env, make_context(tmp_path / "second"))
+    assert second.extra["kept"]["samples"] == 0
+    assert torch.equal(weights(first)["actor.0.weight"], weights(second)["actor.0.weight"])
+
+
 def test_observations_that_are_not_finite_stop_the_training(tmp_path):
     class BrokenEnv(FakeTrackerEnv):
         def step(self, action):
@@ -245,7 +261,7 @@ def test_drawn_actions_repeat_from_playback_to_playback(tmp_path):
     assert not torch.equal(actions[0], agent.act(env, obs))
 
 
-@pytest.mark.parametrize("preset", ["paper", "cpu", "tiny"])
+@pytest.mark.parametrize("preset", ["paper", "cpu", "cpu_fine_tuning", "tiny"])
 def test_presets_name_settings_that_exist(preset):
     values = dict(DmPpoConfig.PRESETS[preset])
     values["model"] = ModelConfig(**values["model"])

@@ -55,7 +55,8 @@ class PointCloud:
         """All points as coordinate planes ``[F, 3, P]`` m, for ``[F, B, 3]`` and matrices ``[F, B, 3, 3]``."""
         flat = matrix.flatten(-2)
         parts = [
-            (flat[:, b] @ m).unflatten(-1, (3, -1)) + body_pos[:, b, :, None] for b, m in enumerate(self._maps)
+            (flat[:, b] @ m).unflatten(-1, (3, -1)) + body_pos[:, b, :, None]
+            for b, m in enumerate(self._maps)
         ]
         return torch.cat(parts, dim=-1)
 

@@ -20,15 +20,21 @@ class WeightConfig:
     root_pos: float = setting(1.0, ge=0.0, help="squared distance of the root from the source, per m^2")
     root_rot: float = setting(10.0, ge=0.0, help="squared angle of the root from the source, per rad^2")
     joint_rot: float = setting(1.0, ge=0.0, help="squared angles of the joints from the source, per rad^2")
-    smoothness: float = setting(10.0, ge=0.0, help="squared difference of the bodies' velocities from the source's")
+    smoothness: float = setting(
+        10.0, ge=0.0, help="squared difference of the bodies' velocities from the source's"
+    )
     penetration: float = setting(1000.0, ge=0.0, help="depth of surface points inside the ground, per m")
     contact: float = setting(1000.0, ge=0.0, help="distance of bodies in contact from the ground, per m")
     sliding: float = setting(10.0, ge=0.0, help="change of movement of bodies in contact")
-    body_constraint: float = setting(1000.0, ge=0.0, help="distance of held feet and hands from their points, per m")
+    body_constraint: float = setting(
+        1000.0, ge=0.0, help="distance of held feet and hands from their points, per m"
+    )
     jerk: float = setting(1000.0, ge=0.0, help="third difference of body positions above the limit, per m")
     joint_limit: float = setting(100.0, ge=0.0, help="joint coordinates beyond their limits, per rad")
     foot_lock: float = setting(
-        300.0, ge=0.0, help="movement of standing sole corners and their distance from the ground's height, per m"
+        300.0,
+        ge=0.0,
+        help="movement of standing sole corners and their distance from the ground's height, per m",
     )
     ballistic: float = setting(
         1e4, ge=0.0, help="squared difference from free fall of the centre of mass without contact, per m^2"
@@ -53,30 +59,45 @@ class KinoptConfig:
             "clean_contacts": False,
             "relabel_contacts": False,
             "last_width": 1e-5,
-            "tolerance": 1e-4,
-            "max_evals": 3000,
+            "tolerance": 5e-4,
+            "max_evals": 1500,
         },
     }
 
     hesitation: HesitationConfig = setting(factory=HesitationConfig, help="what is cut before optimisation")
     weights: WeightConfig = setting(factory=WeightConfig, help="of the loss terms")
     contacts: ContactConfig = setting(factory=ContactConfig, help="when feet and hands count as standing")
-    clean_contacts: bool = setting(True, help="correct the given contact labels by geometry before optimisation")
-    relabel_contacts: bool = setting(True, help="label contacts of feet and hands anew by geometry afterwards")
+    clean_contacts: bool = setting(
+        True, help="correct the given contact labels by geometry before optimisation"
+    )
+    relabel_contacts: bool = setting(
+        True, help="label contacts of feet and hands anew by geometry afterwards"
+    )
     body_constraints: bool = setting(True, help="hold feet and hands at one place during each contact")
-    constraint_threshold: float = setting(0.9, gt=0.0, lt=1.0, help="label above which a frame belongs to a constraint")
+    constraint_threshold: float = setting(
+        0.9, gt=0.0, lt=1.0, help="label above which a frame belongs to a constraint"
+    )
     jerk_limit: float = setting(500.0, gt=0.0, unit="m/s^3", help="body jerk that costs nothing")
     source_cutoff: float = setting(
-        5.0, ge=0.0, unit="Hz", help="faster movement of the source counts as noise and is not followed; 0 follows all"
+        5.0,
+        ge=0.0,
+        unit="Hz",
+        help="faster movement of the source counts as noise and is not followed; 0 follows all",
     )
-    min_flight: float = setting(0.1, ge=0.0, unit="s", help="shorter times without contact need not be free fall")
+    min_flight: float = setting(
+        0.1, ge=0.0, unit="s", help="shorter times without contact need not be free fall"
+    )
     max_flight: float = setting(0.9, ge=0.0, unit="s", help="longer ones neither: there a label is missing")
-    first_width: float = setting(0.03, gt=0.0, unit="m", help="rounding of the non-smooth terms in the first stage")
+    first_width: float = setting(
+        0.03, gt=0.0, unit="m", help="rounding of the non-smooth terms in the first stage"
+    )
     last_width: float = setting(1e-3, gt=0.0, unit="m", help="and in the last")
     width_factor: float = setting(0.3, gt=0.0, lt=1.0, help="from each stage to the next")
-    tolerance: float = setting(2e-3, gt=0.0, help="a stage ends when 10 evaluations lower the loss by a smaller share")
-    max_evals: int = setting(600, ge=1, help="evaluations of the loss at most, per clip")
-    history: int = setting(10, ge=1, help="pairs of the L-BFGS history")
+    tolerance: float = setting(
+        5e-3, gt=0.0, help="a stage ends when 4 evaluations lower the loss by a smaller share"
+    )
+    max_evals: int = setting(160, ge=1, help="evaluations of the loss at most, per clip")
+    history: int = setting(2, ge=1, help="curvature pairs that repair the Gauss-Newton matrix")
     batch_frames: int = setting(
         2000, ge=1, unit="frames", help="clips are optimised together up to this many frames"
     )

@@ -105,7 +105,9 @@ def foot_locks(batch: ClipBatch, world: Tensor, feet: Sequence[Limb], threshold:
     grip = _moving_average((1.0 - lift / _CORNER_REACH).clamp(0.0, 1.0), reach=2)
     clips, frames = z.shape[:2]
     ids = batch.terrain_ids.repeat_interleave(frames)
-    ground = batch.terrains.height_at(ids, corners[..., :2, :].movedim(3, -1).flatten(0, 1)).unflatten(0, (clips, frames))
+    ground = batch.terrains.height_at(ids, corners[..., :2, :].movedim(3, -1).flatten(0, 1)).unflatten(
+        0, (clips, frames)
+    )
     weight, height = torch.zeros_like(grip), torch.zeros_like(z[..., 0])
     pair = torch.zeros_like(grip[:, :-1])
     labels = batch.contacts.cpu().numpy()
@@ -118,7 +120,7 @@ def foot_locks(batch: ClipBatch, world: Tensor, feet: Sequence[Limb], threshold:
                     continue
                 weight[clip, run, f] = grip[clip, run, f]
                 height[clip, run, f] = level
-                both = torch.minimum(grip[clip, first : last, f], grip[clip, first + 1 : last + 1, f])
+                both = torch.minimum(grip[clip, first:last, f], grip[clip, first + 1 : last + 1, f])
                 pair[clip, first:last, f] = both
     return FootLocks(weight=weight, pair=pair, height=height)
 
@@ -126,7 +128,9 @@ def foot_locks(batch: ClipBatch, world: Tensor, feet: Sequence[Limb], threshold:
 def _level(ground: Tensor, z: Tensor, grip: Tensor) -> float | None:
     """Ground height that a sole stands on during a run, or None: of the heights under its corners the nearest one."""
     levels, which = torch.unique(ground, return_inverse=True)
-    share = torch.zeros_like(levels).index_add(0, which.flatten(), grip.flatten()) / grip.sum().clamp_min(1e-6)
+    share = torch.zeros_like(levels).index_add(0, which.flatten(), grip.flatten()) / grip.sum().clamp_min(
+        1e-6
+    )
     gap = (z.amin(dim=-1)[:, None] - levels).abs().mean(dim=0)
     # ground that few of the gripping corners lie over needs to be clearly nearer
     best = int((gap + 0.1 * (share < 0.25)).argmin())

@@ -20,11 +20,15 @@ __all__ = ["ContactConfig", "clean_contacts", "geometric_contacts", "hysteresis"
 class ContactConfig:
     """When a foot or hand counts as standing."""
 
-    on_distance: float = setting(0.02, gt=0.0, unit="m", help="nearer to the ground than this, and slow: contact")
+    on_distance: float = setting(
+        0.02, gt=0.0, unit="m", help="nearer to the ground than this, and slow: contact"
+    )
     off_distance: float = setting(0.035, gt=0.0, unit="m", help="contact lasts until it is farther than this")
     on_speed: float = setting(0.35, gt=0.0, unit="m/s", help="slower than this, and near: contact")
     off_speed: float = setting(0.7, gt=0.0, unit="m/s", help="contact lasts until it is faster than this")
-    label_distance: float = setting(0.3, gt=0.0, unit="m", help="a given label is believed up to this distance")
+    label_distance: float = setting(
+        0.3, gt=0.0, unit="m", help="a given label is believed up to this distance"
+    )
     label_speed: float = setting(2.0, gt=0.0, unit="m/s", help="a given label is believed up to this speed")
     min_run: float = setting(0.06, ge=0.0, unit="s", help="shorter contacts are dropped")
     max_gap: float = setting(0.06, ge=0.0, unit="s", help="shorter gaps between two contacts are closed")
@@ -57,8 +61,12 @@ def limb_motion(
     distances, speeds = [], []
     for limb in limbs:
         body = torch.full_like(frame, limb.body)
-        distances.append(cloud.closest(world, batch.terrains, ids, frame, body)[1].unflatten(0, (clips, frames)))
-        points = list(limb.corners) if limb.is_foot else (cloud.body == limb.body).nonzero().flatten().tolist()[:1]
+        distances.append(
+            cloud.closest(world, batch.terrains, ids, frame, body)[1].unflatten(0, (clips, frames))
+        )
+        points = (
+            list(limb.corners) if limb.is_foot else (cloud.body == limb.body).nonzero().flatten().tolist()[:1]
+        )
         place = world[..., points].unflatten(0, (clips, frames))
         step = (place[:, 1:] - place[:, :-1]).norm(dim=2).amin(dim=-1) / batch.dt[:, None]
         # the speed of a frame is the smaller of the two steps around it: the first frame that stands is standing
@@ -67,7 +75,9 @@ def limb_motion(
     return torch.stack(distances, dim=-1), torch.stack(speeds, dim=-1)
 
 
-def geometric_contacts(distance: np.ndarray, speed: np.ndarray, fps: float, config: ContactConfig) -> np.ndarray:
+def geometric_contacts(
+    distance: np.ndarray, speed: np.ndarray, fps: float, config: ContactConfig
+) -> np.ndarray:
     """Labels from geometry only, ``[T, K]`` bool, for distances ``[T, K]`` m and speeds ``[T, K]`` m/s."""
     strong = (distance < config.on_distance) & (speed < config.on_speed)
     weak = (distance < config.off_distance) & (speed < config.off_speed)

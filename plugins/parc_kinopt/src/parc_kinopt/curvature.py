@@ -68,7 +68,9 @@ def body_jacobian(x: Tensor, body_pos: Tensor, matrix: Tensor, skeleton: Skeleto
             continue
         parent = matrix[..., skeleton.parents[body], :, :]
         v = x[..., 6 + where.start : 6 + where.stop]
-        axis = left_jacobian(v) if count == 3 else v.new_tensor(joint.axis)[:, None].expand(*v.shape[:-1], 3, 1)
+        axis = (
+            left_jacobian(v) if count == 3 else v.new_tensor(joint.axis)[:, None].expand(*v.shape[:-1], 3, 1)
+        )
         axes.append((parent @ axis).mT)
         moved += [body] * count
         centres += [body] * count
@@ -134,7 +136,9 @@ class BandedCurvature:
             x = x.unflatten(-1, (loss.targets.num_frames, -1))
             body_pos, body_rot = loss.body.kin.forward(*split(x, loss.body.kin))
             matrix = quat_to_matrix(body_rot)
-            jacobian = body_jacobian(x, body_pos, matrix, self.skeleton) * loss.masks[0][..., None, None, None]
+            jacobian = (
+                body_jacobian(x, body_pos, matrix, self.skeleton) * loss.masks[0][..., None, None, None]
+            )
             weights = _BodyWeights(loss, body_pos, matrix, width)
             flat = jacobian.flatten(2, 3)  # [A, T, 6 B, V]
             result = x.new_zeros((len(x), 4, x.shape[1], x.shape[2], x.shape[2]))
@@ -196,6 +200,10 @@ class _BodyWeights:
 
     def _steps(self, body_pos: Tensor, matrix: Tensor) -> None:
         weights, targets = self.loss.weights, self.loss.targets
+        if "sliding" in weights:
+            grip = weights["sliding"] * self.loss.grip / kernels.SLIDE_WIDTH
+            eye = torch.eye(6, dtype=body_pos.dtype, device=body_pos.device)
+            self._between(grip[..., None, None] * eye)
         if "smoothness" in weights:
             both = 2.0 * weights["smoothness"] * self.loss.masks[1]
             eye = torch.eye(6, dtype=body_pos.dtype, device=body_pos.device)
@@ -217,7 +225,9 @@ class _BodyWeights:
         rise = (corner[..., 2] - targets.lock_height[..., None]).abs()
         height = weights["foot_lock"] * targets.lock * weight_of_excess(rise + 1e-9, w)
         row = reach[..., 2, :]
-        self.body[0][:, :, bodies] += (row[..., :, None] * row[..., None, :] * height[..., None, None]).sum(dim=3)
+        self.body[0][:, :, bodies] += (row[..., :, None] * row[..., None, :] * height[..., None, None]).sum(
+            dim=3
+        )
 
     def _jerk(self, body_pos: Tensor) -> None:
         weights, targets = self.loss.weights, self.loss.targets
@@ -225,7 +235,11 @@ class _BodyWeights:
             return
         size = kernels.third_difference(body_pos).norm(dim=-1)
         over = size - targets.jerk_limit[:, None, None]
-        weight = weights["jerk"] * weight_of_excess(over, self.width[:, None, None]) * self.loss.masks[3][..., None]
+        weight = (
+            weights["jerk"]
+            * weight_of_excess(over, self.width[:, None, None])
+            * self.loss.masks[3][..., None]
+        )
         frames = body_pos.shape[1]
         for i, a in enumerate(_THIRD):
             for j in range(i, 4):
@@ -241,12 +255,18 @@ class _BodyWeights:
             with torch.enable_grad():
                 distance = signed_distance(loss.terrains, loss.frame_terrain[frame], place, None)
                 (normal,) = torch.autograd.grad(distance.sum(), place)
-            weight = loss.weights[name] * weight * weight_of_excess(distance.detach().abs(), self.width[frame // frames])
+            weight = (
+                loss.weights[name]
+                * weight
+                * weight_of_excess(distance.detach().abs(), self.width[frame // frames])
+            )
             self._push(frame, body, place.detach() - flat_pos[frame, body], normal, weight)
-        for limb, clip, frame, lever, away, weight in loss.pulls(body_pos, matrix, self.width):
+        for limb, clip, frame, lever, offset, weight, across in loss.pulls(body_pos, matrix, self.width):
             index = clip * frames + frame
-            body = torch.full_like(index, limb.body)
-            self._push(index, body, lever, away, loss.weights["body_constraint"] * weight)
+            body, scale = torch.full_like(index, limb.body), loss.weights["body_constraint"]
+            self._push(index, body, lever, offset, scale * (weight - across))
+            for axis in torch.eye(3, dtype=offset.dtype, device=offset.device):
+                self._push(index, body, lever, axis.expand_as(offset), scale * across)
 
     def _push(self, frame: Tensor, body: Tensor, lever: Tensor, normal: Tensor, weight: Tensor) -> None:
         row = (normal[:, None] @ _reach(lever)).squeeze(1)  # [R, 6]

@@ -30,19 +30,30 @@ class HesitationConfig:
     """What counts as hesitation, and how the seam is joined."""
 
     rule: Literal["velocity", "pose_distance", "none"] = setting(
-        "velocity", help="velocity: slow and steady frames; pose_distance: frames near an earlier pose (published); none"
+        "velocity",
+        help="velocity: slow and steady frames; pose_distance: frames near an earlier pose (published); none",
     )
     root_speed: float = setting(0.12, gt=0.0, unit="m/s", help="rule velocity: slower than this hesitates")
     body_speed: float = setting(0.25, gt=0.0, unit="m/s", help="rule velocity: and no body faster than this")
-    body_acceleration: float = setting(4.0, gt=0.0, unit="m/s^2", help="rule velocity: and none accelerated more")
+    body_acceleration: float = setting(
+        4.0, gt=0.0, unit="m/s^2", help="rule velocity: and none accelerated more"
+    )
     min_duration: float = setting(0.25, gt=0.0, unit="s", help="rule velocity: shorter pauses stay")
-    keep: float = setting(0.1, ge=0.0, unit="s", help="rule velocity: how much of a pause stays, half at each end")
-    blend: float = setting(0.2, ge=0.0, unit="s", help="time over which the two sides of a seam are joined; 0 cuts hard")
-    pose_distance: float = setting(0.15, gt=0.0, unit="m", help="rule pose_distance: norm over all body positions")
+    keep: float = setting(
+        0.1, ge=0.0, unit="s", help="rule velocity: how much of a pause stays, half at each end"
+    )
+    blend: float = setting(
+        0.2, ge=0.0, unit="s", help="time over which the two sides of a seam are joined; 0 cuts hard"
+    )
+    pose_distance: float = setting(
+        0.15, gt=0.0, unit="m", help="rule pose_distance: norm over all body positions"
+    )
     min_run: int = setting(4, ge=1, unit="frames", help="rule pose_distance: shorter runs stay")
 
 
-def remove_hesitation(clip: MotionClip, config: HesitationConfig, kin: Kinematics) -> tuple[MotionClip, tuple[int, ...]]:
+def remove_hesitation(
+    clip: MotionClip, config: HesitationConfig, kin: Kinematics
+) -> tuple[MotionClip, tuple[int, ...]]:
     """The clip without its hesitation, and the frames that were removed."""
     if config.rule == "none" or clip.num_frames < 5:
         return clip, ()
@@ -87,7 +98,9 @@ def near_pose_frames(body_pos: np.ndarray, distance: float, min_run: int) -> np.
     flat = body_pos.reshape(len(body_pos), -1).astype(np.float64)
     near = np.triu(cdist(flat, flat) < distance, k=1)
     marked = np.zeros(len(flat), dtype=bool)
-    for i in range(len(flat)):  # which frames mark others depends on what was marked before: one row at a time
+    for i in range(
+        len(flat)
+    ):  # which frames mark others depends on what was marked before: one row at a time
         if not marked[i]:
             marked |= near[i]
     labels, count = ndimage.label(marked)

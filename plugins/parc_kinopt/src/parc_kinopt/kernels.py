@@ -15,6 +15,7 @@ from torch import Tensor
 from parc_core.kinematics import rotations as rot
 
 __all__ = [
+    "SLIDE_WIDTH",
     "absolute",
     "ballistic",
     "excess",
@@ -29,7 +30,7 @@ __all__ = [
     "third_difference",
 ]
 
-_SLIDE = 0.03  # m per frame, rounding of the published sliding term
+SLIDE_WIDTH = 0.03  # m per frame, rounding of the published sliding term
 
 
 def excess(r: Tensor, width: Tensor) -> Tensor:
@@ -66,7 +67,9 @@ def step_angle(body_rot: Tensor) -> Tensor:
     return rot.angle_between(body_rot[:, :-1], body_rot[:, 1:])
 
 
-def smoothness(step: Tensor, angle: Tensor, source_step: Tensor, source_angle: Tensor, mask: Tensor) -> Tensor:
+def smoothness(
+    step: Tensor, angle: Tensor, source_step: Tensor, source_angle: Tensor, mask: Tensor
+) -> Tensor:
     """Squared difference of the bodies' movement per frame from the source's, ``[C]``.
 
     Args:
@@ -84,8 +87,8 @@ def sliding(step: Tensor, angle: Tensor, source_step: Tensor, source_angle: Tens
     Args:
         grip: contact of both frames, zero inside body constraints and the padding, ``[C, T - 1, B]``.
     """
-    linear = ((step - source_step).square().sum(-1) + _SLIDE**2).sqrt() - _SLIDE
-    turn = ((angle - source_angle).square() + _SLIDE**2).sqrt() - _SLIDE
+    linear = ((step - source_step).square().sum(-1) + SLIDE_WIDTH**2).sqrt() - SLIDE_WIDTH
+    turn = ((angle - source_angle).square() + SLIDE_WIDTH**2).sqrt() - SLIDE_WIDTH
     return (grip * (linear + turn)).sum((-1, -2))
 
 

@@ -44,14 +44,18 @@ def limbs_of(skeleton: Skeleton) -> tuple[Limb, ...]:
             geom = shapes[0]
             name = skeleton.body_names[key]
             radius = float(geom.size[0])
-            result.append(Limb(body=key, name=name, is_foot=False, centre=geom.pos, radius=radius, sole=(), corners=()))
+            result.append(
+                Limb(body=key, name=name, is_foot=False, centre=geom.pos, radius=radius, sole=(), corners=())
+            )
     return tuple(result)
 
 
 def _foot(skeleton: Skeleton, body: int, box: Geom, local: np.ndarray, points: np.ndarray) -> Limb:
     low = local[points, 2].min()
     sole = points[local[points, 2] < low + 1e-5]
-    corners = [sole[np.argmax(local[sole, :2] @ np.array(way))] for way in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+    corners = [
+        sole[np.argmax(local[sole, :2] @ np.array(way))] for way in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+    ]
     return Limb(
         body=body,
         name=skeleton.body_names[body],

@@ -80,7 +80,9 @@ class Targets:
 class MotionLoss:
     """The loss terms of a set of clips; `terms` gives them unweighted, `__call__` is what a solver needs."""
 
-    def __init__(self, targets: Targets, terrains: PackedTerrains, body: Body, weights: Mapping[str, float]) -> None:
+    def __init__(
+        self, targets: Targets, terrains: PackedTerrains, body: Body, weights: Mapping[str, float]
+    ) -> None:
         self.all, self.terrains, self.body = targets, terrains, body
         self.weights = {name: weight for name, weight in weights.items() if weight > 0.0}
         self._select(torch.arange(len(targets.dt), device=targets.dt.device))
@@ -109,8 +111,8 @@ class MotionLoss:
         clip, frame, body = in_contact.nonzero(as_tuple=True)
         self._touch = (clip * t.num_frames + frame, body, t.contacts[clip, frame, body])
         self._holds = [(limb, *t.held[:, :, limb.body].nonzero(as_tuple=True)) for limb in self.body.limbs]
-        self._grip = torch.minimum(t.contacts[:, :-1], t.contacts[:, 1:]).clamp_min(0)
-        self._grip = self._grip * (1 - t.settled[:, :-1]) * self.masks[1][..., None]
+        self.grip = torch.minimum(t.contacts[:, :-1], t.contacts[:, 1:]).clamp_min(0)
+        self.grip = self.grip * (1 - t.settled[:, :-1]) * self.masks[1][..., None]
 
     def terms(self, x: Tensor, width: Tensor) -> dict[str, Tensor]:
         """Unweighted value per term ``[A]`` at ``[A, T, 6 + D]``, for every term with a weight."""
@@ -126,7 +128,7 @@ class MotionLoss:
             "root_rot": lambda: kernels.pose(root_rot, t.root_rot, mask0),
             "joint_rot": lambda: kernels.pose(joint_rot, t.joint_rot, mask0),
             "smoothness": lambda: kernels.smoothness(step, angle, t.step, t.angle, mask1),
-            "sliding": lambda: kernels.sliding(step, angle, t.step, t.angle, self._grip),
+            "sliding": lambda: kernels.sliding(step, angle, t.step, t.angle, self.grip),
             "jerk": lambda: kernels.jerk(body_pos, t.jerk_limit, mask3, width),
             "joint_limit": lambda: kernels.joint_limit(x[..., 6:], lower, upper, mask0, width),
             "body_constraint": lambda: self._body_constraint(body_pos, matrix, width),
@@ -143,7 +145,9 @@ class MotionLoss:
         centre = body_pos + (matrix @ self.body.com[:, :, None]).squeeze(-1)
         return (centre * self.body.mass[:, None]).sum(dim=-2)
 
-    def pushes(self, body_pos: Tensor, matrix: Tensor) -> Iterator[tuple[str, Tensor, Tensor, Tensor, Tensor]]:
+    def pushes(
+        self, body_pos: Tensor, matrix: Tensor
+    ) -> Iterator[tuple[str, Tensor, Tensor, Tensor, Tensor]]:
         """What the ground acts on: term, frame ``[R]``, body ``[R]``, place ``[R, 3]`` m, weight ``[R]``.
 
         Points inside the ground for penetration; for contact the nearest point of each body in contact that does not
@@ -162,7 +166,9 @@ class MotionLoss:
         if "contact" in self.weights:
             frame, body, label = self._touch
             with torch.no_grad():
-                clear = column.gap[frame[:, None], cloud.table[body]].amin(-1) > 0  # else some point is inside
+                clear = (
+                    column.gap[frame[:, None], cloud.table[body]].amin(-1) > 0
+                )  # else some point is inside
                 frame, body, label = frame[clear], body[clear], label[clear]
                 point, _ = cloud.closest(world, self.terrains, ids, frame, body, column)
             yield "contact", frame, body, cloud.place(body_pos, matrix, frame, point), label
@@ -178,12 +184,17 @@ class MotionLoss:
 
     def pulls(
         self, body_pos: Tensor, matrix: Tensor, width: Tensor
-    ) -> Iterator[tuple[Limb, Tensor, Tensor, Tensor, Tensor, Tensor]]:
-        """What body constraints act on: limb, clip, frame ``[R]``, lever and unit direction ``[R, 3]``, weight ``[R]``."""
+    ) -> Iterator[tuple[Limb, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]]:
+        """What body constraints act on, per point.
+
+        Limb, clip and frame ``[R]``, lever and unit direction ``[R, 3]``, stiffness along it and across it ``[R]``.
+        """
         for limb, clip, frame, lever, offset, away in self._held(body_pos, matrix):
             size = away if limb.is_foot else away.abs()
-            weight = torch.where(size > 0, 1.0 / torch.maximum(size, width[clip]), torch.zeros_like(size))
-            yield limb, clip, frame, lever, offset / _length(offset)[:, None], weight
+            w, zero, length = width[clip], torch.zeros_like(size), _length(offset)
+            along = torch.where(size > 0, 1.0 / torch.maximum(size, w), zero)
+            across = torch.where(away > 0, (away / w).clamp(max=1.0) / length, zero)
+            yield limb, clip, frame, lever, offset / length[:, None], along, torch.minimum(across, along)
 
     def _held(
         self, body_pos: Tensor, matrix: Tensor
@@ -194,7 +205,9 @@ class MotionLoss:
         for limb, clip, frame in self._holds:
             target = self.targets.point[clip, frame, limb.body]
             pos, turn = body_pos[clip, frame, limb.body], matrix[clip, frame, limb.body]
-            local = self.body.cloud.points[list(limb.sole)] if limb.is_foot else pos.new_tensor(limb.centre)[None]
+            local = (
+                self.body.cloud.points[list(limb.sole)] if limb.is_foot else pos.new_tensor(limb.centre)[None]
+            )
             lever = local @ turn.mT  # [R, K, 3]
             offset = (pos[:, None] + lever - target[:, None]).flatten(0, 1)
             spread = [v.repeat_interleave(len(local)) for v in (clip, frame)]

@@ -51,7 +51,10 @@ def make_body(skeleton: Skeleton, device: str = "cpu", dtype: torch.dtype = torc
 
 
 def make_targets(
-    batch: ClipBatch, body: Body, config: KinoptConfig, constraints: Sequence[Sequence[BodyConstraint]] | None = None
+    batch: ClipBatch,
+    body: Body,
+    config: KinoptConfig,
+    constraints: Sequence[Sequence[BodyConstraint]] | None = None,
 ) -> Targets:
     """What clips are pulled to.
 
@@ -67,12 +70,16 @@ def make_targets(
         limbs = [limb for limb in body.limbs if not (locked and limb.is_foot)]
         constraints = automatic_constraints(batch, body_pos, matrix, limbs, threshold)
     held, point = spread(constraints or [[] for _ in range(batch.num_clips)], batch.contacts)
-    world = body.cloud.world(body_pos.flatten(0, 1), matrix.flatten(0, 1)).unflatten(0, batch.contacts.shape[:2])
+    world = body.cloud.world(body_pos.flatten(0, 1), matrix.flatten(0, 1)).unflatten(
+        0, batch.contacts.shape[:2]
+    )
     lock = foot_locks(batch, world, body.feet, threshold)
     settled = held.clone()
     if locked:  # the published sliding term keeps the source's own sliding, which the lock takes away
         for f, foot in enumerate(body.feet):
-            settled[..., foot.body] = torch.maximum(held[..., foot.body], (lock.weight[:, :, f] > 0).any(-1).to(held.dtype))
+            settled[..., foot.body] = torch.maximum(
+                held[..., foot.body], (lock.weight[:, :, f] > 0).any(-1).to(held.dtype)
+            )
     return Targets(
         root_pos=batch.root_pos,
         root_rot=batch.root_rot,
@@ -101,7 +108,9 @@ def _airborne(batch: ClipBatch, shortest: float, longest: float) -> Tensor:
     """
     free = (batch.contacts.amax(-1) < 0.5) & (batch.mask() > 0)
     result = torch.zeros_like(batch.contacts[:, 2:, 0])
-    for clip, (row, length, dt) in enumerate(zip(free.cpu().numpy(), batch.lengths.tolist(), batch.dt.tolist())):
+    for clip, (row, length, dt) in enumerate(
+        zip(free.cpu().numpy(), batch.lengths.tolist(), batch.dt.tolist())
+    ):
         edges = np.diff(np.concatenate([[0], row[:length].astype(np.int8), [0]]))
         for first, stop in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)):
             if first > 0 and stop < length and shortest - 1e-6 <= (stop - first) * dt <= longest:
@@ -164,7 +173,10 @@ class KinematicOptimizer(Optimizer):
         if widths[-1] > config.last_width:
             widths.append(config.last_width)
         return LbfgsSettings(
-            widths=tuple(widths), history=config.history, max_evals=config.max_evals, tolerance=config.tolerance
+            widths=tuple(widths),
+            history=config.history,
+            max_evals=config.max_evals,
+            tolerance=config.tolerance,
         )
 
     def _source(self, clip: MotionClip) -> MotionClip:
@@ -191,7 +203,9 @@ class KinematicOptimizer(Optimizer):
         for clip, (length, dt) in enumerate(zip(batch.lengths.tolist(), batch.dt.tolist())):
             bodies = [limb.body for limb in self.body.limbs]
             labels = batch.contacts[clip, :length, bodies].cpu().numpy()
-            clean = clean_contacts(labels, distance[clip, :length], speed[clip, :length], 1.0 / dt, self.config.contacts)
+            clean = clean_contacts(
+                labels, distance[clip, :length], speed[clip, :length], 1.0 / dt, self.config.contacts
+            )
             contacts[clip, :length, bodies] = torch.as_tensor(clean).to(contacts)
         return contacts
 
@@ -212,7 +226,9 @@ class KinematicOptimizer(Optimizer):
         self, clips: list[MotionClip], source: ClipBatch, targets: Targets, before: Tensor, after: Tensor
     ) -> list[Refined]:
         """Clips, losses in float64 and what is left to complain about."""
-        exact = MotionLoss(targets.double(), source.terrains.to(dtype=torch.float64), self.exact, self.weights)
+        exact = MotionLoss(
+            targets.double(), source.terrains.to(dtype=torch.float64), self.exact, self.weights
+        )
         kinks = torch.zeros(len(clips), dtype=torch.float64, device=after.device)
         with torch.no_grad():
             values = [exact.terms(x.double(), kinks) for x in (before, after)]

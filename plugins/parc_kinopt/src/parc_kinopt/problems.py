@@ -30,7 +30,9 @@ def unresolved(loss: MotionLoss, x: Tensor, skeleton: Skeleton) -> list[tuple[st
     matrix = quat_to_matrix(body_rot)
     world = body.cloud.world(body_pos.flatten(0, 1), matrix.flatten(0, 1))
     depth = _depth(loss, world).unflatten(0, (clips, frames))
-    frame, which = torch.meshgrid(torch.arange(clips * frames), body.cloud.has_points.nonzero()[:, 0], indexing="ij")
+    frame, which = torch.meshgrid(
+        torch.arange(clips * frames), body.cloud.has_points.nonzero()[:, 0], indexing="ij"
+    )
     labelled = targets.contacts.flatten(0, 1)[frame, which] > 0.5
     gap = torch.zeros_like(targets.contacts).flatten(0, 1)
     rows = frame[labelled], which[labelled]
@@ -97,7 +99,9 @@ def _slides(loss: MotionLoss, skeleton: Skeleton, world: Tensor, clip: int) -> l
         for first, last in contact_runs(grip.amax(-1).cpu().numpy(), 0.0):
             moved = float(path[first : last + 1].sum(dim=0).amax())
             if moved > _SLIDE:
-                texts.append(f"{skeleton.body_names[foot.body]} slides {moved:.3f} m in frames {first}-{last + 1}")
+                texts.append(
+                    f"{skeleton.body_names[foot.body]} slides {moved:.3f} m in frames {first}-{last + 1}"
+                )
     return texts
 
 

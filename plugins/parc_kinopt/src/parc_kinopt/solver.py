@@ -42,17 +42,19 @@ class _Identity:
         return g
 
 
-
 @attrs.frozen(kw_only=True)
 class LbfgsSettings:
     """How far to go."""
 
     widths: tuple[float, ...]  # Huber widths of the stages, falling
-    history: int = 10  # pairs of the curvature history
+    history: int = 2  # pairs of the curvature history
     max_evals: int = 500  # evaluations per problem, all stages together
-    tolerance: float = 1e-3  # a stage ends when the relative decrease over `patience` evaluations is below
-    patience: int = 10
-    refresh: int = 15  # evaluations after which the preconditioner looks again
+    tolerance: float = 5e-3  # a stage ends when the relative decrease over `patience` evaluations is below
+    patience: int = 4
+    refresh: int = 1  # evaluations after which the preconditioner looks again
+    regrow: float = (
+        4.0  # after an accepted step the next trial is this much longer, at most the whole direction
+    )
     longest_first: float = 0.1  # largest change of any coordinate in the first step of a stage
     min_move: float = 1e-7  # a stage ends when the next trial moves no coordinate by more
 
@@ -70,14 +72,31 @@ class _State:
         self.age = torch.zeros(count, dtype=torch.long, device=x.device)  # evaluations since the last update
         self.fresh = torch.ones(count, dtype=torch.bool, device=x.device)  # stage just begun: no loss yet
         self.stage = torch.zeros(count, dtype=torch.long, device=x.device)
-        self.marks = x.new_full((count, settings.patience), torch.inf)  # accepted losses of the last evaluations
-        self.s, self.y = x.new_zeros(settings.history, count, size), x.new_zeros(settings.history, count, size)
+        self.marks = x.new_full(
+            (count, settings.patience), torch.inf
+        )  # accepted losses of the last evaluations
+        self.s, self.y = (
+            x.new_zeros(settings.history, count, size),
+            x.new_zeros(settings.history, count, size),
+        )
         self.rho = x.new_zeros(settings.history, count)  # 0: no pair in this place
         self.slot = 0
 
     def keep(self, rows: Tensor) -> None:
         """Drop all problems but these."""
-        for name in ("ids", "x", "direction", "grad", "loss", "slope", "step", "age", "fresh", "stage", "marks"):
+        for name in (
+            "ids",
+            "x",
+            "direction",
+            "grad",
+            "loss",
+            "slope",
+            "step",
+            "age",
+            "fresh",
+            "stage",
+            "marks",
+        ):
             setattr(self, name, getattr(self, name)[rows])
         self.s, self.y, self.rho = self.s[:, rows], self.y[:, rows], self.rho[:, rows]
 
@@ -145,7 +164,9 @@ def _advance(
     usable = accepted & ~state.fresh & (sy > 1e-8 * s.norm(dim=-1) * y.norm(dim=-1))
     refused_step = _shorter(state.step, state.slope, loss - state.loss)
     state.s[state.slot], state.y[state.slot] = s, y
-    state.rho[state.slot] = torch.where(usable, 1.0 / torch.where(usable, sy, torch.ones_like(sy)), torch.zeros_like(sy))
+    state.rho[state.slot] = torch.where(
+        usable, 1.0 / torch.where(usable, sy, torch.ones_like(sy)), torch.zeros_like(sy)
+    )
     state.slot = (state.slot + 1) % len(state.s)
     take = accepted[:, None]
     state.x, state.grad = torch.where(take, trial, state.x), torch.where(take, grad, state.grad)
@@ -166,7 +187,7 @@ def _advance(
     first = accepted & (state.rho == 0).all(dim=0)
     # without curvature pairs the length of the direction is not to be trusted far
     careful = (settings.longest_first / state.direction.abs().amax(dim=-1).clamp_min(1e-12)).clamp(max=1.0)
-    step = torch.where(first, careful, torch.ones_like(state.step))
+    step = torch.where(first, careful, (settings.regrow * state.step).clamp(max=1.0))
     state.step = torch.where(accepted, step, refused_step)
     return accepted
 

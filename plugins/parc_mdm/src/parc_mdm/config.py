@@ -111,6 +111,9 @@ class MdmConfig:
     )
     height_kernels: tuple[int, ...] = setting((5, 5, 5, 4), help="their kernel sizes")
     height_strides: tuple[int, ...] = setting((1, 1, 1, 1), help="their strides")
+    height_scale: float = setting(
+        3.0, gt=0, unit="m", help="heights are divided by this before the first convolution"
+    )
     height_unfold: int = setting(2, ge=1, help="side of the square of features that makes one token")
     dropout: float = setting(0.1, ge=0, lt=1, help="dropout of the transformer")
 
@@ -157,13 +160,13 @@ class MdmConfig:
             "start_height": (0.7, 0.9),
         },
         "small": {
-            "epochs": 60,
+            "epochs": 40,
             "batch_size": 64,
             "iters_per_epoch": 100,
             "epochs_per_checkpoint": 10,
-            "learning_rate": 5e-4,
+            "learning_rate": 1e-3,
             "weight_decay": 0.01,
-            "warmup_iters": 100,
+            "warmup_iters": 200,
             "lr_decay": "cosine",
             "ema_decay": 0.995,
             "diffusion_timesteps": 21,
@@ -177,7 +180,16 @@ class MdmConfig:
             "height_kernels": (3, 3, 4),
             "height_strides": (2, 2, 1),
             "height_unfold": 1,
+            "height_scale": 0.5,
             "dropout": 0.0,
+            # in few steps, heights are learned only where places count more than speeds
+            "losses": {
+                "root_pos": 10.0,
+                "joint_pos": 2.0,
+                "body_pos": 3.0,
+                "body_vel": 0.02,
+                "joint_ang_vel": 0.004,
+            },
             "history_noise": 0.05,
             "history_drift": 0.03,
             "augment_height": 1.5,
@@ -223,6 +235,14 @@ class MdmConfig:
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")
 
+    @classmethod
+    def preset(cls, name: str, **override: Any) -> MdmConfig:
+        """The settings of a preset with some of them replaced."""
+        fields = {**cls.PRESETS[name], **override}
+        if isinstance(losses := fields.get("losses"), dict):
+            fields["losses"] = LossWeights(**losses)
+        return cls(**fields)
+
     @property
     def height_tokens_per_side(self) -> int:
         """Side of the square of tokens that a height patch becomes."""
@@ -243,5 +263,6 @@ SHAPE_SETTINGS = (
     "height_channels",
     "height_kernels",
     "height_strides",
+    "height_scale",
     "height_unfold",
 )

@@ -130,11 +130,7 @@ class _Walk:
         shape = (self.count, model.denoiser.num_frames, model.layout.width)
         noise = torch.randn(shape, generator=generator, device=model.device)
         patch = height_patch(self.ground, self.ids, xy, anchor.heading, self.offsets) - root_z
-        nodes = 1 if history is None else config.next_node_lookahead
-        towards = self.guide.target(
-            self.progress, nodes, None if history is None else config.lookahead_distance
-        )
-        aim = torch.cat([towards, anchor.origin[:, 2:]], dim=-1)
+        aim = torch.cat([self._towards(is_first=history is None), anchor.origin[:, 2:]], dim=-1)
         offset = anchor.to_local(aim)[:, :2]
         target = target_direction(offset, torch.zeros_like(anchor.heading))
         if history is None:

@@ -18,7 +18,7 @@ from parc_mdm.features import NUM_HISTORY
 
 __all__ = ["Condition", "Denoiser"]
 
-PATCH_HEIGHT = 3.0  # m, heights are cut to this and divided by it
+PATCH_HEIGHT = 3.0  # m over and under the root; heights beyond are cut
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -55,7 +55,7 @@ class Denoiser(nn.Module):
         self.num_frames = num_frames
         self.time = _mlp(width, width, width)
         self.height_cnn, self.height_out, num_heights = _height_net(config)
-        self.height_unfold = config.height_unfold
+        self.height_unfold, self.height_scale = config.height_unfold, config.height_scale
         self.target = _mlp(2, config.target_hidden, width)
         self.indicator = nn.Embedding(2, width)
         self.motion_in = _mlp(num_features, width, width)
@@ -73,7 +73,7 @@ class Denoiser(nn.Module):
 
         They do not depend on the diffusion step: one call serves a whole generation.
         """
-        scaled = patch.clamp(-PATCH_HEIGHT, PATCH_HEIGHT)[:, None] / PATCH_HEIGHT
+        scaled = patch.clamp(-PATCH_HEIGHT, PATCH_HEIGHT)[:, None] / self.height_scale
         features = self.height_cnn(scaled)
         tokens = functional.unfold(features, self.height_unfold, stride=self.height_unfold)
         return self.height_out(tokens.transpose(1, 2))

@@ -19,6 +19,8 @@ from parc_mpc.cost import tracking_cost
 
 __all__ = ["MpcAgent"]
 
+_FAR = 100.0  # rad, beyond any servo target
+
 
 class MpcAgent(Agent):
     """Tracks by planning: knots of servo targets around the reference, refined by the cross-entropy method.
@@ -75,6 +77,10 @@ class MpcAgent(Agent):
         if self._kinematics is None or self._kinematics.skeleton is not env.skeleton:
             self._kinematics = Kinematics(env.skeleton, device=self.device)
         self._plan = None
+        # what the env's actions can express: plans keep to it, so that what was rolled out is what happens
+        everything = torch.full((env.num_envs, env.skeleton.num_dofs), _FAR, device=self.device)
+        self._lower = env.dof_target(env.action_for(-everything))
+        self._upper = env.dof_target(env.action_for(everything))
         self._generator = torch.Generator().manual_seed(self._settings.seed)
 
     def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
@@ -106,7 +112,8 @@ class MpcAgent(Agent):
         for iteration, draw in enumerate(noise):
             plans = sample_plans(plan, draw, s.sigma * s.sigma_decay**iteration)
             residuals = weights @ plans
-            rollout = env.simulator.rollout(states, s.samples, (base + residuals).flatten(0, 1))
+            targets = (base + residuals).clamp(self._lower[ids, None, None], self._upper[ids, None, None])
+            rollout = env.simulator.rollout(states, s.samples, targets.flatten(0, 1))
             cost = tracking_cost(rollout, ref, residuals, self._kinematics, s.cost)
             plan = elite_mean(plans, cost, s.elites)
         return plan

@@ -66,6 +66,11 @@ _MEASURED: dict[str, Any] = {
     "optimizer": {"type": "adam", "learning_rate": 5e-4, "final_fraction": 0.3},
 }
 
+_FINE_TUNING: dict[str, Any] = {
+    **_MEASURED,
+    "optimizer": {**_MEASURED["optimizer"], "learning_rate": 2e-4},  # a good policy is easily spoilt
+}
+
 _PUBLISHED: dict[str, Any] = {
     "discount": 0.99,
     "steps_per_iter": 32,
@@ -113,10 +118,15 @@ class PpoConfig:
     """Proximal policy optimisation.
 
     Source: PARC's documents for names and defaults. Presets: `paper` the published implementation, `cpu` what
-    was measured to work on two cores, `tiny` for tests.
+    was measured to work on two cores, `cpu_fine_tuning` the same to go on from a policy, `tiny` for tests.
     """
 
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": _PUBLISHED, "cpu": _MEASURED, "tiny": _TINY}
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": _PUBLISHED,
+        "cpu": _MEASURED,
+        "cpu_fine_tuning": _FINE_TUNING,
+        "tiny": _TINY,
+    }
 
     max_samples: int = setting(
         100_000_000, ge=1, help="control steps of all environments together", unit="samples"

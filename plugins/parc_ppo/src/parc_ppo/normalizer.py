@@ -25,7 +25,7 @@ class Normalizer(nn.Module):
         super().__init__()
         active = torch.cat([torch.full((group.size,), group.normalize) for group in groups])
         size = len(active)
-        self.max_samples = max_samples
+        self.max_samples, self.clip = max_samples, clip
         self.register_buffer("active", active)
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
         self.register_buffer("total_mean", torch.zeros(size, dtype=torch.float64))

@@ -34,10 +34,10 @@ def describe_action(action: ActionSpec) -> dict[str, Any]:
 
 
 def make_network(
-    config: PpoConfig, model: ModelConfig, env: TrackerEnv, device: str, rng: torch.Generator
+    config: PpoConfig, model: ModelConfig, env: TrackerEnv, device: str, rng: torch.Generator, clip: float
 ) -> PolicyNetwork:
-    """A new network for an environment."""
-    normalizer = Normalizer(env.observation, config.obs_clip, config.normalizer_samples)
+    """A new network for an environment; `clip` of its normalised observations."""
+    normalizer = Normalizer(env.observation, clip, config.normalizer_samples)
     return PolicyNetwork(model, env.observation, env.action, normalizer, rng).to(device)
 
 
@@ -62,7 +62,7 @@ def save_policy(
         action=describe_action(env.action),
         simulator=type(env.simulator).__name__,
         num_samples=samples,
-        extra={"model": attrs.asdict(model), **extra},
+        extra={"model": attrs.asdict(model), "obs_clip": network.normalizer.clip, **extra},
     ).save()
 
 
@@ -81,7 +81,7 @@ def load_network(
     _check_fits(policy, env)
     where = policy.folder / "policy.json"
     try:
-        model = ModelConfig(**policy.extra["model"])
+        model, clip = ModelConfig(**policy.extra["model"]), float(policy.extra["obs_clip"])
     except (KeyError, TypeError, ValueError) as err:
         raise DataError(f"{where}: describes no network ({err}). Was it written by another version?") from err
     wanted = config.model.actor_std_type
@@ -93,7 +93,7 @@ def load_network(
             )
         model = attrs.evolve(model, actor_std_type=wanted)
     tensors = read_tensors(policy.folder / _WEIGHTS, device)
-    network = make_network(config, model, env, device, torch.Generator().manual_seed(0))
+    network = make_network(config, model, env, device, torch.Generator().manual_seed(0), clip)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as err:

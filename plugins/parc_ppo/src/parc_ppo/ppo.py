@@ -34,16 +34,20 @@ class PpoAgent(Agent):
         self.config, self.device = config, device
         self._network: PolicyNetwork | None = None
         self._model: ModelConfig | None = None
+        self._restored = False
         self._noise = torch.Generator(device=device)
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
         """See `Agent.train`. A restored policy keeps its normaliser as it is."""
         if self._network is None:
             self._model = self.config.model
-            self._network = make_network(self.config, self._model, env, self.device, ctx.seeds.torch("init"))
+            rng = ctx.seeds.torch("init")
+            self._network = make_network(
+                self.config, self._model, env, self.device, rng, self.config.obs_clip
+            )
         with torch_threads(ctx.threads):
             trainer = Trainer(self.config, self._network, self._model, env, ctx, self.device, self)
-            trainer.run()
+            trainer.run(restored=self._restored)
         return save_policy(
             self._network,
             ctx.folder / "policy",
@@ -58,6 +62,7 @@ class PpoAgent(Agent):
         """See `Agent.restore`; policies of `ppo` and `dmppo` serve both."""
         self._network, self._model = load_network(policy, self.config, env, self.device)
         self._network.normalizer.max_samples = 0
+        self._restored = True
 
     def start(self, env: TrackerEnv) -> None:
         """Actions that are drawn are the same in every playback."""

@@ -81,8 +81,11 @@ class Trainer:
         self._spent = {"rollout_s": 0.0, "update_s": 0.0, "other_s": 0.0}
         self._spent_samples = 0
 
-    def run(self) -> None:
+    def run(self, *, restored: bool) -> None:
         """Train until `max_samples`; afterwards `network` is the one to keep.
+
+        Args:
+            restored: the network is a policy already: it too may be the best one.
 
         Raises:
             Stopped: the user asked for it.
@@ -92,6 +95,8 @@ class Trainer:
         checkpoint = self.ctx.checkpoints.latest()
         if checkpoint is None:
             self._warm_up()
+            if restored and self.config.select == "best":
+                self._evaluate()
             self._save()
         else:
             self._load(checkpoint.tensors, checkpoint.state)
@@ -145,12 +150,12 @@ class Trainer:
 
     def _check_experience(self) -> None:
         buffer = self._buffer
-        for what, values in (("observation", buffer.obs), ("reward", buffer.reward)):
+        for what, values in (("an observation", buffer.obs), ("a reward", buffer.reward)):
             if not bool(torch.isfinite(values.sum())):
                 where = (~torch.isfinite(values.flatten(2) if values.dim() > 2 else values)).nonzero()
                 at = f", first in environment {int(where[0, 1])}" if len(where) else ""
                 raise SimulationDiverged(
-                    f"{self._where()}: an {what} of the environment is not finite{at}. Environments "
+                    f"{self._where()}: {what} of the environment is not finite{at}. Environments "
                     f"replace a diverged simulation; check its time step and limits. {self._advice()}"
                 )
 

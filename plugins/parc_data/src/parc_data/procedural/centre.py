@@ -22,6 +22,7 @@ _SOLE_CENTRE = 0.06  # m ahead of the ankle
 _SHIFT_S = 0.5  # s, to shift the weight off a foot when starting from, or coming to, a stand
 _LEG_MAX = 0.828  # m, hip to ankle with the knee bent by 9 degrees
 _LEG_MIN = 0.36  # m
+_RISE_AHEAD_S = 0.12
 _FLIGHT_WEIGHT = 30.0
 
 
@@ -75,6 +76,8 @@ def centre_height(
     shortest = np.sqrt(np.maximum(_LEG_MIN**2 - away**2, 0.0))
     least = np.where(feet.down, feet.ankle[..., 2] + shortest, -np.inf).max(axis=1) + offset
     ground = blur(support.point[:, 2], 0.06 / dt)
+    early = round(_RISE_AHEAD_S / dt)  # the leg behind pushes the body up a step before it leaves
+    ground = np.maximum(ground, np.pad(ground, (0, early), mode="edge")[early:])
     wish = np.minimum(ground + ANKLE_HEIGHT + plan.style.leg + offset, most - 0.004)
     curve = Curve(n, dt).jerk(50.0).near(np.arange(n), wish, 1.0 / 0.03)
     flying = np.flatnonzero(support.flight)

@@ -111,7 +111,7 @@ def _swing(
     toe[air, :2] = (start + go[:, None] * (end - start))[air, :2] + bow[air, None] * _detour(plan, a, b)
     yaw[air] = a.yaw + (go * (b.yaw - a.yaw))[air]
     peak = plan.style.heel_off
-    top = a.lift + 0.15 * (b.land - a.lift)
+    top = a.lift + (0.02 if rise > 0.25 else 0.15) * (b.land - a.lift)
     tipped = peak * min_jerk((time - heel_off) / (top - heel_off)) * (1.0 - min_jerk((phase - 0.15) / 0.6))
     landing = b.toe_first * min_jerk((phase - 0.5) / 0.4) * (1.0 - min_jerk((time - b.land) / _ROLL_S))
     toe_up = _TOE_UP * min_jerk((phase - 0.45) / 0.3) * (1.0 - min_jerk((phase - 0.72) / 0.28))

@@ -20,7 +20,7 @@ _AXES = torch.eye(3, dtype=torch.float64)
 _TWIST = 0.22  # rad per metre between the feet: pelvis turns with the leading leg, the trunk against it
 _MIN_BEND = 0.05  # rad
 _RELAXED_LEG = 0.76  # m
-_AHEAD_S = 0.30  # s, how early the trunk leans for a step up
+_LEAN_BEFORE_S, _LEAN_AFTER_S = 0.25, 0.32  # how long around a step up the trunk leans
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -85,7 +85,7 @@ def pose_trunk(
         ground: height of what it stands on, ``[n]`` m.
     """
     n = len(yaw)
-    early, late = round(_AHEAD_S / dt), round(0.5 * _AHEAD_S / dt)
+    early, late = round(_LEAN_BEFORE_S / dt), round(_LEAN_AFTER_S / dt)
     padded = np.pad(blur(ground, 0.10 / dt), (late, early), mode="edge")
     rise = np.maximum(padded[early + late :] - padded[: n], 0.0)  # about to be climbed
     ahead = feet.ankle[..., 0] * np.cos(yaw)[:, None] + feet.ankle[..., 1] * np.sin(yaw)[:, None]

@@ -11,7 +11,7 @@ from parc_core.config import setting
 from parc_core.data.clip import MotionClip
 from parc_core.data.seeds import SeedStreams
 from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
+from parc_core.errors import ConfigError
 from parc_core.interfaces.motion_source import MotionSource
 from parc_data.procedural.posture import body_of
 from parc_data.procedural.recipes import CLASSES, plans
@@ -34,7 +34,7 @@ class ProceduralSource(MotionSource):
     def __init__(self, config: ProceduralConfig, *, skeleton: Skeleton, seeds: SeedStreams) -> None:
         unknown = [name for name in config.classes if name not in CLASSES]
         if unknown or not config.classes:
-            raise DataError(f"procedural: classes are {list(config.classes)}, expected some of {', '.join(CLASSES)}.")
+            raise ConfigError(f"procedural: classes are {list(config.classes)}, expected some of {', '.join(CLASSES)}.")
         self.config, self.skeleton, self.seeds = config, skeleton, seeds
         self.body = body_of(skeleton)
 

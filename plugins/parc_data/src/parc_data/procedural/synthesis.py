@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import attrs
 import numpy as np
 import torch
 
@@ -88,8 +87,3 @@ def _path(plan: Plan, root_pos: np.ndarray) -> Path:
     rise = np.diff(points[:, 2])
     kinds = np.where(rise > 0.28, SegmentKind.CLIMB, np.where(rise < -0.28, SegmentKind.DROP, SegmentKind.WALK))
     return Path(points=points, kinds=kinds)
-
-
-def with_notes(clip: MotionClip, seed: int, notes: dict[str, float]) -> MotionClip:
-    """The clip with the seed and the numbers that it was made from."""
-    return attrs.evolve(clip, provenance=attrs.evolve(clip.provenance, seed=seed, notes=notes))

@@ -1,0 +1,51 @@
+"""Every source of this distribution keeps the promises of its kind."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from parc_core.data.clip_file import save_clip
+from parc_core.data.seeds import SeedStreams
+from parc_core.interfaces.motion_source import MotionSource
+from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.testing.builders import make_clip, make_terrain
+from parc_core.testing.contracts.motion_source import MotionSourceContract
+from parc_data.folder import FolderConfig, FolderSource
+from parc_data.parc_ms import PublishedConfig, PublishedSource
+from parc_data.procedural.source import ProceduralConfig, ProceduralSource
+
+SEEDS = SeedStreams(7)
+
+
+class TestFolderSource(MotionSourceContract):
+    @pytest.fixture
+    def make(self, tmp_path: pathlib.Path) -> Callable[[], MotionSource]:
+        skeleton = load_skeleton("humanoid")
+        for name in ("a", "b"):
+            save_clip(tmp_path / "set" / "walk" / f"{name}.npz", make_clip(name=name))
+        return lambda: FolderSource(FolderConfig(path=str(tmp_path / "set")), skeleton=skeleton, seeds=SEEDS)
+
+
+class TestProceduralSource(MotionSourceContract):
+    @pytest.fixture
+    def make(self) -> Callable[[], MotionSource]:
+        skeleton = load_skeleton("humanoid")
+        config = ProceduralConfig(classes=("gap",), variations=2)
+        return lambda: ProceduralSource(config, skeleton=skeleton, seeds=SEEDS)
+
+
+class TestPublishedSource(MotionSourceContract):
+    @pytest.fixture
+    def make(
+        self, tmp_path: pathlib.Path, published_file: Callable[..., pathlib.Path]
+    ) -> Callable[[], MotionSource]:
+        skeleton = load_skeleton("humanoid")
+        terrain = make_terrain()
+        mask = [terrain.cell_of(np.zeros((1, 2)))] * 20
+        published_file("one", misc_data={"hf_mask_inds": mask})
+        published_file("two")
+        return lambda: PublishedSource(PublishedConfig(path=str(tmp_path)), skeleton=skeleton, seeds=SEEDS)

@@ -1,0 +1,173 @@
+"""Published motion-terrain files: what is read, and that nothing in them is executed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import pickle
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.seeds import SeedStreams
+from parc_core.errors import DataError
+from parc_core.kinematics.mjcf import load_skeleton
+from parc_data.parc_ms import PublishedConfig, PublishedSource
+
+REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "parc"
+Writer = Callable[..., pathlib.Path]
+
+
+def read(path: pathlib.Path | str, **settings: Any) -> list[MotionClip]:
+    config = PublishedConfig(path=str(path), **settings)
+    return list(PublishedSource(config, skeleton=load_skeleton("humanoid"), seeds=SeedStreams(0)).clips())
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_motion_and_terrain_arrive_as_they_are(published_file: Writer, protocol: int) -> None:
+    (clip,) = read(published_file("one", protocol=protocol))
+    assert (clip.name, clip.motion_class, clip.fps, clip.num_frames) == ("one", "parkour", 30.0, 20)
+    assert clip.contacts[:, [11, 14]].min() == 1.0
+    assert clip.terrain.cell == 0.4
+    assert clip.terrain.origin_xy == pytest.approx([-0.8, -0.8])
+
+
+def test_bounds_are_turned_to_lowest_then_highest(published_file: Writer) -> None:
+    (clip,) = read(published_file("one"))
+    # the file holds highest = height + 3 first, then lowest = height - 2, on ground at 0
+    assert clip.terrain.bounds[0, 0].tolist() == [-2.0, 3.0]
+
+
+def test_bounds_that_nobody_computed_are_none(published_file: Writer) -> None:
+    blank = np.tile([1.0, -1.0], (3, 3, 1))
+    ground = {"hf": np.zeros((3, 3)), "hf_maxmin": blank, "min_point": np.zeros(2), "dx": 0.4}
+    (clip,) = read(published_file("one", terrain_data=ground))
+    assert clip.terrain.bounds is None
+
+
+def test_touched_cells_and_path_nodes_are_kept(published_file: Writer) -> None:
+    mask = [np.array([[2, 2], [3, 2]])] + [np.zeros((0, 2), dtype=np.int64)] * 19
+    nodes = np.array([[0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]])
+    (clip,) = read(published_file("one", misc_data={"hf_mask_inds": mask, "path_nodes": nodes}))
+    assert clip.touched.tolist() == [[0, 2, 2], [0, 3, 2]]
+    assert clip.path.points == pytest.approx(nodes)
+
+
+def test_misc_data_that_needs_other_classes_is_left_out_with_a_warning(
+    published_file: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    (clip,) = read(published_file("one", misc_data={"obs": pathlib.PurePosixPath("x")}))
+    assert clip.path is None
+    assert "misc_data is left out: it refers to 'pathlib" in caplog.text
+
+
+def test_a_window_of_time_is_cut_and_named(published_file: Writer) -> None:
+    published_file("one")
+    (clip,) = read(published_file("one"), cut_s=(0.1, 0.5))
+    # frames 3 to 15, both included
+    assert (clip.name, clip.num_frames) == ("one_0.1s_0.5s", 13)
+
+
+def test_a_window_after_the_end_is_refused(published_file: Writer) -> None:
+    with pytest.raises(DataError, match=r"cut_s is 5.0 to 6.0 s, the motion lasts 0.63 s"):
+        read(published_file("one"), cut_s=(5.0, 6.0))
+
+
+def test_folder_gives_the_class_and_sorted_clips(published_file: Writer, tmp_path: pathlib.Path) -> None:
+    published_file("b")
+    published_file("a")
+    assert [(c.name, c.motion_class) for c in read(tmp_path)] == [("a", tmp_path.name), ("b", tmp_path.name)]
+    assert [c.name for c in read(tmp_path / "*.pkl", motion_class="x")] == ["a", "b"]
+
+
+def test_a_pattern_without_files_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(DataError, match="no .pkl file there"):
+        read(tmp_path / "*.pkl")
+
+
+class Call:
+    """Pickles as a call of a function."""
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self.call = (function, args)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
+
+
+def object_array() -> np.ndarray:
+    array = np.empty(2, dtype=object)
+    array[:] = [{"a": 1}, None]
+    return array
+
+
+HUGE = b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b"x."  # a bytearray of 1 TB
+MOTION = {"root_rot": np.zeros((2, 4)), "joint_rot": np.zeros((2, 14, 4)), "fps": 30}
+
+
+@pytest.mark.parametrize(
+    ("section", "cause"),
+    [
+        (lambda mark: pickle.dumps(Call(os.system, f"touch {mark}")), "it refers to 'posix.system'"),
+        (lambda mark: pickle.dumps(Call(eval, f"open({str(mark)!r}, 'w')")), "it refers to 'builtins.eval'"),
+        (lambda mark: pickle.dumps({"root_pos": Call(getattr, 1, "real")}), "it refers to 'builtins.getattr'"),
+        (lambda mark: pickle.dumps({**MOTION, "root_pos": object_array()}), "holds object, expected plain numbers"),
+        (lambda mark: pickle.dumps({**MOTION, "root_pos": "text"}), "expected plain numbers"),
+        (lambda mark: pickle.dumps({**MOTION})[:-9], "not a readable pickle"),
+        (lambda mark: HUGE, "it needs more than the 1024 MiB of memory"),
+        (lambda mark: pickle.dumps([1, 2]), "motion_data holds a list, expected a dict"),
+        (lambda mark: None, "motion_data is empty"),
+    ],
+    ids=["system", "eval", "getattr", "objects", "text", "truncated", "huge", "list", "none"],
+)
+def test_a_hostile_section_is_refused_and_not_executed(
+    published_file: Writer, tmp_path: pathlib.Path, section: Callable[[pathlib.Path], bytes], cause: str
+) -> None:
+    mark = tmp_path / "executed"
+    path = published_file("bad", motion_data=section(mark))
+    started = time.monotonic()
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert cause in str(caught.value)
+    assert not mark.exists()
+    assert time.monotonic() - started < 20.0
+
+
+def test_a_hostile_outer_pickle_is_refused(tmp_path: pathlib.Path) -> None:
+    path, mark = tmp_path / "bad.pkl", tmp_path / "executed"
+    path.write_bytes(pickle.dumps(Call(os.system, f"touch {mark}")))
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert not mark.exists()
+    assert str(caught.value) == (
+        f"{path}: refused: it refers to 'posix.system'; only NumPy arrays are read. "
+        "Only motion-terrain files of the published PARC are read; nothing was executed."
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04."], ids=["empty", "text", "stop"])
+def test_a_file_that_is_no_pickle_is_refused(tmp_path: pathlib.Path, content: bytes) -> None:
+    path = tmp_path / "bad.pkl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="refused"):
+        read(path)
+
+
+def test_arrays_that_do_not_fit_together_are_refused(published_file: Writer) -> None:
+    motion = {**MOTION, "root_pos": np.zeros((5, 3)), "body_contacts": None, "loop_mode": "CLAMP"}
+    with pytest.raises(DataError, match=r"bad.pkl: .*root_rot has shape"):
+        read(published_file("bad", motion_data=motion))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"no published motions at {REAL}")
+def test_published_motions_are_read() -> None:
+    clips = {clip.name: clip for clip in read(REAL)}
+    clip = clips["dec2024_teaser_717_1_opt_dm"]
+    assert (clip.num_frames, clip.terrain.shape, clip.motion_class) == (142, (18, 15), "parc")
+    assert clip.terrain.height.min() == pytest.approx(-12.1, abs=0.1)
+    assert clip.touched is not None

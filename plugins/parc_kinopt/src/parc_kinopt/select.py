@@ -1,0 +1,137 @@
+"""Selectors: `heuristic` scores candidates, `first` takes them as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from parc_kinopt.limbs import limbs_of
+from parc_kinopt.score import CandidateScorer, Raw
+from parc_core.config import setting
+from parc_core.data.clip import MotionClip
+from parc_core.data.path import Path
+from parc_core.data.skeleton import Skeleton
+from parc_core.data.terrain import Terrain
+from parc_core.interfaces.selector import Scored, Selector
+
+__all__ = ["FirstConfig", "FirstSelector", "HeuristicConfig", "HeuristicSelector"]
+
+
+@attrs.frozen(kw_only=True)
+class HeuristicConfig:
+    """Weights, thresholds and the end of the path.
+
+    Scores are weight times measure. With ``normalize: frame`` contact and penetration are means per frame, so that a
+    long motion does not lose for being long; the published ones are sums.
+    """
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {
+            "normalize": "sum",
+            "min_label": 0.0,
+            "w_contact": 0.1,
+            "w_penetration": 0.1,
+            "w_path": 0.0,
+            "w_roughness": 0.0,
+            "w_jerk": 0.0,
+            "w_slide": 0.0,
+            "max_contact": 3.0,
+            "max_penetration": 8.0,
+            "max_path": None,
+            "max_jerk": None,
+            "max_total": 30.0,
+            "unfinished_penalty": 100.0,
+        },
+    }
+
+    normalize: Literal["frame", "sum"] = setting(
+        "frame", help="contact and penetration: mean per frame, or sum"
+    )
+    min_label: float = setting(0.2, ge=0.0, lt=1.0, help="weaker contact labels count as no contact")
+    w_contact: float = setting(10.0, ge=0.0, help="per m that bodies in contact are off the ground")
+    w_penetration: float = setting(
+        2.0, ge=0.0, help="per m that surface points are inside the ground, summed per frame"
+    )
+    w_path: float = setting(1.0, ge=0.0, help="per m that the root is off the path on average")
+    w_roughness: float = setting(
+        2.0, ge=0.0, help="per m/s that the root's velocity changes from frame to frame"
+    )
+    w_jerk: float = setting(1.0, ge=0.0, help="per share of frames with jerk above the limit")
+    w_slide: float = setting(1.0, ge=0.0, help="per m/s that feet in contact move")
+    jerk_limit: float = setting(11666.0, gt=0.0, unit="m/s^3", help="a frame with a body above it is jerky")
+    goal_radius: float = setting(
+        0.5, gt=0.0, unit="m", help="feet this near to the end of the path have finished"
+    )
+    unfinished_penalty: float = setting(
+        100.0, ge=0.0, help="added to the total of a candidate that did not finish"
+    )
+    max_contact: float | None = setting(2.0, ge=0.0, help="largest contact score; none: no limit")
+    max_penetration: float | None = setting(3.0, ge=0.0, help="largest penetration score; none: no limit")
+    max_path: float | None = setting(1.0, ge=0.0, help="largest path score; none: no limit")
+    max_jerk: float | None = setting(0.5, ge=0.0, help="largest jerk score; none: no limit")
+    max_total: float | None = setting(30.0, ge=0.0, help="largest total; none: no limit")
+
+
+class HeuristicSelector(Selector):
+    """Contact, penetration, path, smoothness and progress."""
+
+    def __init__(self, config: HeuristicConfig, *, skeleton: Skeleton, device: str = "cpu") -> None:
+        self.config = config
+        self._measure = CandidateScorer(skeleton, limbs_of(skeleton), device)
+
+    def select(self, candidates: Sequence[MotionClip], terrain: Terrain, path: Path) -> list[Scored]:
+        """Every candidate once: accepted first, best first; equal totals keep their order."""
+        if not candidates:
+            return []
+        raw = self._measure(candidates, terrain, path, self.config.jerk_limit, self.config.min_label)
+        scored = [self._judge(clip, raw, i) for i, clip in enumerate(candidates)]
+        return sorted(scored, key=lambda s: (not s.accepted, s.total))
+
+    def _judge(self, clip: MotionClip, raw: Raw, i: int) -> Scored:
+        config = self.config
+        share = float(raw.frames[i]) if config.normalize == "frame" else 1.0
+        measures = {
+            "contact": float(raw.contact[i]) / share,
+            "penetration": float(raw.penetration[i]) / share,
+            "path": float(raw.path[i]),
+            "roughness": float(raw.roughness[i]),
+            "jerk": float(raw.jerk[i]),
+            "slide": float(raw.slide[i]),
+        }
+        scores = {name: getattr(config, f"w_{name}") * value for name, value in measures.items()}
+        goal = float(raw.goal[i])
+        finished = goal < config.goal_radius
+        scores["unfinished"] = 0.0 if finished else config.unfinished_penalty
+        total = sum(scores.values())
+        limits = {name: getattr(config, f"max_{name}") for name in ("contact", "penetration", "path", "jerk")}
+        reasons = [
+            f"{k} {scores[k]:.2f} > {limit:g}" for k, limit in limits.items() if _beyond(scores[k], limit)
+        ]
+        if not finished and _beyond(total, config.max_total):
+            reasons.append(f"goal {goal:.2f} m away > {config.goal_radius:g} m")
+        elif _beyond(total, config.max_total):
+            reasons.append(f"total {total:.2f} > {config.max_total:g}")
+        return Scored(clip=clip, total=total, scores=scores, rejected=tuple(reasons))
+
+
+def _beyond(score: float, limit: float | None) -> bool:
+    # the published thresholds are strict: a score equal to its limit is refused
+    return limit is not None and not score < limit
+
+
+@attrs.frozen(kw_only=True)
+class FirstConfig:
+    """Candidates in the order they came; nothing to set."""
+
+
+class FirstSelector(Selector):
+    """Accepts every candidate, the first one first: the baseline that shows what selection is worth."""
+
+    def __init__(self, config: FirstConfig, *, skeleton: Skeleton, device: str = "cpu") -> None:
+        self.config = config
+
+    def select(self, candidates: Sequence[MotionClip], terrain: Terrain, path: Path) -> list[Scored]:
+        """Every candidate, accepted, in the given order; its total is its place."""
+        return [Scored(clip=clip, total=float(i), scores={}) for i, clip in enumerate(candidates)]

@@ -1,0 +1,113 @@
+"""The agent on the real task: needs the distributions parc-mujoco and parc-deepmimic beside it."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from parc_mpc.agent import MpcAgent
+from parc_mpc.config import MpcConfig
+
+from parc_core.data.policy import Policy
+from parc_core.errors import DataError
+from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.testing.builders import make_clip
+
+mujoco_cpu = pytest.importorskip("parc_mujoco.cpu", reason="the agent plans with a simulator")
+deepmimic = pytest.importorskip("parc_deepmimic.env", reason="the agent tracks in an environment")
+
+QUICK = MpcConfig(samples=12, horizon=6, knots=3, first_iterations=1)
+
+
+@pytest.fixture
+def make_env():
+    made = []
+
+    def build(*clips):
+        from parc_deepmimic.config import DeepMimicConfig
+
+        env = deepmimic.DeepMimicEnv(
+            DeepMimicConfig(),
+            clips=clips,
+            weights=np.ones(len(clips)),
+            simulator=mujoco_cpu.MujocoSimulator(mujoco_cpu.MujocoConfig(), threads=1),
+            num_envs=len(clips),
+            skeleton=load_skeleton("humanoid"),
+            rng=torch.Generator().manual_seed(0),
+        )
+        made.append(env)
+        return env
+
+    yield build
+    for env in made:
+        env.close()
+
+
+def clips(count: int):
+    return [make_clip(16, speed=0.1 * i, name=f"clip{i}") for i in range(count)]
+
+
+def play(env, agent, steps: int, ids=None) -> torch.Tensor:
+    """Actions of the first steps, ``[steps, N, A]``."""
+    ids = torch.arange(env.num_envs) if ids is None else ids
+    obs = env.playback(ids, torch.zeros(len(ids)))
+    agent.start(env)
+    actions = []
+    for _ in range(steps):
+        actions.append(agent.act(env, obs))
+        obs = env.step(actions[-1]).obs
+    return torch.stack(actions)
+
+
+def test_standing_clip_is_followed_to_its_end(make_env):
+    result = MpcAgent(QUICK).evaluate(make_env(*clips(1)))
+    assert result["success_rate"] == 1.0
+
+
+def test_a_playback_repeats_itself_bit_for_bit(make_env):
+    env, agent = make_env(*clips(2)), MpcAgent(QUICK)
+    assert torch.equal(play(env, agent, 4), play(env, agent, 4))
+
+
+def test_plans_do_not_depend_on_who_else_is_planned_for(make_env):
+    both = play(make_env(*clips(2)), MpcAgent(QUICK), 4)
+    alone = play(make_env(clips(2)[1]), MpcAgent(QUICK), 4)
+    # sums over a batch of another size may differ in their last bits
+    assert torch.allclose(both[:, 1], alone[:, 0], atol=1e-5)
+
+
+def test_environments_that_are_not_followed_are_not_simulated(make_env, monkeypatch):
+    env, agent, sizes = make_env(*clips(3)), MpcAgent(QUICK), []
+    rollout = env.simulator.rollout
+
+    def counted(states, copies, targets):
+        sizes.append(len(targets) // copies)
+        return rollout(states, copies, targets)
+
+    monkeypatch.setattr(env.simulator, "rollout", counted)
+    play(env, agent, 1, ids=torch.tensor([0, 2]))
+    assert sizes == [2]
+
+
+def test_escalated_settings_change_the_plan_from_the_next_start_on(make_env):
+    env, agent = make_env(*clips(1)), MpcAgent(QUICK)
+    first = play(env, agent, 2)
+    agent.escalate(1)
+    assert not torch.equal(play(env, agent, 2), first)
+    agent.escalate(0)
+    assert torch.equal(play(env, agent, 2), first)
+    assert agent.num_attempts == 4
+
+
+def test_training_writes_a_policy_without_weights_that_can_be_restored(make_env, tmp_path):
+    @attrs.frozen
+    class Ctx:
+        folder = tmp_path
+
+    env, agent = make_env(*clips(1)), MpcAgent(QUICK)
+    policy = agent.train(env, Ctx())
+    assert [file.name for file in policy.folder.iterdir()] == ["policy.json"]
+    agent.restore(Policy.load(policy.folder), env)
+    with pytest.raises(DataError, match="a policy of agent 'ppo'"):
+        agent.restore(attrs.evolve(policy, agent="ppo"), env)

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import attrs
+import mujoco
+import numpy as np
+import pytest
+import torch
+from parc_mujoco.config import MujocoConfig
+from parc_mujoco.convert import StateLayout, to_wxyz, to_xyzw
+from parc_mujoco.cpu import MujocoSimulator
+from parc_mujoco.ground import TerrainModels
+from parc_mujoco.model import build_spec, terrain_boxes
+
+from parc_core.data.skeleton import JointKind
+from parc_core.errors import ConfigError
+from parc_core.interfaces.simulator import Scene
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.testing.builders import STANDING_HEIGHT, make_terrain
+from parc_core.testing.contracts.simulator import character_state
+
+SKELETON = load_skeleton("humanoid")
+
+
+def bumpy(seed: int, shape: tuple[int, int] = (10, 10)):
+    return make_terrain(height=np.random.default_rng(seed).uniform(-0.3, 0.3, shape).round(1))
+
+
+def model_of(config: MujocoConfig | None = None, terrain=None) -> mujoco.MjModel:
+    boxes = terrain_boxes(terrain or make_terrain())
+    return build_spec(SKELETON, config or MujocoConfig(), boxes, len(boxes[0])).compile()
+
+
+def test_humanoid_weighs_50_kg():
+    assert model_of().body_mass.sum() == pytest.approx(50.05, abs=0.01)
+
+
+def test_sizes_are_those_of_ball_joints():
+    model = model_of()
+    # 7 + 8 balls * 4 + 4 hinges; 6 + 28; one servo per dof
+    assert (model.nq, model.nv, model.nu) == (43, 34, 28)
+
+
+def test_dofs_and_servos_are_in_the_order_of_the_skeleton():
+    model = model_of()
+    for joint, dofs in zip(SKELETON.joints, SKELETON.dof_slices):
+        if joint.kind is JointKind.FIXED:
+            continue
+        address = int(model.joint(joint.name).dofadr[0])
+        assert address == 6 + dofs.start
+        for dof in range(dofs.start, dofs.stop):
+            assert model.actuator_trnid[dof, 0] == model.joint(joint.name).id
+            assert model.actuator_gainprm[dof, 0] == pytest.approx(joint.kp)
+            assert model.dof_damping[6 + dof] == pytest.approx(0.3 * joint.kd)
+            assert model.dof_armature[6 + dof] == pytest.approx(joint.armature)
+            assert model.actuator_forcerange[dof].tolist() == pytest.approx([-3 * joint.gear, 3 * joint.gear])
+
+
+def test_no_force_limit_when_scale_is_none():
+    model = model_of(attrs.evolve(MujocoConfig(), force_limit_scale=None))
+    assert not model.actuator_forcelimited.any()
+
+
+def test_straight_pose_has_no_self_contact():
+    model = model_of()
+    data = mujoco.MjData(model)
+    data.qpos[2] = 5.0
+    mujoco.mj_forward(model, data)
+    assert data.ncon == 0
+
+
+@pytest.mark.parametrize(("enabled", "expected"), [(True, True), (False, False)])
+def test_self_collision_setting_decides_about_crossed_legs(enabled, expected):
+    model = model_of(attrs.evolve(MujocoConfig(), self_collision=enabled))
+    data = mujoco.MjData(model)
+    data.qpos[2] = 5.0
+    angle = 0.25  # both thighs inwards
+    for name, sign in (("right_hip", 1.0), ("left_hip", -1.0)):
+        data.joint(name).qpos[:] = [np.cos(angle), sign * np.sin(angle), 0.0, 0.0]
+    mujoco.mj_forward(model, data)
+    assert (data.ncon > 0) == expected
+
+
+def test_torch_kinematics_agree_with_mujoco_on_random_poses():
+    model = model_of()
+    data, layout = mujoco.MjData(model), StateLayout.of(SKELETON)
+    kin = Kinematics(SKELETON, dtype=torch.float64)
+    g = torch.Generator().manual_seed(0)
+    dof = 1.5 * torch.randn(100, SKELETON.num_dofs, generator=g, dtype=torch.float64)
+    joint_rot = kin.dof_to_joint_rot(dof)
+    root_pos = torch.randn(100, 3, generator=g, dtype=torch.float64)
+    root_rot = torch.nn.functional.normalize(torch.randn(100, 4, generator=g, dtype=torch.float64), dim=-1)
+    body_pos, body_rot = kin.forward(root_pos, root_rot, joint_rot)
+    qpos = layout.qpos(root_pos.numpy(), root_rot.numpy(), joint_rot.numpy())
+    for n in range(100):
+        data.qpos[:] = qpos[n]
+        mujoco.mj_kinematics(model, data)
+        assert np.abs(data.xpos[1:] - body_pos[n].numpy()).max() < 1e-6
+        alike = np.abs((to_xyzw(data.xquat[1:]) * body_rot[n].numpy()).sum(axis=-1))
+        assert alike.min() > 1.0 - 1e-9
+
+
+def test_layout_and_torch_agree_on_dofs():
+    layout, kin = StateLayout.of(SKELETON), Kinematics(SKELETON, dtype=torch.float64)
+    dof = 0.8 * torch.randn(
+        20, SKELETON.num_dofs, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+    )
+    joint_rot = kin.dof_to_joint_rot(dof)
+    assert np.allclose(layout.dof(joint_rot.numpy()), kin.joint_rot_to_dof(joint_rot).numpy(), atol=1e-9)
+
+
+def test_quaternion_order_round_trip():
+    q = np.array([[1.0, 2.0, 3.0, 4.0]])
+    assert to_wxyz(q).tolist() == [[4.0, 1.0, 2.0, 3.0]]
+    assert to_xyzw(to_wxyz(q)).tolist() == q.tolist()
+
+
+def test_batch_on_different_terrains_equals_single_simulations():
+    terrains = [bumpy(1), bumpy(2, (6, 14)), make_terrain()]
+    sim = MujocoSimulator(MujocoConfig(), threads=2)
+    sim.build(Scene(skeleton=SKELETON, terrains=terrains, num_envs=3))
+    ids = torch.arange(3)
+    sim.set_terrains(ids, torch.tensor([1, 0, 2]))
+    sim.reset(ids, character_state(3, height=STANDING_HEIGHT + 0.35))
+    models = TerrainModels(SKELETON, terrains, MujocoConfig())
+    ends = []
+    for terrain in (1, 0, 2):
+        data = mujoco.MjData(models[terrain])
+        data.qpos[:] = sim._field["qpos"][0]
+        for _ in range(4 * 20):
+            mujoco.mj_step(models[terrain], data)
+        ends.append(data.qpos.copy())
+    for _ in range(20):
+        sim.step()
+    assert np.array_equal(sim._field["qpos"], np.stack(ends))
+    assert not np.allclose(ends[0], ends[1])
+    sim.close()
+
+
+def test_results_do_not_depend_on_threads():
+    ends = []
+    for threads in (1, 2):
+        sim = MujocoSimulator(MujocoConfig(), threads=threads)
+        sim.build(Scene(skeleton=SKELETON, terrains=[bumpy(3)], num_envs=5))
+        sim.reset(torch.arange(5), character_state(5, height=STANDING_HEIGHT + 0.35))
+        sim.set_targets(0.3 * torch.randn(5, SKELETON.num_dofs, generator=torch.Generator().manual_seed(0)))
+        for _ in range(10):
+            sim.step()
+        ends.append(sim.read().body_pos)
+        sim.close()
+    assert torch.equal(ends[0], ends[1])
+
+
+def test_rate_that_does_not_divide_is_refused():
+    sim = MujocoSimulator(attrs.evolve(MujocoConfig(), sim_hz=100.0))
+    with pytest.raises(ConfigError) as caught:
+        sim.build(Scene(skeleton=SKELETON, terrains=[make_terrain()], num_envs=1))
+    assert str(caught.value) == (
+        "simulator.sim_hz is 100.0 Hz, which is not a multiple of the control rate 30.0 Hz. Use for example 120."
+    )
