@@ -17,6 +17,8 @@ __all__ = ["Metrics", "Progress", "StageContext", "Stopped"]
 class Stopped(BaseException):
     """The user asked to stop (SIGINT, SIGTERM) and the work has written its checkpoint."""
 
+    exit_code = 130
+
 
 class Metrics(Protocol):
     """Where numbers go."""

@@ -21,6 +21,7 @@ from parc_core.errors import ConfigError, ParcError, StageFailed
 from parc_core.interfaces.context import Stopped
 from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.plugins.registry import Registry
+from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
 from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
@@ -71,7 +72,7 @@ def run_file(
     _check_choice(only, batch, config)
     if dry_run:
         return plan(config, folder, registry, count)
-    with storage.RunLock(folder), StopFlag() as stop:
+    with storage.RunLock(folder), StopFlag() as stop, run_log(folder):
         storage.sweep(folder)
         runs = [_context(config, registry, folder, n, reporter, stop) for n in range(1, count + 1)]
         _write_config(config, folder)
@@ -85,8 +86,9 @@ def run_file(
         try:
             for run in runs if only is None else runs[-1:]:
                 _Iteration(run).run(only, batch)
-        except Stopped:
+        except Stopped as stopped:
             reporter.message("run", f"stopped; continue with: parc run {folder}")
+            stopped.exit_code = stop.exit_code
             raise
     report = collect(folder)
     storage.write_json(folder / "report.json", report)

@@ -75,7 +75,7 @@ class RunContext:
         for role, (kind, use) in uses.items():
             if use is not None:
                 found = self.registry.find(kind, use.name)
-                providers[role] = {"dist": found.dist, "version": found.version, "settings": dump(use)}
+                providers[role] = {"dist": found.dist, "version": found.version, "settings": _settings(use)}
         return {
             "core": __version__,
             "seed": self.config.seed,
@@ -104,6 +104,15 @@ class RunContext:
         finally:
             for sink in sinks:
                 sink.close()
+
+
+def _settings(use: Use) -> dict[str, Any]:
+    """A provider's settings without its paths: what lies there counts, not where, so that a run can be moved."""
+    plain = dump(use)
+    for field in attrs.fields(type(use.config)) if attrs.has(type(use.config)) else ():
+        if field.metadata.get("path"):
+            plain.pop(field.name, None)
+    return plain
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ import pathlib
 import time
 from collections.abc import Iterable
 
+import attrs
 import numpy as np
 
 from parc_core.config.fields import Use
@@ -71,8 +72,6 @@ def entries_of(folder: pathlib.Path, origin: str, weight: float = 1.0) -> list[D
 
 def balance(entries: Iterable[DatasetEntry]) -> list[DatasetEntry]:
     """The entries with class-balanced weights, multiplied by the weights they came with; refuses equal names."""
-    import attrs
-
     entries = list(entries)
     seen: dict[str, pathlib.Path] = {}
     for entry in entries:
@@ -117,9 +116,15 @@ def _input_folder(run: RunContext, number: int, use: Use) -> pathlib.Path:
 
 def _content(use: Use) -> dict[str, list[int]]:
     """Size and time of the files that a source reads, so that changed inputs are read again."""
-    path = getattr(use.config, "path", None)
-    if path is None:
-        return {}
-    path = pathlib.Path(path)
-    files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
-    return {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()}
+    content = {}
+    for field in attrs.fields(type(use.config)):
+        value = getattr(use.config, field.name)
+        if not field.metadata.get("path") or value is None:
+            continue
+        path = pathlib.Path(value)
+        files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
+        for file in files:
+            if file.is_file():
+                name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+                content[f"{field.name}/{name}"] = [file.stat().st_size, file.stat().st_mtime_ns]
+    return content

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class FolderConfig:
     """Settings of `folder`."""
 
-    path: str = setting(help="folder with .npz clips, searched recursively; ~ is expanded")
+    path: str = setting(path=True, help="folder with .npz clips, searched recursively; ~ is expanded")
     min_num_frames: int = setting(15, ge=1, unit="frames", help="shorter clips are left out, and named in the log")
     max_terrain_dim: int = setting(1001, ge=1, unit="cells", help="clips on wider terrain are left out, likewise")
 

@@ -47,7 +47,7 @@ _DEFAULT_CLASS = "parkour"
 class PublishedConfig:
     """Settings of `parc_ms`."""
 
-    path: str = setting(help="a .pkl file, a folder (searched recursively) or a glob pattern; ~ is expanded")
+    path: str = setting(path=True, help="a .pkl file, a folder (searched recursively) or a glob pattern; ~ is expanded")
     cut_s: tuple[float, float] | None = setting(
         None, unit="s", help="keep only this window of time of every motion; the name tells it"
     )

@@ -30,6 +30,8 @@ class MpcAgent(Agent):
     for the environments that ``env.active`` (bool ``[N]``) marks, for all where the env has no such attribute.
     """
 
+    trains = False
+
     def __init__(self, config: MpcConfig, *, device: str = "cpu") -> None:
         self.config, self.device = config, torch.device(device)
         self._attempts = ladder(config)
