@@ -57,7 +57,8 @@ def require_terrain(clip: MotionClip) -> Terrain:
     """
     if clip.terrain is None:
         raise DataError(
-            f"clip '{clip.name}' has no terrain; contact and penetration need one. Attach it with attrs.evolve(clip, terrain=...)."
+            f"clip '{clip.name}' has no terrain; contact and penetration need one. "
+            "Attach it with attrs.evolve(clip, terrain=...)."
         )
     return clip.terrain
 

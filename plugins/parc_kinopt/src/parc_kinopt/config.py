@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import attrs
 
+from parc_core.config import setting
 from parc_kinopt.contacts import ContactConfig
 from parc_kinopt.hesitation import HesitationConfig
-from parc_core.config import setting
 
 __all__ = ["KinoptConfig", "NoneConfig", "WeightConfig"]
 

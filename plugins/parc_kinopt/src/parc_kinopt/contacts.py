@@ -8,10 +8,10 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from parc_core.config import setting
 from parc_kinopt.batch import ClipBatch
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.limbs import Limb
-from parc_core.config import setting
 
 __all__ = ["ContactConfig", "clean_contacts", "geometric_contacts", "hysteresis", "limb_motion"]
 

@@ -16,12 +16,12 @@ import torch
 from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
 from torch import Tensor
 
-from parc_kinopt import kernels
-from parc_kinopt.batch import split
-from parc_kinopt.objective import MotionLoss
 from parc_core.data.skeleton import Skeleton
 from parc_core.geometry.distance import signed_distance
 from parc_core.kinematics.rotations import quat_to_matrix
+from parc_kinopt import kernels
+from parc_kinopt.batch import split
+from parc_kinopt.objective import MotionLoss
 
 __all__ = ["BandedCurvature", "body_jacobian", "left_jacobian", "weight_of_excess"]
 

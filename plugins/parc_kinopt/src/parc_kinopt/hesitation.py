@@ -16,11 +16,11 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from parc_kinopt.smoothing import low_pass
 from parc_core.config import setting
 from parc_core.data.clip import MotionClip
 from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
+from parc_kinopt.smoothing import low_pass
 
 __all__ = ["HesitationConfig", "hesitating_frames", "near_pose_frames", "remove_frames", "remove_hesitation"]
 
@@ -110,7 +110,7 @@ def near_pose_frames(body_pos: np.ndarray, distance: float, min_run: int) -> np.
 
 
 def remove_frames(clip: MotionClip, drop: np.ndarray, blend: int) -> MotionClip:
-    """The clip without frames ``drop`` ``[T]``; at each seam the jump in pose and in velocity fades over `blend` frames.
+    """The clip without frames ``drop`` ``[T]``; the jump of pose and velocity at a seam fades over `blend` frames.
 
     After a seam the motion starts where the motion before it was heading, and the offset decays to nothing along a
     cubic with the offset's own value and slope at the seam (inertialisation). The labels of a frame go with it.

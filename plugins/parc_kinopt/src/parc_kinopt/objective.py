@@ -8,14 +8,14 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_kinopt import kernels
-from parc_kinopt.batch import ClipBatch, split
-from parc_kinopt.cloud import PointCloud
-from parc_kinopt.limbs import Limb
 from parc_core.geometry.distance import signed_distance
 from parc_core.geometry.packed import PackedTerrains
 from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.rotations import quat_to_matrix
+from parc_kinopt import kernels
+from parc_kinopt.batch import ClipBatch, split
+from parc_kinopt.cloud import PointCloud
+from parc_kinopt.limbs import Limb
 
 __all__ = ["Body", "MotionLoss", "Targets"]
 

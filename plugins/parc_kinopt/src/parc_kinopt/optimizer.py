@@ -10,25 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from parc_core.data.clip import MotionClip
+from parc_core.data.skeleton import Skeleton
+from parc_core.interfaces.optimizer import Optimizer, Refined
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.rotations import quat_to_matrix
 from parc_kinopt import kernels
 from parc_kinopt.batch import ClipBatch, join, pack, require_terrain, split, to_clip
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.config import KinoptConfig, NoneConfig
 from parc_kinopt.constraints import BodyConstraint, automatic_constraints, foot_locks, spread
 from parc_kinopt.contacts import clean_contacts, geometric_contacts, limb_motion
-from parc_kinopt.hesitation import remove_hesitation
 from parc_kinopt.curvature import BandedCurvature
+from parc_kinopt.hesitation import remove_hesitation
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.mass import body_masses
 from parc_kinopt.objective import Body, MotionLoss, Targets
 from parc_kinopt.problems import unresolved
 from parc_kinopt.smoothing import low_pass, low_pass_rot
 from parc_kinopt.solver import LbfgsSettings, minimize
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.interfaces.optimizer import Optimizer, Refined
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.rotations import quat_to_matrix
 
 __all__ = ["KinematicOptimizer", "KinoptConfig", "NoOptimizer", "NoneConfig", "make_body", "make_targets"]
 

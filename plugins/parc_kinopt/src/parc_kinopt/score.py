@@ -8,10 +8,6 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_kinopt.batch import ClipBatch, pack
-from parc_kinopt.cloud import PointCloud
-from parc_kinopt.kernels import per_clip, third_difference
-from parc_kinopt.limbs import Limb
 from parc_core.data.clip import MotionClip
 from parc_core.data.path import Path
 from parc_core.data.skeleton import Skeleton
@@ -19,6 +15,10 @@ from parc_core.data.terrain import Terrain
 from parc_core.geometry.distance import penetration_depth
 from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.rotations import quat_to_matrix
+from parc_kinopt.batch import ClipBatch, pack
+from parc_kinopt.cloud import PointCloud
+from parc_kinopt.kernels import per_clip, third_difference
+from parc_kinopt.limbs import Limb
 
 __all__ = ["CandidateScorer", "Raw", "goal_distance", "path_distance", "rough_steps"]
 
@@ -48,7 +48,12 @@ class CandidateScorer:
     def __call__(
         self, clips: Sequence[MotionClip], terrain: Terrain, path: Path, jerk_limit: float, min_label: float
     ) -> Raw:
-        """The numbers of every candidate; `jerk_limit` in m/s^3; weaker contact labels than `min_label` count as none."""
+        """The numbers of every candidate.
+
+        Args:
+            jerk_limit: a frame with a body above it is jerky, m/s^3.
+            min_label: weaker contact labels count as none, 0..1.
+        """
         batch = pack(clips, [terrain], self.skeleton, self.device, terrain_ids=[0] * len(clips))
         body_pos, body_rot = self.kin.forward(batch.root_pos, batch.root_rot, batch.joint_rot)
         matrix = quat_to_matrix(body_rot)

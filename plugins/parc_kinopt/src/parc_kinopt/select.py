@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from parc_kinopt.limbs import limbs_of
-from parc_kinopt.score import CandidateScorer, Raw
 from parc_core.config import setting
 from parc_core.data.clip import MotionClip
 from parc_core.data.path import Path
 from parc_core.data.skeleton import Skeleton
 from parc_core.data.terrain import Terrain
 from parc_core.interfaces.selector import Scored, Selector
+from parc_kinopt.limbs import limbs_of
+from parc_kinopt.score import CandidateScorer, Raw
 
 __all__ = ["FirstConfig", "FirstSelector", "HeuristicConfig", "HeuristicSelector"]
 

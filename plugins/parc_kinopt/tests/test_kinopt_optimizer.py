@@ -1,0 +1,132 @@
+"""The optimizers: contract, and that a spoilt motion comes out clean."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from parc_kinopt.contacts import ContactConfig, clean_contacts, geometric_contacts, hysteresis
+from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig, NoneConfig, NoOptimizer
+from parc_kinopt.problems import describe_runs
+from parc_kinopt.solver import LbfgsSettings, minimize
+
+from parc_core.data.terrain import Terrain
+from parc_core.errors import DataError
+from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.testing.builders import make_clip
+from parc_core.testing.contracts.optimizer import OptimizerContract
+
+SKELETON = load_skeleton("humanoid")
+
+
+def _optimizer(**settings):
+    return KinematicOptimizer(KinoptConfig(**settings), skeleton=SKELETON)
+
+
+class TestKinopt(OptimizerContract):
+    @pytest.fixture
+    def make(self):
+        return lambda: _optimizer(max_evals=12)
+
+
+class TestNone(OptimizerContract):
+    @pytest.fixture
+    def make(self):
+        return lambda: NoOptimizer(NoneConfig(), skeleton=SKELETON)
+
+
+def test_batched_solver_finds_each_minimum_with_its_own_steps():
+    # two parabolas of very different stiffness and one with a kink: |x - 3|
+    def objective(ids, x, width):
+        stiff = torch.tensor([1.0, 1e4])[ids]
+        return stiff * (x - 3.0).square().sum(-1), 2.0 * stiff[:, None] * (x - 3.0)
+
+    settings = LbfgsSettings(widths=(0.1, 0.01), tolerance=1e-6)
+    x, evals = minimize(torch.zeros(2, 4), objective, settings)
+    assert torch.allclose(x, torch.full((2, 4), 3.0), atol=1e-3)
+    assert (evals < 200).all()
+
+
+def test_hysteresis_keeps_weak_frames_only_beside_strong_ones():
+    strong = np.array([[0, 1, 0, 0, 0, 0]], dtype=bool).T
+    weak = np.array([[1, 1, 1, 0, 1, 1]], dtype=bool).T
+    assert hysteresis(strong, weak)[:, 0].tolist() == [True, True, True, False, False, False]
+
+
+def test_label_far_from_ground_is_not_believed():
+    labels, speed = np.ones((6, 1)), np.zeros((6, 1))
+    distance = np.full((6, 1), 0.05)
+    assert clean_contacts(labels, distance, speed, 30.0, ContactConfig()).all()
+    assert not clean_contacts(labels, distance + 1.0, speed, 30.0, ContactConfig()).any()
+
+
+def test_fast_foot_near_the_ground_is_not_standing():
+    distance = np.full((6, 1), 0.01)
+    assert geometric_contacts(distance, np.zeros((6, 1)), 30.0, ContactConfig()).all()
+    assert not geometric_contacts(distance, np.full((6, 1), 2.0), 30.0, ContactConfig()).any()
+
+
+def _spoilt():
+    """Standing with 3 cm of drift up and down, jitter and sliding feet."""
+    clip = make_clip(40)
+    rng = np.random.default_rng(0)
+    time = np.arange(40) / 30
+    shift = np.stack([0.15 * time, 0 * time, 0.03 * np.sin(5 * time)], axis=-1) + rng.normal(
+        scale=0.004, size=(40, 3)
+    )
+    return attrs.evolve(clip, root_pos=(clip.root_pos + shift).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def refined():
+    return _optimizer().refine([_spoilt()])[0]
+
+
+def test_feet_are_planted(refined):
+    assert refined.after["foot_lock"] < 0.1 * refined.before["foot_lock"]
+    assert refined.after["contact"] < 0.1 * refined.before["contact"]
+
+
+def test_nothing_is_inside_the_ground(refined):
+    assert refined.before["penetration"] > 1.0
+    assert refined.after["penetration"] < 0.1
+
+
+def test_jitter_is_gone(refined):
+    assert refined.before["jerk"] > 0.05
+    assert refined.after["jerk"] < 0.02
+
+
+def test_result_stays_near_its_source_and_inside_its_limits(refined):
+    assert np.abs(refined.clip.root_pos - _spoilt().root_pos).max() < 0.15
+    assert refined.after["joint_limit"] < 0.02
+    assert refined.unresolved == ()
+
+
+def test_what_cannot_be_fixed_is_told():
+    # a slab 1.4 m up all over the place: nothing within a few evaluations lifts a whole body out of it
+    clip = make_clip(12, terrain=Terrain(height=np.full((12, 10), 1.4), origin_xy=(-0.8, -0.8), cell=0.4))
+    (result,) = _optimizer(max_evals=2).refine([clip])
+    assert any("penetrates" in text and "frames 0-11" in text for text in result.unresolved)
+
+
+def test_clips_of_a_batch_do_not_disturb_each_other():
+    one, other = _spoilt(), make_clip(25, speed=0.4, name="other")
+    alone = _optimizer(max_evals=15).refine([other])[0]
+    together = _optimizer(max_evals=15).refine([one, other])[1]
+    assert np.abs(alone.clip.root_pos - together.clip.root_pos).max() < 5e-3
+
+
+def test_clip_without_terrain_is_refused():
+    with pytest.raises(DataError, match="clip 'standing' has no terrain"):
+        _optimizer().refine([make_clip(6, terrain=None)])
+
+
+def test_runs_are_described_with_their_worst_value():
+    assert describe_runs(np.array([0.0, 0.3, 0.4, 0.0, 0.5]), 0.1) == [(0.4, "frames 1-2"), (0.5, "frame 4")]
+
+
+def test_relabelling_finds_the_feet(refined):
+    assert (refined.clip.contacts[:, [11, 14]] == 1.0).mean() > 0.9
+    assert (refined.clip.contacts[:, [5, 8]] == 0.0).all()
