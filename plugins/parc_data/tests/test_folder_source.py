@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 import pytest
+from parc_data.folder import FolderConfig, FolderSource
 
 from parc_core.data.clip import MotionClip
 from parc_core.data.clip_file import save_clip
@@ -13,7 +14,6 @@ from parc_core.data.seeds import SeedStreams
 from parc_core.errors import CorruptArtifact, DataError, SkeletonMismatch
 from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.testing.builders import make_clip, make_terrain
-from parc_data.folder import FolderConfig, FolderSource
 
 
 def read(path: pathlib.Path, **settings: Any) -> list[MotionClip]:
@@ -50,7 +50,7 @@ def test_a_folder_of_which_nothing_is_left_is_refused(tmp_path: pathlib.Path) ->
 def test_missing_and_empty_folders_are_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         read(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="holds no .npz clip"):
+    with pytest.raises(DataError, match=r"holds no \.npz clip"):
         read(tmp_path)
 
 

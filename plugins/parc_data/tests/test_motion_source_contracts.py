@@ -5,18 +5,16 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
-import numpy as np
 import pytest
+from parc_data.folder import FolderConfig, FolderSource
+from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 
 from parc_core.data.clip_file import save_clip
 from parc_core.data.seeds import SeedStreams
 from parc_core.interfaces.motion_source import MotionSource
 from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_core.testing.builders import make_clip
 from parc_core.testing.contracts.motion_source import MotionSourceContract
-from parc_data.folder import FolderConfig, FolderSource
-from parc_data.parc_ms import PublishedConfig, PublishedSource
-from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 
 SEEDS = SeedStreams(7)
 
@@ -36,16 +34,3 @@ class TestProceduralSource(MotionSourceContract):
         skeleton = load_skeleton("humanoid")
         config = ProceduralConfig(classes=("gap",), variations=2)
         return lambda: ProceduralSource(config, skeleton=skeleton, seeds=SEEDS)
-
-
-class TestPublishedSource(MotionSourceContract):
-    @pytest.fixture
-    def make(
-        self, tmp_path: pathlib.Path, published_file: Callable[..., pathlib.Path]
-    ) -> Callable[[], MotionSource]:
-        skeleton = load_skeleton("humanoid")
-        terrain = make_terrain()
-        mask = [terrain.cell_of(np.zeros((1, 2)))] * 20
-        published_file("one", misc_data={"hf_mask_inds": mask})
-        published_file("two")
-        return lambda: PublishedSource(PublishedConfig(path=str(tmp_path)), skeleton=skeleton, seeds=SEEDS)

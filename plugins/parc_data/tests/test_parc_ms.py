@@ -11,15 +11,49 @@ from typing import Any
 
 import numpy as np
 import pytest
+from parc_data.parc_ms import PublishedConfig, PublishedSource
 
 from parc_core.data.clip import MotionClip
 from parc_core.data.seeds import SeedStreams
 from parc_core.errors import DataError
+from parc_core.interfaces.motion_source import MotionSource
 from parc_core.kinematics.mjcf import load_skeleton
-from parc_data.parc_ms import PublishedConfig, PublishedSource
+from parc_core.testing.builders import make_clip, make_terrain
+from parc_core.testing.contracts.motion_source import MotionSourceContract
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "parc"
 Writer = Callable[..., pathlib.Path]
+
+
+@pytest.fixture
+def published_file(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
+    """Writes ``<name>.pkl`` with a valid motion; a section given by name replaces it (bytes as they are)."""
+
+    def write(name: str, protocol: int = 4, **sections: Any) -> pathlib.Path:
+        clip, terrain = make_clip(frames=20), make_terrain()
+        motion = {
+            "root_pos": np.array(clip.root_pos),
+            "root_rot": np.array(clip.root_rot),
+            "joint_rot": np.array(clip.joint_rot),
+            "body_contacts": np.array(clip.contacts),
+            "fps": np.float32(30.0),
+            "loop_mode": "CLAMP",
+        }
+        maxmin = np.stack([terrain.height + 3.0, terrain.height - 2.0], axis=-1)
+        ground = {
+            "hf": np.array(terrain.height),
+            "hf_maxmin": maxmin,
+            "min_point": np.array(terrain.origin_xy),
+            "dx": 0.4,
+        }
+        outer: dict[str, Any] = {"motion_data": motion, "terrain_data": ground, "misc_data": None, **sections}
+        plain = (bytes, type(None))
+        packed = {k: v if isinstance(v, plain) else pickle.dumps(v, protocol) for k, v in outer.items()}
+        path = tmp_path / f"{name}.pkl"
+        path.write_bytes(pickle.dumps(packed, protocol))
+        return path
+
+    return write
 
 
 def read(path: pathlib.Path | str, **settings: Any) -> list[MotionClip]:
@@ -85,7 +119,7 @@ def test_folder_gives_the_class_and_sorted_clips(published_file: Writer, tmp_pat
 
 
 def test_a_pattern_without_files_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(DataError, match="no .pkl file there"):
+    with pytest.raises(DataError, match=r"no \.pkl file there"):
         read(tmp_path / "*.pkl")
 
 
@@ -114,8 +148,14 @@ MOTION = {"root_rot": np.zeros((2, 4)), "joint_rot": np.zeros((2, 14, 4)), "fps"
     [
         (lambda mark: pickle.dumps(Call(os.system, f"touch {mark}")), "it refers to 'posix.system'"),
         (lambda mark: pickle.dumps(Call(eval, f"open({str(mark)!r}, 'w')")), "it refers to 'builtins.eval'"),
-        (lambda mark: pickle.dumps({"root_pos": Call(getattr, 1, "real")}), "it refers to 'builtins.getattr'"),
-        (lambda mark: pickle.dumps({**MOTION, "root_pos": object_array()}), "holds object, expected plain numbers"),
+        (
+            lambda mark: pickle.dumps({"root_pos": Call(getattr, 1, "real")}),
+            "it refers to 'builtins.getattr'",
+        ),
+        (
+            lambda mark: pickle.dumps({**MOTION, "root_pos": object_array()}),
+            "holds object, expected plain numbers",
+        ),
         (lambda mark: pickle.dumps({**MOTION, "root_pos": "text"}), "expected plain numbers"),
         (lambda mark: pickle.dumps({**MOTION})[:-9], "not a readable pickle"),
         (lambda mark: HUGE, "it needs more than the 1024 MiB of memory"),
@@ -171,3 +211,16 @@ def test_published_motions_are_read() -> None:
     assert (clip.num_frames, clip.terrain.shape, clip.motion_class) == (142, (18, 15), "parc")
     assert clip.terrain.height.min() == pytest.approx(-12.1, abs=0.1)
     assert clip.touched is not None
+
+
+class TestPublishedSource(MotionSourceContract):
+    @pytest.fixture
+    def make(self, tmp_path: pathlib.Path, published_file: Writer) -> Callable[[], MotionSource]:
+        skeleton = load_skeleton("humanoid")
+        terrain = make_terrain()
+        mask = [terrain.cell_of(np.zeros((1, 2)))] * 20
+        published_file("one", misc_data={"hf_mask_inds": mask})
+        published_file("two")
+        return lambda: PublishedSource(
+            PublishedConfig(path=str(tmp_path)), skeleton=skeleton, seeds=SeedStreams(0)
+        )

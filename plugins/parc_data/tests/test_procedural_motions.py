@@ -9,14 +9,14 @@ import attrs
 import numpy as np
 import pytest
 import torch
+from parc_data.procedural.posture import body_of
+from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 
 from parc_core.data.clip import MotionClip
 from parc_core.data.seeds import SeedStreams
 from parc_core.errors import ConfigError
 from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.kinematics.surface import surface_points
-from parc_data.procedural.posture import body_of
-from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 
 FEET = (11, 14)  # right, left
 SKELETON = load_skeleton("humanoid")
@@ -24,6 +24,7 @@ BODY = body_of(SKELETON)
 SURFACE = surface_points(SKELETON, dtype=torch.float64)
 SOLE_TOUCHES = 0.004  # m above the ground
 MAX_CPU_S = 20.0
+GRAVITY = np.array([0.0, 0.0, 9.81])  # m/s^2, upwards: what the ground has to give
 
 
 @attrs.frozen(eq=False)
@@ -101,7 +102,9 @@ def test_every_clip_has_a_path_and_ground_around_it(posed: list[Posed]) -> None:
         half = 0.5 * terrain.cell
         assert (xy.min(0) - (terrain.origin_xy - half) >= 1.6).all(), p.clip.name
         assert (terrain.max_xy + half - xy.max(0) >= 1.6).all(), p.clip.name
-        assert p.clip.path.points[:, 2] == pytest.approx(terrain.height_at(p.clip.path.points[:, :2])), p.clip.name
+        assert p.clip.path.points[:, 2] == pytest.approx(terrain.height_at(p.clip.path.points[:, :2])), (
+            p.clip.name
+        )
 
 
 def test_standing_soles_slide_less_than_a_centimetre(posed: list[Posed]) -> None:
@@ -151,9 +154,9 @@ def test_flights_are_ballistic(posed: list[Posed]) -> None:
             if run.stop - run.start < 3:
                 continue
             flights += 1
-            error = acceleration(p.centre[run], p.clip.fps) + [0.0, 0.0, 9.81]
+            error = acceleration(p.centre[run], p.clip.fps) + GRAVITY
             assert np.abs(error).max() < 1.0, f"{p.clip.name}: {np.abs(error).max():.2f} m/s^2 in {run}"
-            # speed that the errors add up to over the flight
+            # what the errors add up to: m/s between take-off and landing
             assert np.abs(error.sum(axis=0)).max() / p.clip.fps < 0.3, p.clip.name
     assert flights >= 8
 
@@ -162,7 +165,7 @@ def test_the_ground_force_acts_inside_the_standing_soles(posed: list[Posed]) -> 
     # zero-moment point against the bounding box of the standing soles' points, 5 cm wider for heels in the air
     body = SURFACE.body.numpy()
     for p in posed:
-        force = acceleration(p.centre, p.clip.fps) + [0.0, 0.0, 9.81]
+        force = acceleration(p.centre, p.clip.fps) + GRAVITY
         for t in range(1, p.clip.num_frames - 1):
             foot_ids = [foot for foot in FEET if p.clip.contacts[t, foot] > 0.5]
             if not foot_ids or force[t - 1, 2] < 2.0:
@@ -187,15 +190,15 @@ def test_legs_do_not_pass_through_each_other(posed: list[Posed]) -> None:
 
 def test_knees_and_elbows_bend_forward_and_arms_hang(posed: list[Posed]) -> None:
     for p in posed:
-        # hands lie below the shoulders, knees ahead of the line from hip to ankle
+        # hands lie below the shoulders; a bent knee has a positive angle, which puts it ahead of hip and ankle
         assert (p.body_pos[:, (5, 8), 2] < p.body_pos[:, (3, 6), 2]).all(), p.clip.name
         assert p.dof_pos[:, (17, 24)].min() > 0.0, p.clip.name
 
 
 def test_variations_differ_and_keep_the_limits() -> None:
-    clips = list(make_source(classes=("box", "stairs"), variations=3).clips())
+    clips = list(make_source(classes=("box",), variations=2).clips())
     names = {clip.name for clip in clips}
-    assert {"box_up_50_0", "box_up_50_1", "box_up_50_2"} <= names
+    assert {"box_up_50_0", "box_up_50_1"} <= names
     lengths = {clip.length for clip in clips if clip.name.startswith("box_up_30")}
     assert len(lengths) > 1
     kin = BODY.kinematics

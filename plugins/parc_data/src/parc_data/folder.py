@@ -26,8 +26,12 @@ class FolderConfig:
     """Settings of `folder`."""
 
     path: str = setting(path=True, help="folder with .npz clips, searched recursively; ~ is expanded")
-    min_num_frames: int = setting(15, ge=1, unit="frames", help="shorter clips are left out, and named in the log")
-    max_terrain_dim: int = setting(1001, ge=1, unit="cells", help="clips on wider terrain are left out, likewise")
+    min_num_frames: int = setting(
+        15, ge=1, unit="frames", help="shorter clips are left out, and named in the log"
+    )
+    max_terrain_dim: int = setting(
+        1001, ge=1, unit="cells", help="clips on wider terrain are left out, likewise"
+    )
 
 
 class FolderSource(MotionSource):
@@ -55,22 +59,29 @@ class FolderSource(MotionSource):
                 log.warning("%s: left out: %s", file, reason)
                 continue
             if clip.name in seen:
-                raise DataError(f"{file}: its clip is called '{clip.name}', as that of {seen[clip.name]}. Rename one.")
+                raise DataError(
+                    f"{file}: its clip is called '{clip.name}', as that of {seen[clip.name]}. Rename one."
+                )
             seen[clip.name] = file
             yield attrs.evolve(clip, motion_class=self._class_of(file, clip))
         if left_out:
             log.info("%s: %d of %d clips left out", self.root, left_out, len(files))
         if not seen:
             raise DataError(
-                f"{self.root}: none of its {len(files)} clips is left: all are shorter than {self.config.min_num_frames} "
-                f"frames, on terrain wider than {self.config.max_terrain_dim} cells, or without terrain. "
+                f"{self.root}: none of its {len(files)} clips is left: all are shorter than "
+                f"{self.config.min_num_frames} frames, on terrain wider than "
+                f"{self.config.max_terrain_dim} cells, or without terrain. "
                 "Lower min_num_frames or raise max_terrain_dim."
             )
 
     def _files(self) -> list[pathlib.Path]:
         if not self.root.is_dir():
-            raise DataError(f"{self.root}: no such folder (looked from {pathlib.Path.cwd()}). Correct `path`.")
-        files = sorted(path for path in self.root.rglob("*.npz") if path.is_file() and not path.name.startswith("."))
+            raise DataError(
+                f"{self.root}: no such folder (looked from {pathlib.Path.cwd()}). Correct `path`."
+            )
+        files = sorted(
+            path for path in self.root.rglob("*.npz") if path.is_file() and not path.name.startswith(".")
+        )
         if not files:
             raise DataError(f"{self.root}: holds no .npz clip. `parc_ms` reads published .pkl files.")
         return files

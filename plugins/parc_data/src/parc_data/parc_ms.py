@@ -47,7 +47,9 @@ _DEFAULT_CLASS = "parkour"
 class PublishedConfig:
     """Settings of `parc_ms`."""
 
-    path: str = setting(path=True, help="a .pkl file, a folder (searched recursively) or a glob pattern; ~ is expanded")
+    path: str = setting(
+        path=True, help="a .pkl file, a folder (searched recursively) or a glob pattern; ~ is expanded"
+    )
     cut_s: tuple[float, float] | None = setting(
         None, unit="s", help="keep only this window of time of every motion; the name tells it"
     )
@@ -175,7 +177,11 @@ def _parse(answer: bytes, file: pathlib.Path) -> tuple[dict[str, np.ndarray], di
 
 
 def _assemble(
-    arrays: dict[str, np.ndarray], header: dict[str, Any], file: pathlib.Path, skeleton: Skeleton, motion_class: str
+    arrays: dict[str, np.ndarray],
+    header: dict[str, Any],
+    file: pathlib.Path,
+    skeleton: Skeleton,
+    motion_class: str,
 ) -> MotionClip:
     if "hf" not in arrays:
         raise DataError("it has no terrain (terrain_data is empty). Clips need the ground they move on.")
@@ -216,7 +222,9 @@ def _bounds(maxmin: np.ndarray | None) -> np.ndarray | None:
     return maxmin[..., ::-1]
 
 
-def _touched(arrays: dict[str, np.ndarray], terrain: Terrain, frames: int, file: pathlib.Path) -> np.ndarray | None:
+def _touched(
+    arrays: dict[str, np.ndarray], terrain: Terrain, frames: int, file: pathlib.Path
+) -> np.ndarray | None:
     touched = arrays.get("touched")
     if touched is None or len(touched) == 0:
         return None

@@ -38,7 +38,7 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-class Refused(Exception):  # noqa: N818 - not an error of this program
+class Refused(Exception):
     """The file does not hold what a motion-terrain file holds; the text is fit for a user."""
 
 
@@ -113,7 +113,9 @@ def _unpickle(data: bytes, what: str) -> Any:
 def _plain(outer: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if not isinstance(outer, dict) or "motion_data" not in outer:
         keys = ", ".join(sorted(map(str, outer))[:8]) if isinstance(outer, dict) else type(outer).__name__
-        raise Refused(f"the outer pickle holds {keys}, expected a dict with motion_data, terrain_data, misc_data")
+        raise Refused(
+            f"the outer pickle holds {keys}, expected a dict with motion_data, terrain_data, misc_data"
+        )
     motion = _section(outer, "motion_data")
     if motion is None:
         raise Refused("motion_data is empty")
@@ -148,14 +150,18 @@ def _misc(misc: dict[Any, Any]) -> dict[str, np.ndarray]:
     inds = misc.get("hf_mask_inds")
     if inds is not None:
         if not isinstance(inds, list | tuple):
-            raise Refused(f"hf_mask_inds is a {type(inds).__name__}, expected a list with one array per frame")
+            raise Refused(
+                f"hf_mask_inds is a {type(inds).__name__}, expected a list with one array per frame"
+            )
         frames = [_array(ind, f"hf_mask_inds[{i}]").reshape(-1, 2) for i, ind in enumerate(inds)]
         rows = [np.column_stack([np.full(len(ind), i), ind]) for i, ind in enumerate(frames)]
         arrays["touched"] = np.concatenate(rows).astype(np.int64) if rows else np.zeros((0, 3), np.int64)
     return arrays
 
 
-def _arrays(section: dict[Any, Any], names: tuple[str, ...], what: str, optional: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _arrays(
+    section: dict[Any, Any], names: tuple[str, ...], what: str, optional: tuple[str, ...]
+) -> dict[str, np.ndarray]:
     found = {}
     for name in names:
         if section.get(name) is not None:

@@ -217,7 +217,7 @@ class KinematicOptimizer(Optimizer):
             labels = row[:length].copy()
             for k, limb in enumerate(self.body.limbs):
                 one = np.s_[clip, :length, k : k + 1]
-                new = geometric_contacts(distance[one], speed[one], clips[clip].fps, self.config.contacts)
+                new = geometric_contacts(distance[one], speed[one], clips[clip].fps, self.config.relabel)
                 labels[:, limb.body] = new[:, 0]
             result.append(labels)
         return result

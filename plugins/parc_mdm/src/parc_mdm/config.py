@@ -190,6 +190,8 @@ class MdmConfig:
                 "body_vel": 0.02,
                 "joint_ang_vel": 0.004,
             },
+            "noise_indicator_prob": 0.8,  # without guidance, almost every window that is generated has a history
+            "drop_history_prob": 0.05,
             "history_noise": 0.05,
             "history_drift": 0.03,
             "augment_height": 1.5,

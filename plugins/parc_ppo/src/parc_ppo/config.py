@@ -44,8 +44,8 @@ class OptimizerConfig:
 
 _MEASURED: dict[str, Any] = {
     "steps_per_iter": 16,
-    "update_epochs": 5,
-    "batch_size": 1024,
+    "update_epochs": 4,
+    "batch_size": 512,  # measured: more and smaller steps learn faster per sample than 5 epochs of 1024
     "norm_adv_clip": 5.0,
     "max_grad_norm": 1.0,
     "obs_clip": 5.0,

@@ -14,7 +14,7 @@ __all__ = ["ANKLE_HEIGHT", "FeetMotion", "move_feet"]
 
 ANKLE_HEIGHT = 0.05  # m, ankle over the sole
 _HALF_WIDTH = 0.045  # m, of the sole
-_EDGE_MARGIN = 0.035  # m, that a swinging sole keeps from walls
+_EDGE_MARGIN = 0.045  # m, that a swinging sole keeps from walls
 _MOST_DORSIFLEXION = 0.75  # rad, wanted of a swinging foot; the joint allows 0.96
 _TOE_UP = 0.12  # rad, before landing
 _LEG_SPACE = 0.13  # m, from ankle to ankle when one passes the other
@@ -94,7 +94,13 @@ def _toe_of(step: Footstep) -> np.ndarray:
 
 
 def _swing(
-    plan: Plan, time: np.ndarray, a: Footstep, b: Footstep, toe: np.ndarray, pitch: np.ndarray, yaw: np.ndarray
+    plan: Plan,
+    time: np.ndarray,
+    a: Footstep,
+    b: Footstep,
+    toe: np.ndarray,
+    pitch: np.ndarray,
+    yaw: np.ndarray,
 ) -> None:
     # writes the motion from footstep a to footstep b into toe, pitch and yaw
     phase = (time - a.lift) / (b.land - a.lift)

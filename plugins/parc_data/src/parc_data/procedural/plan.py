@@ -1,4 +1,4 @@
-"""What a synthesised motion is described by: a route, footsteps in space and time, a style, and the ground."""
+"""What a synthesised motion is made from: footsteps along a route, in space and time, a style, and the ground."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ class Route:
     @staticmethod
     def of(segments: Sequence[tuple[float, float]], before: float = 2.0, step: float = 0.02) -> Route:
         """A route from (length m, turning angle rad) segments; it starts `before` metres behind the origin, along x."""
-        curvature = np.concatenate([np.full(round(length / step), angle / length) for length, angle in segments])
+        curvature = np.concatenate(
+            [np.full(round(length / step), angle / length) for length, angle in segments]
+        )
         yaw = np.concatenate([[0.0], np.cumsum(curvature) * step])
         mid = 0.5 * (yaw[1:] + yaw[:-1])
-        xy = np.concatenate([[[0.0, 0.0]], np.cumsum(step * np.stack([np.cos(mid), np.sin(mid)], -1), axis=0)])
+        xy = np.concatenate(
+            [[[0.0, 0.0]], np.cumsum(step * np.stack([np.cos(mid), np.sin(mid)], -1), axis=0)]
+        )
         return Route(arc=np.arange(len(yaw)) * step - before, xy=xy - [before, 0.0], yaw=yaw)
 
     def at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +76,6 @@ class Plan:
 
     name: str
     motion_class: str
-    route: Route
     steps: tuple[Footstep, ...]
     terrain: Terrain
     start: float  # s, the window of time that becomes the clip

@@ -87,7 +87,7 @@ def pose_trunk(
     n = len(yaw)
     early, late = round(_LEAN_BEFORE_S / dt), round(_LEAN_AFTER_S / dt)
     padded = np.pad(blur(ground, 0.10 / dt), (late, early), mode="edge")
-    rise = np.maximum(padded[early + late :] - padded[: n], 0.0)  # about to be climbed
+    rise = np.maximum(padded[early + late :] - padded[:n], 0.0)  # about to be climbed
     ahead = feet.ankle[..., 0] * np.cos(yaw)[:, None] + feet.ankle[..., 1] * np.sin(yaw)[:, None]
     apart = blur(ahead[:, 1] - ahead[:, 0], 0.06 / dt)  # m, left foot before right
     apart = 1.1 * np.tanh(apart / 1.1)
@@ -109,18 +109,20 @@ def pose_trunk(
     return Pose(root_rot=root_rot, joint_rot=joint_rot)
 
 
-def leg_joints(
-    body: Body, root_pos: Tensor, pose: Pose, feet: FeetMotion, dt: float
-) -> tuple[Pose, Tensor]:
+def leg_joints(body: Body, root_pos: Tensor, pose: Pose, feet: FeetMotion, dt: float) -> tuple[Pose, Tensor]:
     """The pose with both legs bent so that the ankles reach the feet, and by how far each misses: ``[n, 2]`` m."""
     joint_rot = pose.joint_rot.clone()
     misses = []
     for i, side in enumerate(("right", "left")):
         ankle = torch.tensor(feet.ankle[:, i])
-        foot_rot = rot.multiply(_about(2, torch.tensor(feet.yaw[:, i])), _about(1, torch.tensor(feet.pitch[:, i])))
+        foot_rot = rot.multiply(
+            _about(2, torch.tensor(feet.yaw[:, i])), _about(1, torch.tensor(feet.pitch[:, i]))
+        )
         hip = root_pos + rot.rotate(pose.root_rot, body.hip[i].expand_as(root_pos))
         # the knee points between where the body and where the foot points
-        facing = rot.rotate(pose.root_rot, _AXES[0].expand_as(hip)) + rot.rotate(foot_rot, _AXES[0].expand_as(hip))
+        facing = rot.rotate(pose.root_rot, _AXES[0].expand_as(hip)) + rot.rotate(
+            foot_rot, _AXES[0].expand_as(hip)
+        )
         airborne = torch.tensor(feet.airborne(i, dt))[:, None]
         thigh_rot, shin_rot, miss = _two_links(hip, ankle, facing, body.thigh, body.shin, airborne)
         rots = (pose.root_rot, thigh_rot, shin_rot, foot_rot)

@@ -13,9 +13,10 @@ from parc_data.procedural.plan import Footstep, Plan, Route, Style, schedule
 __all__ = ["CLASSES", "plans"]
 
 _CELL = 0.4  # m
-_MARGIN = 2.0  # m of ground around the footsteps, at least 1.6 around the whole motion
-_WALK, _RUN = Style(), Style(
-    leg=0.78, clearance=0.13, heel_off=0.7, lean=0.16, arm_swing=0.8, elbow=1.35, arm_out=1.25
+_MARGIN = 2.0  # m of ground around the footsteps
+_WALK, _RUN = (
+    Style(),
+    Style(leg=0.78, clearance=0.13, heel_off=0.7, lean=0.16, arm_swing=0.8, elbow=1.35, arm_out=1.25),
 )
 
 
@@ -27,7 +28,9 @@ class _Vary:
     period: float = 1.0
 
 
-def plans(classes: Sequence[str], variations: int, rng: Callable[[str, int], np.random.Generator]) -> Iterator[Plan]:
+def plans(
+    classes: Sequence[str], variations: int, rng: Callable[[str, int], np.random.Generator]
+) -> Iterator[Plan]:
     """The plans of the chosen classes.
 
     Args:
@@ -44,10 +47,8 @@ def plans(classes: Sequence[str], variations: int, rng: Callable[[str, int], np.
                 yield attrs.evolve(plan, name=full, motion_class=motion_class)
 
 
-def _plan(route: Route, steps: tuple[Footstep, ...], terrain: Terrain, start: float, end: float, style: Style) -> Plan:
-    return Plan(
-        name="", motion_class="", route=route, steps=steps, terrain=terrain, start=start, end=end, style=style
-    )
+def _plan(steps: tuple[Footstep, ...], terrain: Terrain, start: float, end: float, style: Style) -> Plan:
+    return Plan(name="", motion_class="", steps=steps, terrain=terrain, start=start, end=end, style=style)
 
 
 # ground ---------------------------------------------------------------------------------------------------------
@@ -70,13 +71,17 @@ def _raised(terrain: Terrain, areas: Sequence[tuple[float, float, float, float, 
 
 
 def _along_x(length: float) -> tuple[Route, Terrain]:
-    return Route.of([(length + 8.0, 0.0)], before=4.0), _ground((-_MARGIN, -_MARGIN), (length + _MARGIN, _MARGIN))
+    return Route.of([(length + 8.0, 0.0)], before=4.0), _ground(
+        (-_MARGIN, -_MARGIN), (length + _MARGIN, _MARGIN)
+    )
 
 
 # recipes --------------------------------------------------------------------------------------------------------
 
 
-def _steady(stride: float, period: float, overlap: float, style: Style, width: float = 0.14) -> Callable[[_Vary], Plan]:
+def _steady(
+    stride: float, period: float, overlap: float, style: Style, width: float = 0.14
+) -> Callable[[_Vary], Plan]:
     def recipe(vary: _Vary) -> Plan:
         length, time = stride * vary.stride, period * vary.period
         duration = 3.0
@@ -85,12 +90,14 @@ def _steady(stride: float, period: float, overlap: float, style: Style, width: f
         lead = 1.5
         arcs = (np.arange(count) - lead / time) * length
         steps = schedule(route, terrain, arcs, time, overlap, width=width)
-        return _plan(route, steps, terrain, lead, lead + duration, style)
+        return _plan(steps, terrain, lead, lead + duration, style)
 
     return recipe
 
 
-def _turning(angle: float, radius: float, stride: float = 0.52, period: float = 0.55) -> Callable[[_Vary], Plan]:
+def _turning(
+    angle: float, radius: float, stride: float = 0.52, period: float = 0.55
+) -> Callable[[_Vary], Plan]:
     def recipe(vary: _Vary) -> Plan:
         length, time = stride * vary.stride, period * vary.period
         arc = abs(angle) * radius
@@ -101,7 +108,7 @@ def _turning(angle: float, radius: float, stride: float = 0.52, period: float = 
         lead = 1.5
         arcs = (np.arange(round((duration + 3.0) / time)) - lead / time) * length
         steps = schedule(route, terrain, arcs, time, 0.13, first_foot=int(angle < 0))
-        return _plan(route, steps, terrain, lead, lead + duration, _WALK)
+        return _plan(steps, terrain, lead, lead + duration, _WALK)
 
     return recipe
 
@@ -113,7 +120,7 @@ def _starting(vary: _Vary) -> Plan:
     periods = np.concatenate([[1.0, 0.62], np.full(len(arcs) - 3, time)])
     overlaps = np.concatenate([[0.0, 0.16], np.full(len(arcs) - 3, 0.13)])
     steps = schedule(route, terrain, arcs, periods, overlaps, stand_before=True)
-    return _plan(route, steps, terrain, 0.0, 3.6, _WALK)
+    return _plan(steps, terrain, 0.0, 3.6, _WALK)
 
 
 def _stopping(vary: _Vary) -> Plan:
@@ -123,8 +130,8 @@ def _stopping(vary: _Vary) -> Plan:
     periods = np.concatenate([np.full(7, time), [0.6, 0.6]])
     overlaps = np.concatenate([np.full(7, 0.13), [0.18, 0.18]])
     steps = schedule(route, terrain, arcs, periods, overlaps, stand_after=True)
-    lead = 2 * time
-    return _plan(route, steps, terrain, lead, lead + 3.6, _WALK)
+    end = float(periods.sum()) + 0.5  # half a second of standing
+    return _plan(steps, terrain, end - 3.6, end, _WALK)
 
 
 def _stairs(rise: float, count: int, down: bool) -> Callable[[_Vary], Plan]:
@@ -147,12 +154,14 @@ def _stairs(rise: float, count: int, down: bool) -> Callable[[_Vary], Plan]:
         toes = np.where(np.concatenate([[0.0], _rises(route, terrain, arcs)]) < -0.1, 0.5, 0.0)
         steps = schedule(route, terrain, arcs, periods, overlaps, toe_first=toes)
         land = np.concatenate([[0.0], np.cumsum(periods)])
-        return _plan(route, steps, terrain, float(land[2]), float(min(land[-2], land[2] + 5.0)), _stepping(rise))
+        return _plan(steps, terrain, float(land[2]), float(min(land[-2], land[2] + 5.0)), _stepping(rise))
 
     return recipe
 
 
-def _box(height: float, cells: int | None, down_only: bool = False, step_up: bool = True) -> Callable[[_Vary], Plan]:
+def _box(
+    height: float, cells: int | None, down_only: bool = False, step_up: bool = True
+) -> Callable[[_Vary], Plan]:
     """Up onto a box (and down again where `cells` says how long it is), or only down from one."""
 
     def recipe(vary: _Vary) -> Plan:
@@ -173,7 +182,9 @@ def _box(height: float, cells: int | None, down_only: bool = False, step_up: boo
                 big.append(len(arcs) - 5)
         if cells or down_only:
             if not down_only:
-                on_top = np.linspace(arcs[-1], far - 0.19, max(2, round((far - 0.19 - arcs[-1]) / 0.35) + 1))[1:]
+                on_top = np.linspace(arcs[-1], far - 0.19, max(2, round((far - 0.19 - arcs[-1]) / 0.35) + 1))[
+                    1:
+                ]
                 big.append(len(arcs) - 1)
                 arcs += list(on_top)
             big.append(len(arcs) - 1)
@@ -192,7 +203,7 @@ def _box(height: float, cells: int | None, down_only: bool = False, step_up: boo
         steps = schedule(route, terrain, arcs, periods, overlaps, toe_first=toes)
         land = np.concatenate([[0.0], np.cumsum(periods)])
         first = float(land[2])
-        return _plan(route, steps, terrain, first, float(min(land[-2], first + 5.0)), _stepping(height))
+        return _plan(steps, terrain, first, float(min(land[-2], first + 5.0)), _stepping(height))
 
     return recipe
 
@@ -221,13 +232,15 @@ def _gap(width: float) -> Callable[[_Vary], Plan]:
         periods[leap] = 0.34 + 0.17 * width
         steps = schedule(route, terrain, arcs, periods, overlaps, width=0.13)
         land = np.concatenate([[0.0], np.cumsum(periods)])
-        return _plan(route, steps, terrain, float(land[3]), float(land[3] + 2.6), _RUN)
+        return _plan(steps, terrain, float(land[3]), float(land[3] + 2.6), _RUN)
 
     return recipe
 
 
 def _stepping(height: float) -> Style:
-    return attrs.evolve(_WALK, clearance=0.05, lean=0.05, heel_off=0.6 + 0.5 * height, arm_swing=0.7)
+    return attrs.evolve(
+        _WALK, clearance=0.09 - 0.08 * height, lean=0.05, heel_off=0.6 + 0.5 * height, arm_swing=0.7
+    )
 
 
 _RECIPES: dict[str, dict[str, Callable[[_Vary], Plan]]] = {

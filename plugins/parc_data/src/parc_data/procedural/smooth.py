@@ -139,7 +139,9 @@ def _apply(x: np.ndarray, start: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return sum(rows[:, k] * x[start + k] for k in range(rows.shape[1]))
 
 
-def _accumulate(matrix: np.ndarray, right: np.ndarray, start: np.ndarray, rows: np.ndarray, value: np.ndarray) -> None:
+def _accumulate(
+    matrix: np.ndarray, right: np.ndarray, start: np.ndarray, rows: np.ndarray, value: np.ndarray
+) -> None:
     # upper banded form of rows^T rows: entry (i, j) lies at [band + i - j, j]
     width = rows.shape[1]
     for i in range(width):

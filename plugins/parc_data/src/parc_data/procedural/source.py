@@ -25,7 +25,9 @@ class ProceduralConfig:
     """Settings of `procedural`."""
 
     classes: tuple[str, ...] = setting(CLASSES, help=f"which motions: any of {', '.join(CLASSES)}")
-    variations: int = setting(1, ge=1, le=100, help="clips of each motion; the first is plain, the others vary")
+    variations: int = setting(
+        1, ge=1, le=100, help="clips of each motion; the first is plain, the others vary"
+    )
 
 
 class ProceduralSource(MotionSource):
@@ -34,7 +36,9 @@ class ProceduralSource(MotionSource):
     def __init__(self, config: ProceduralConfig, *, skeleton: Skeleton, seeds: SeedStreams) -> None:
         unknown = [name for name in config.classes if name not in CLASSES]
         if unknown or not config.classes:
-            raise ConfigError(f"procedural: classes are {list(config.classes)}, expected some of {', '.join(CLASSES)}.")
+            raise ConfigError(
+                f"procedural: classes are {list(config.classes)}, expected some of {', '.join(CLASSES)}."
+            )
         self.config, self.skeleton, self.seeds = config, skeleton, seeds
         self.body = body_of(skeleton)
 

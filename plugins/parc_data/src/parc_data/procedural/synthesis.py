@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 
+import attrs
 import numpy as np
 import torch
 
 from parc_core.data.clip import MotionClip, Provenance
 from parc_core.data.path import Path, SegmentKind
 from parc_core.data.skeleton import Skeleton
+from parc_core.data.terrain import Terrain
 from parc_core.kinematics import rotations as rot
 from parc_data.procedural.centre import centre_height, centre_over_ground, support_of
 from parc_data.procedural.feet import FeetMotion, move_feet
@@ -25,6 +27,7 @@ FPS = 30
 _FINE = 2  # inner samples per frame
 _MARGIN_S = 0.6  # computed before and after the clip, so that its ends move like its middle
 _ROUNDS = 5
+_GROUND_AROUND = 1.65  # m of ground on each side of the motion
 
 
 def synthesise(plan: Plan, body: Body, skeleton: Skeleton) -> MotionClip:
@@ -36,6 +39,7 @@ def synthesise(plan: Plan, body: Body, skeleton: Skeleton) -> MotionClip:
     feet = move_feet(plan, time)
     root_pos, pose = _whole_body(plan, feet, time, body, dt)
     keep = slice(before, before + (frames - 1) * _FINE + 1, _FINE)
+    plan = attrs.evolve(plan, terrain=_surrounded(plan.terrain, root_pos[keep, :2].numpy()))
     contacts = np.zeros((frames, skeleton.num_bodies))
     contacts[:, [skeleton.body_id("right_foot"), skeleton.body_id("left_foot")]] = feet.flat[keep]
     return MotionClip(
@@ -77,6 +81,16 @@ def _whole_body(
     return root_pos, pose
 
 
+def _surrounded(terrain: Terrain, xy: np.ndarray) -> Terrain:
+    # border cells repeated, which changes no height, until enough ground lies on every side
+    half = 0.5 * terrain.cell
+    low = np.ceil((terrain.origin_xy - half - (xy.min(axis=0) - _GROUND_AROUND)) / terrain.cell)
+    high = np.ceil((xy.max(axis=0) + _GROUND_AROUND - (terrain.max_xy + half)) / terrain.cell)
+    low, high = np.maximum(low, 0).astype(int), np.maximum(high, 0).astype(int)
+    height = np.pad(terrain.height, tuple(zip(low, high)), mode="edge")
+    return attrs.evolve(terrain, height=height, origin_xy=terrain.origin_xy - low * terrain.cell)
+
+
 def _path(plan: Plan, root_pos: np.ndarray) -> Path:
     # a point every half metre or so of the pelvis' way, on the ground
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(root_pos[:, :2], axis=0), axis=-1))])
@@ -85,5 +99,7 @@ def _path(plan: Plan, root_pos: np.ndarray) -> Path:
     xy = np.stack([np.interp(marks, along, root_pos[:, i]) for i in range(2)], axis=-1)
     points = np.concatenate([xy, plan.terrain.height_at(xy)[:, None]], axis=-1)
     rise = np.diff(points[:, 2])
-    kinds = np.where(rise > 0.28, SegmentKind.CLIMB, np.where(rise < -0.28, SegmentKind.DROP, SegmentKind.WALK))
+    kinds = np.where(
+        rise > 0.28, SegmentKind.CLIMB, np.where(rise < -0.28, SegmentKind.DROP, SegmentKind.WALK)
+    )
     return Path(points=points, kinds=kinds)
