@@ -47,7 +47,7 @@ class Problem:
         return f"{self.at}: {self.path + ': ' if self.path else ''}{self.message}"
 
 
-class InvalidConfig(ConfigError):  # noqa: N818 - named like its siblings in parc_core.errors
+class InvalidConfig(ConfigError):
     """Everything that is wrong with a file and the options given with it; `problems` lists it."""
 
     def __init__(self, problems: list[Problem]) -> None:

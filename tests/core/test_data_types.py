@@ -145,7 +145,7 @@ def test_clip_header_of_a_newer_format_says_what_to_do(tmp_path):
     save_clip(tmp_path / "a.npz", make_clip())
     arrays, header = storage.read_arrays(tmp_path / "a.npz")
     storage.write_arrays(tmp_path / "a.npz", arrays, {**header, "format": 99})
-    with pytest.raises(DataError, match="clip format 99; this version reads 1. Upgrade parc-core"):
+    with pytest.raises(DataError, match=r"clip format 99; this version reads 1. Upgrade parc-core"):
         load_clip(tmp_path / "a.npz")
 
 

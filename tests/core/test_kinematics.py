@@ -173,11 +173,11 @@ def test_unsupported_character_is_refused_by_name(body, message):
 
 def test_unknown_character_lists_what_exists():
     with pytest.raises(
-        DataError, match="character 'dragon' does not exist. Built in: humanoid; or give the path"
+        DataError, match=r"character 'dragon' does not exist. Built in: humanoid; or give the path"
     ):
         load_skeleton("dragon")
 
 
 def test_entity_bomb_is_refused():
-    with pytest.raises(DataError, match="document type declarations are not read"):
+    with pytest.raises(DataError, match=r"document type declarations are not read"):
         parse_skeleton('<!DOCTYPE a [<!ENTITY b "c">]><mujoco/>', "x", "x.xml")

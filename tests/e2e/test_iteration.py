@@ -47,7 +47,7 @@ def finished(tmp_path_factory) -> tuple[pathlib.Path, dict]:
 
 
 def test_every_stage_made_something_and_the_report_says_what(finished):
-    run, report = finished
+    _, report = finished
     (iteration,) = report["iterations"]
     assert [stage["stage"] for stage in iteration["stages"]] == ["train_gen", "kin_gen", "kin_gen", *STAGES[2:]]
     assert all(stage["out"] >= 1 for stage in iteration["stages"])

@@ -72,9 +72,12 @@ class KinoptConfig:
     hesitation: HesitationConfig = setting(factory=HesitationConfig, help="what is cut before optimisation")
     weights: WeightConfig = setting(factory=WeightConfig, help="of the loss terms")
     contacts: ContactConfig = setting(
-        factory=ContactConfig, help="when feet and hands of the source count as standing (it may jitter and slide)"
+        factory=ContactConfig,
+        help="when feet and hands of the source count as standing (it may jitter and slide)",
     )
-    relabel: ContactConfig = setting(factory=_strict, help="when those of the result do (there, what stands, stands)")
+    relabel: ContactConfig = setting(
+        factory=_strict, help="when those of the result do (there, what stands, stands)"
+    )
     clean_contacts: bool = setting(
         True, help="correct the given contact labels by geometry before optimisation"
     )

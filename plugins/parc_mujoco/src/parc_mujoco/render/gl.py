@@ -27,7 +27,7 @@ _BACKENDS = ("egl", "osmesa")
 _PROBE_S = 60.0
 
 
-class RenderUnavailable(ParcError):  # noqa: N818 - named like the other errors of PARC
+class RenderUnavailable(ParcError):
     """No way to draw on this machine."""
 
 
