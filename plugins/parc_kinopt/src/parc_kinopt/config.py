@@ -64,7 +64,6 @@ class KinoptConfig:
             "clean_contacts": False,
             "relabel_contacts": False,
             "last_width": 1e-5,
-            "tolerance": 5e-4,
             "max_evals": 1500,
         },
     }
@@ -105,9 +104,9 @@ class KinoptConfig:
     last_width: float = setting(1e-3, gt=0.0, unit="m", help="and in the last")
     width_factor: float = setting(0.3, gt=0.0, lt=1.0, help="from each stage to the next")
     tolerance: float = setting(
-        5e-3, gt=0.0, help="a stage ends when 4 evaluations lower the loss by a smaller share"
+        5e-4, gt=0.0, help="a stage ends when 4 evaluations lower the loss by a smaller share"
     )
-    max_evals: int = setting(160, ge=1, help="evaluations of the loss at most, per clip")
+    max_evals: int = setting(300, ge=1, help="evaluations of the loss at most, per clip")
     history: int = setting(2, ge=1, help="curvature pairs that repair the Gauss-Newton matrix")
     batch_frames: int = setting(
         2000, ge=1, unit="frames", help="clips are optimised together up to this many frames"

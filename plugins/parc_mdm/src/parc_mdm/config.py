@@ -184,16 +184,16 @@ class MdmConfig:
             "dropout": 0.0,
             # in few steps, heights are learned only where places count more than speeds
             "losses": {
-                "root_pos": 10.0,
+                "root_pos": 20.0,
                 "joint_pos": 2.0,
-                "body_pos": 3.0,
+                "body_pos": 4.0,
                 "body_vel": 0.02,
                 "joint_ang_vel": 0.004,
             },
             "noise_indicator_prob": 0.8,  # without guidance, almost every window that is generated has a history
             "drop_history_prob": 0.05,
             "history_noise": 0.05,
-            "history_drift": 0.03,
+            "history_drift": 0.06,
             "augment_height": 1.5,
             "augment_shear": 0.6,
             "use_cfg": False,
