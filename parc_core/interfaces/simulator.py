@@ -111,8 +111,14 @@ class Simulator(ABC):
         """Targets of the position servos, held until changed: ``[num_envs, D]`` rad (exponential maps, angles)."""
 
     @abstractmethod
-    def step(self) -> None:
-        """One control step of every env. A copy that diverges shows it in `BodyState.finite`; the others go on."""
+    def step(self, env_ids: Tensor | None = None) -> None:
+        """One control step of every env, or of some, while the others stand still.
+
+        A copy that diverges shows it in `BodyState.finite`; the others go on.
+
+        Args:
+            env_ids: ascending and different, ``[N]``; None for all.
+        """
 
     @abstractmethod
     def read(self) -> BodyState:

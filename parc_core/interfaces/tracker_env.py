@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import attrs
+import torch
 from torch import Tensor
 
 from parc_core.data.skeleton import Skeleton
@@ -96,6 +97,11 @@ class TrackerEnv(ABC):
     def obs_size(self) -> int:
         """O."""
         return sum(group.size for group in self.observation)
+
+    @property
+    def motion_weights(self) -> Tensor:
+        """How much each motion matters, ``[M]``, sums to 1: the weights it was made with; equal unless overridden."""
+        return torch.full((self.num_motions,), 1.0 / self.num_motions)
 
     @abstractmethod
     def reset(self) -> Tensor:

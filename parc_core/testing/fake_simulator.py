@@ -6,6 +6,7 @@ in each control step, the root drifts on with the velocity it was given, the gro
 
 from __future__ import annotations
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -80,9 +81,14 @@ class FakeSimulator(Simulator):
         """Held until changed."""
         self._targets = dof_target.clone()
 
-    def step(self) -> None:
+    def step(self, env_ids: Tensor | None = None) -> None:
         """Joints towards their targets, root along its velocity."""
-        self._state = self._advance(self._state, self._targets)
+        after = self._advance(self._state, self._targets)
+        if env_ids is None:
+            self._state = after
+            return
+        for field in attrs.fields(CharacterState):
+            getattr(self._state, field.name)[env_ids] = getattr(after, field.name)[env_ids]
 
     def poison(self, env_ids: Tensor) -> None:
         """Let copies diverge: their numbers become NaN until they are reset."""

@@ -211,3 +211,14 @@ def test_shear_turns_an_edge_and_keeps_the_ground_on_the_way():
     assert torch.all(edge[:, 15] == edge[0, 15])
     slant = edge[:, 25] - edge[:, 5]
     assert slant.max() > 3 and slant.min() < -3
+
+
+def test_noise_gives_no_direction_to_whoever_stands():
+    windows = draw(store_of(make_clip(60)), target_noise=0.5)
+    assert torch.all(windows.target == 0.0)
+
+
+def test_slow_approach_counts_as_standing():
+    store = store_of(make_clip(90, speed=0.28))  # more than 0.1 m in 11 frames, the shortest way to a target
+    assert torch.all(draw(store, target_noise=0.0).target[:, 0] > 0.999)
+    assert torch.all(draw(store, target_noise=0.0, target_min_speed=0.3).target == 0.0)

@@ -29,7 +29,9 @@ class TestPpoAgent(AgentContract):
 class TestDmPpoAgent(AgentContract):
     @pytest.fixture
     def make(self):
-        config = DmPpoConfig(**SMALL, select="best", eval_every_iters=2, normalizer_warmup_steps=4)
+        config = DmPpoConfig(
+            **SMALL, select="best", eval_every_iters=2, normalizer_warmup_steps=4, average_decay=0.5
+        )
         return lambda: DmPpoAgent(config, device="cpu")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from parc_ppo import distribution
+from parc_ppo.average import averaged_copy, follow
 from parc_ppo.config import DmPpoConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import fail_rate_metrics
 from parc_ppo.losses import approx_kl, clipped_surrogate, critic_loss
@@ -14,6 +15,7 @@ from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import load_optimizer, make_optimizer, optimizer_tensors, set_learning_rate
 from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
 from parc_ppo.rollout import explore_prob
+from parc_ppo.selection import Score, score
 
 from parc_core.errors import ConfigError
 from parc_core.interfaces.tracker_env import Done, ObservationGroup
@@ -148,6 +150,19 @@ def test_networks_depend_on_their_generator_alone():
     assert torch.equal(first[2].weight, second[2].weight)
 
 
+def test_average_follows_slowly_later_and_takes_over_buffers():
+    network = torch.nn.BatchNorm1d(1)  # a weight and buffers
+    average = averaged_copy(network)
+    with torch.no_grad():
+        network.weight.fill_(3.0)
+        network.running_mean.fill_(7.0)
+    follow(average, network, decay=0.75, iteration=10)  # 10 / (10 + 10) = 0.5 < 0.75: 0.5 * 1 + 0.5 * 3 = 2
+    assert float(average.weight) == 2.0
+    assert float(average.running_mean) == 7.0
+    follow(average, network, decay=0.75, iteration=1000)  # 0.75 * 2 + 0.25 * 3 = 2.25
+    assert float(average.weight) == 2.25
+
+
 def test_learning_rate_falls_linearly():
     config = OptimizerConfig(learning_rate=1.0, final_fraction=0.3)
     optimizer = make_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
@@ -191,3 +206,22 @@ def test_fail_rates_are_summarised_and_the_worst_named():
 def test_published_spread_is_tiny_and_documented_one_learned():
     assert PpoConfig().model.actor_std_type == "CONST"
     assert math.isclose(DmPpoConfig.PRESETS["paper"]["model"]["action_std"], 0.05)
+
+
+def test_motions_count_by_their_weights_in_the_choice_of_a_policy():
+    class Env:
+        motion_names = ("a", "b")
+        motion_weights = torch.tensor([0.75, 0.25])
+
+    row = {"length_s": 2.0, "start_fraction": 0.5}
+    first = {"motion": "a", "success": True, "tracked_s": 1.0, **row}
+    second = {"motion": "b", "success": False, "tracked_s": 0.5, **row}
+    found = {"motions": [first, second], "errors": {"root_pos": 0.25, "body_pos": 0.5, "dof_vel": 9.0}}
+    # followed 0.75; time 0.75 * 1 + 0.25 * 0.5 / 1 = 0.875; errors in m 0.25 + 0.5
+    assert score(found, Env()) == Score(followed=0.75, tracked=0.875, closeness=-0.75)
+
+
+def test_scores_compare_success_first_then_time_then_error():
+    good = Score(followed=1.0, tracked=1.0, closeness=-9.0)
+    assert good > Score(followed=0.5, tracked=1.0, closeness=0.0)
+    assert good < Score(followed=1.0, tracked=1.0, closeness=-1.0)

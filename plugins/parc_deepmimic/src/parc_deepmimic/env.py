@@ -58,6 +58,7 @@ class DeepMimicEnv(TrackerEnv):
         self._library = library = MotionLibrary(clips, skeleton, device)
         self.num_motions, self.motion_names, self.motion_lengths = len(clips), library.names, library.lengths
         terrains, terrain_of_motion = _distinct_terrains(clips)
+        self._motion_weights = torch.tensor(weights / np.sum(weights), dtype=torch.float32, device=device)
         self._terrain_of_motion = torch.tensor(terrain_of_motion, device=device)
         simulator.build(
             Scene(skeleton=skeleton, terrains=terrains, num_envs=num_envs, control_hz=config.control_hz)
@@ -96,6 +97,11 @@ class DeepMimicEnv(TrackerEnv):
         self._frames_fit = self._library.is_on_frames(every, torch.zeros_like(every), self.config.control_hz)
 
     @property
+    def motion_weights(self) -> Tensor:
+        """How much each motion matters, ``[M]``, sums to 1."""
+        return self._motion_weights
+
+    @property
     def fail_rates(self) -> Tensor:
         """Moving average of failures per motion, ``[M]`` 0..1."""
         return self._curriculum.motion_rate
@@ -127,8 +133,9 @@ class DeepMimicEnv(TrackerEnv):
     def step(self, action: Tensor) -> Step:
         """One control step under actions ``[N, A]``."""
         self.simulator.set_targets(self.dof_target(action))
-        self.simulator.step()
         moving = self.active
+        # in a playback, what has ended or never began costs nothing
+        self.simulator.step(None if self._training or bool(moving.all()) else moving.nonzero().flatten())
         self._steps += moving
         self.motion_times = self._start_times + self._steps * self._dt
         ref = self._library.query(self.motion_ids, self.motion_times, self._on_frames)

@@ -36,6 +36,11 @@ class WeightConfig:
         ge=0.0,
         help="movement of standing sole corners and their distance from the ground's height, per m",
     )
+    steadiness: float = setting(
+        1e4,
+        ge=0.0,
+        help="squared difference of the centre of mass' acceleration from the source's with contact, per m^2",
+    )
     ballistic: float = setting(
         1e4, ge=0.0, help="squared difference from free fall of the centre of mass without contact, per m^2"
     )
@@ -58,7 +63,7 @@ class KinoptConfig:
         # the published objective, solved to the end; its hesitation rule ran afterwards, here it runs before
         "paper": {
             "hesitation": {"rule": "pose_distance", "blend": 0.0},
-            "weights": {"joint_limit": 0.0, "foot_lock": 0.0, "ballistic": 0.0},
+            "weights": {"joint_limit": 0.0, "foot_lock": 0.0, "steadiness": 0.0, "ballistic": 0.0},
             "jerk_limit": 1000.0,
             "source_cutoff": 0.0,
             "clean_contacts": False,

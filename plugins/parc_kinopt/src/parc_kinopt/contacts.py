@@ -21,11 +21,11 @@ class ContactConfig:
     """When a foot or hand counts as standing."""
 
     on_distance: float = setting(
-        0.02, gt=0.0, unit="m", help="nearer to the ground than this, and slow: contact"
+        0.015, gt=0.0, unit="m", help="nearer to the ground than this, and slow: contact"
     )
     off_distance: float = setting(0.035, gt=0.0, unit="m", help="contact lasts until it is farther than this")
-    on_speed: float = setting(0.35, gt=0.0, unit="m/s", help="slower than this, and near: contact")
-    off_speed: float = setting(0.7, gt=0.0, unit="m/s", help="contact lasts until it is faster than this")
+    on_speed: float = setting(0.12, gt=0.0, unit="m/s", help="slower than this, and near: contact")
+    off_speed: float = setting(0.3, gt=0.0, unit="m/s", help="contact lasts until it is faster than this")
     label_distance: float = setting(
         0.3, gt=0.0, unit="m", help="a given label is believed up to this distance"
     )
@@ -100,7 +100,7 @@ def clean_contacts(
     believable = (distance < config.label_distance) & (speed < config.label_speed)
     near = (distance < config.on_distance) & (speed < config.on_speed)
     strong = ((labels > 0.7) & believable) | near
-    weak = ((labels > 0.4) & believable) | ((distance < config.off_distance) & (speed < config.off_speed))
+    weak = ((labels > 0.5) & believable) | ((distance < config.off_distance) & (speed < config.off_speed))
     return _tidy(hysteresis(strong, weak), fps, config)
 
 

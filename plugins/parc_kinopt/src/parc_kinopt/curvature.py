@@ -151,9 +151,9 @@ class BandedCurvature:
         return result
 
     def _add_mass(self, result: Tensor, weights: _BodyWeights, jacobian: Tensor, matrix: Tensor) -> None:
-        """The free-fall term couples all bodies through their common centre of mass."""
+        """Terms in the acceleration of the centre of mass couple all bodies."""
         body = self.loss.body
-        if "ballistic" not in self.loss.weights or not weights.fall.any():
+        if not weights.fall.any():
             return
         lever = cross_matrix((matrix @ body.com[:, :, None]).squeeze(-1))
         com = (jacobian[..., :3, :] - lever @ jacobian[..., 3:, :]) * body.mass[:, None, None]
@@ -190,7 +190,8 @@ class _BodyWeights:
         self._points(body_pos, matrix)
         self._steps(body_pos, matrix)
         self._jerk(body_pos)
-        self.fall = 2.0 * loss.weights.get("ballistic", 0.0) * loss.targets.airborne
+        get = loss.weights.get
+        self.fall = 2.0 * (get("ballistic", 0.0) * loss.targets.airborne + get("steadiness", 0.0) * loss.supported)
 
     def _between(self, weight: Tensor) -> None:
         """Add a term in the difference of two frames, ``[A, T - 1, B, 6, 6]``."""

@@ -3,8 +3,8 @@
 Axes: C clips, T frames, B bodies. `width` ``[C]`` (or one per row) rounds the kinks of the non-smooth terms: a Huber
 function takes the place of max(r, 0) and |r|; width 0 gives the terms exactly.
 
-Source: formulas and default weights of the published PARC implementation; `foot_lock`, `ballistic` and
-`joint_limit` are additions.
+Source: formulas and default weights of the published PARC implementation; `foot_lock`, `ballistic`,
+`steadiness` and `joint_limit` are additions.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = [
     "position",
     "sliding",
     "smoothness",
+    "steadiness",
     "step_angle",
     "third_difference",
 ]
@@ -113,6 +114,20 @@ def joint_limit(dof: Tensor, lower: Tensor, upper: Tensor, mask: Tensor, width: 
     """Scalar joint coordinates beyond their limits, ``[C]`` rad, for ``[C, T, D]``."""
     over = excess(torch.maximum(lower - dof, dof - upper), width[:, None, None])
     return (over.sum(-1) * mask).sum(-1)
+
+
+def steadiness(com: Tensor, source_push: Tensor, supported: Tensor) -> Tensor:
+    """Squared difference of the centre of mass' second difference from the source's, ``[C]`` m^2.
+
+    What the feet have to push is what a tracker has to follow: locking a sliding foot must not jerk the trunk.
+
+    Args:
+        com: ``[C, T, 3]`` m.
+        source_push: second difference of the source's centre of mass, ``[C, T - 2, 3]`` m.
+        supported: 1 at t where frames t, t + 1, t + 2 are inside the clip and not in free fall, ``[C, T - 2]``.
+    """
+    deviation = com[:, 2:] - 2.0 * com[:, 1:-1] + com[:, :-2] - source_push
+    return (deviation.square().sum(-1) * supported).sum(-1)
 
 
 def ballistic(com: Tensor, dt: Tensor, airborne: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from parc_kinopt.batch import ClipBatch, split
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.limbs import Limb
 
-__all__ = ["Body", "MotionLoss", "Targets"]
+__all__ = ["Body", "MotionLoss", "Targets", "centre_of_mass"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -34,6 +34,12 @@ class Body:
     def feet(self) -> tuple[Limb, ...]:
         """The limbs that are feet."""
         return tuple(limb for limb in self.limbs if limb.is_foot)
+
+
+def centre_of_mass(body: Body, body_pos: Tensor, matrix: Tensor) -> Tensor:
+    """Centre of mass of posed bodies: ``[..., 3]`` m for ``[..., B, 3]`` m and ``[..., B, 3, 3]``."""
+    centre = body_pos + (matrix @ body.com[:, :, None]).squeeze(-1)
+    return (centre * body.mass[:, None]).sum(dim=-2)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -53,6 +59,7 @@ class Targets:
     lock_pair: Tensor  # [C, T - 1, F, 4] and their place
     lock_height: Tensor  # [C, T, F] m
     airborne: Tensor  # [C, T - 2] 1 where free fall is wanted
+    push: Tensor  # [C, T - 2, 3] m, second difference of the source's centre of mass
     jerk_limit: Tensor  # [C] m per frame^3
     lengths: Tensor  # [C]
     dt: Tensor  # [C] s
@@ -106,6 +113,7 @@ class MotionLoss:
         self._ids, self.targets = ids, self.all.rows(ids)
         t = self.targets
         self.masks = [t.mask(order) for order in range(4)]
+        self.supported = self.masks[2] * (1.0 - t.airborne)
         self.frame_terrain = t.terrain_ids.repeat_interleave(t.num_frames)
         in_contact = (t.contacts > 1e-6) & self.body.cloud.has_points
         clip, frame, body = in_contact.nonzero(as_tuple=True)
@@ -134,6 +142,9 @@ class MotionLoss:
             "body_constraint": lambda: self._body_constraint(body_pos, matrix, width),
             "foot_lock": lambda: self._foot_lock(body_pos, matrix, width),
             "ballistic": lambda: kernels.ballistic(self.centre_of_mass(body_pos, matrix), t.dt, t.airborne),
+            "steadiness": lambda: kernels.steadiness(
+                self.centre_of_mass(body_pos, matrix), t.push, self.supported
+            ),
         }
         values = {name: simple[name]() for name in simple if name in self.weights}
         if "penetration" in self.weights or "contact" in self.weights:
@@ -142,8 +153,7 @@ class MotionLoss:
 
     def centre_of_mass(self, body_pos: Tensor, matrix: Tensor) -> Tensor:
         """``[A, T, 3]`` m for ``[A, T, B, 3]`` and ``[A, T, B, 3, 3]``."""
-        centre = body_pos + (matrix @ self.body.com[:, :, None]).squeeze(-1)
-        return (centre * self.body.mass[:, None]).sum(dim=-2)
+        return centre_of_mass(self.body, body_pos, matrix)
 
     def pushes(
         self, body_pos: Tensor, matrix: Tensor

@@ -25,7 +25,7 @@ from parc_kinopt.curvature import BandedCurvature
 from parc_kinopt.hesitation import remove_hesitation
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.mass import body_masses
-from parc_kinopt.objective import Body, MotionLoss, Targets
+from parc_kinopt.objective import Body, MotionLoss, Targets, centre_of_mass
 from parc_kinopt.problems import unresolved
 from parc_kinopt.smoothing import low_pass, low_pass_rot
 from parc_kinopt.solver import LbfgsSettings, minimize
@@ -63,6 +63,7 @@ def make_targets(
     """
     body_pos, body_rot = body.kin.forward(batch.root_pos, batch.root_rot, batch.joint_rot)
     matrix = quat_to_matrix(body_rot)
+    com = centre_of_mass(body, body_pos, matrix)
     threshold = config.constraint_threshold
     locked = config.weights.foot_lock > 0.0
     if constraints is None and config.body_constraints and config.weights.body_constraint > 0.0:
@@ -94,6 +95,7 @@ def make_targets(
         lock_pair=lock.pair,
         lock_height=lock.height,
         airborne=_airborne(batch, config.min_flight, config.max_flight),
+        push=com[:, 2:] - 2.0 * com[:, 1:-1] + com[:, :-2],
         jerk_limit=config.jerk_limit * batch.dt**3,
         lengths=batch.lengths,
         dt=batch.dt,

@@ -77,6 +77,12 @@ class MdmConfig:
     )
     target_min_time: float = setting(0.4, ge=0, unit="s", help="the target lies at least so far ahead")
     target_time_range: float = setting(1.1, ge=0, unit="s", help="and at most so much further")
+    target_min_speed: float = setting(
+        0.0,
+        ge=0,
+        unit="m/s",
+        help="a target that is approached more slowly counts as standing; 0: only within 0.1 m",
+    )
     target_noise: float = setting(0.05, ge=0, unit="m", help="standard deviation of the target's position")
     history_noise: float = setting(
         0.0, ge=0, help="noise on the clean history, in deviations of each feature"
@@ -192,8 +198,9 @@ class MdmConfig:
             },
             "noise_indicator_prob": 0.8,  # without guidance, almost every window that is generated has a history
             "drop_history_prob": 0.05,
+            "target_min_speed": 0.3,  # else whoever stops or is about to start has a direction, and stands for ever
             "history_noise": 0.05,
-            "history_drift": 0.06,
+            "history_drift": 0.03,
             "augment_height": 1.5,
             "augment_shear": 0.6,
             "use_cfg": False,

@@ -90,24 +90,31 @@ def gather_windows(
     )
 
 
-def target_direction(offset: Tensor, turn: Tensor) -> Tensor:
+def target_direction(
+    offset: Tensor, turn: Tensor, near: Tensor | float = _STANDING, noise: Tensor | None = None
+) -> Tensor:
     """The condition that says where to go, ``[N, 2]``.
 
     Args:
         offset: way to the future root in the anchor's frame, ``[N, 2]`` m.
         turn: its heading in the anchor's frame, ``[N]`` rad.
+        near: a shorter way than this is standing, m or ``[N]`` m.
+        noise: added to the offset of whoever moves, ``[N, 2]`` m.
 
     Returns:
-        The unit vector of the offset; where that is shorter than 0.1 m, the direction of the future heading, or zero
+        The unit vector of the offset; where that is shorter than `near`, the direction of the future heading, or zero
         for a character that stands still.
 
     Source: published implementation, which compares the signed turn, so that every turn to the right counts as
-    standing there; here its size is compared.
+    standing there; here its size is compared. There, noise comes before the question who stands, so that one standing
+    window in seven gets a direction, and the network learns to stand although it should go; here noise comes after.
     """
-    distance = offset.norm(dim=-1, keepdim=True)
+    is_standing = (offset.norm(dim=-1) < near)[:, None]
+    if noise is not None:
+        offset = offset + noise
     facing = torch.stack([torch.cos(turn), torch.sin(turn)], dim=-1)
     facing = facing * (torch.atan2(torch.sin(turn), torch.cos(turn)).abs() >= _FACING)[:, None]
-    return torch.where(distance < _STANDING, facing, offset / distance.clamp_min(1e-4))
+    return torch.where(is_standing, facing, offset / offset.norm(dim=-1, keepdim=True).clamp_min(1e-4))
 
 
 def window_stats(
@@ -198,6 +205,8 @@ def _target(
     remaining = ((last - earliest) / FPS).clamp(0.0, config.target_time_range)
     share = torch.rand(count, generator=generator, device=device)
     future = store.first[clip_ids] + torch.minimum(earliest + (share * remaining * FPS).round().long(), last)
-    noise = config.target_noise * torch.randn(count, 3, generator=generator, device=device)
-    offset = anchor.to_local(store.root_pos[future] + noise)[:, :2]
-    return target_direction(offset, rot.heading(store.root_rot[future]) - anchor.heading)
+    noise = config.target_noise * torch.randn(count, 2, generator=generator, device=device)
+    offset = anchor.to_local(store.root_pos[future])[:, :2]
+    elapsed = (future - store.first[clip_ids] - start - REFERENCE) / FPS
+    near = (config.target_min_speed * elapsed).clamp_min(_STANDING)
+    return target_direction(offset, rot.heading(store.root_rot[future]) - anchor.heading, near, noise)

@@ -33,9 +33,9 @@ class MpcConfig:
     jump and climb, at about 3 CPU seconds per second of motion.
     """
 
-    samples: int = setting(64, ge=2, help="candidate plans per environment and iteration")
-    horizon: int = setting(12, ge=2, unit="control steps", help="how far a plan looks ahead")
-    knots: int = setting(4, ge=2, help="points of a plan, linearly interpolated over the horizon")
+    samples: int = setting(96, ge=2, help="candidate plans per environment and iteration")
+    horizon: int = setting(18, ge=2, unit="control steps", help="how far a plan looks ahead")
+    knots: int = setting(5, ge=2, help="points of a plan, linearly interpolated over the horizon")
     iterations: int = setting(1, ge=1, help="refinements of a plan per control step")
     first_iterations: int = setting(
         3, ge=1, help="refinements at the first step, when there is no earlier plan"

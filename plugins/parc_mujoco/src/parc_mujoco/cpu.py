@@ -102,10 +102,15 @@ class MujocoSimulator(Simulator):
             )
         self._field["ctrl"][:] = _numpy(dof_target)
 
-    def step(self) -> None:
-        """One control step; diverged copies stand still until they are reset."""
+    def step(self, env_ids: Tensor | None = None) -> None:
+        """One control step of all envs or of some; diverged copies stand still until they are reset."""
         self._settle()
         ids = None if self._alive.all() else np.flatnonzero(self._alive)
+        if env_ids is not None:
+            ids = _numpy(env_ids).astype(np.int64)
+            ids = ids[self._alive[ids]]
+            if ids.size == 0:
+                return
         try:
             self._batch.step(ids, nstep=self.substeps, stage=_VELOCITIES)
         except SimulationError as err:  # the others have stepped

@@ -47,6 +47,7 @@ class PpoAgent(Agent):
             )
         with torch_threads(ctx.threads):
             trainer = Trainer(self.config, self._network, self._model, env, ctx, self.device, self)
+            self._network = trainer.policy  # what `act` shows, also while it trains
             trainer.run(restored=self._restored)
         return save_policy(
             self._network,

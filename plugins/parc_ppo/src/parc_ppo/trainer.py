@@ -13,12 +13,14 @@ from torch import Tensor
 from parc_core.errors import DataError, SimulationDiverged, StageFailed
 from parc_core.interfaces.context import StageContext, Stopped
 from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_ppo.average import averaged_copy, follow
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.episodes import run_episodes
 from parc_ppo.networks import PolicyNetwork
 from parc_ppo.optimizer import load_optimizer, make_optimizer, optimizer_tensors, set_learning_rate
 from parc_ppo.rollout import collect, explore_prob, prepare
+from parc_ppo.selection import Score, score
 from parc_ppo.stats import EpisodeStats
 from parc_ppo.update import update
 
@@ -44,7 +46,7 @@ class Hooks(Protocol):
 class _Best:
     """The best evaluation so far, and its weights."""
 
-    key: tuple[float, ...]
+    score: Score
     samples: int
     evaluation: dict[str, Any]
     weights: dict[str, Tensor]
@@ -69,6 +71,8 @@ class Trainer:
     ) -> None:
         self.config, self.network, self.model = config, network, model
         self.env, self.ctx, self.hooks = env, ctx, hooks
+        #: the policy to show and to keep
+        self.policy = averaged_copy(network) if config.average_decay else network
         self.iteration, self.samples = 0, 0
         self.best: _Best | None = None
         self.evaluation: dict[str, Any] | None = None
@@ -82,7 +86,7 @@ class Trainer:
         self._spent_samples = 0
 
     def run(self, *, restored: bool) -> None:
-        """Train until `max_samples`; afterwards `network` is the one to keep.
+        """Train until `max_samples`; afterwards `policy` is the one to keep.
 
         Args:
             restored: the network is a policy already: it too may be the best one.
@@ -110,7 +114,7 @@ class Trainer:
             if self._between():
                 obs = self._reset()
         if self.config.select == "best" and self.best is not None:
-            self.network.load_state_dict(self.best.weights)
+            self.policy.load_state_dict(self.best.weights)
 
     def summary(self) -> dict[str, Any]:
         """What the policy should say about its training."""
@@ -135,6 +139,8 @@ class Trainer:
         normalizer.record(self._buffer.obs[:-1])
         normalizer.apply_recorded()
         self.iteration += 1
+        if self.policy is not self.network:
+            follow(self.policy, self.network, config.average_decay, self.iteration)
         self._count_samples()
         self._spent["rollout_s"] += collected - begin
         self._spent["update_s"] += time.perf_counter() - collected
@@ -187,7 +193,7 @@ class Trainer:
         finished = self.samples >= config.max_samples
         tested = config.test_episodes > 0 and self.iteration % config.iters_per_output == 0
         if tested:
-            found = run_episodes(self.env, self.network, config.test_episodes)
+            found = run_episodes(self.env, self.policy, config.test_episodes)
             self._write({f"test/{name}": value for name, value in found.items()})
         evaluated = finished or (config.eval_every_iters and self.iteration % config.eval_every_iters == 0)
         if evaluated:
@@ -200,24 +206,14 @@ class Trainer:
 
     def _evaluate(self) -> None:
         found = self.hooks.evaluate(self.env, self.config.eval_start_fractions)
-        self.evaluation = found
-        rows = found["motions"]
-        to_go = sum(row["length_s"] * (1.0 - row["start_fraction"]) for row in rows)
-        tracked = sum(row["tracked_s"] for row in rows) / max(to_go, 1e-9)
-        error = sum(found["errors"].values())
-        values = {"success_rate": found["success_rate"], "tracked_fraction": tracked}
-        self._write(
-            {
-                f"eval/{k}": v
-                for k, v in (values | {f"error_{n}": e for n, e in found["errors"].items()}).items()
-            }
-        )
+        self.evaluation, reached = found, score(found, self.env)
+        values = {"success_rate": found["success_rate"], "tracked_fraction": reached.tracked}
+        values |= {f"error_{name}": value for name, value in found["errors"].items()}
+        self._write({f"eval/{name}": value for name, value in values.items()})
         log.info("%d samples: %.0f %% of motions followed", self.samples, 100 * found["success_rate"])
-        # from the first frame one rollout per motion is all there is: among equals the smaller error decides
-        key = (found["success_rate"], round(tracked, 6), -error)
-        if self.config.select == "best" and (self.best is None or key > self.best.key):
-            weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-            self.best = _Best(key=key, samples=self.samples, evaluation=found, weights=weights)
+        if self.config.select == "best" and (self.best is None or reached > self.best.score):
+            weights = {name: value.detach().clone() for name, value in self.policy.state_dict().items()}
+            self.best = _Best(score=reached, samples=self.samples, evaluation=found, weights=weights)
 
     def _output(self, ppo: dict[str, float]) -> None:
         values = self._stats.means()
@@ -254,18 +250,20 @@ class Trainer:
             obs = self.env.step(self.network.act(obs, self._noise)).obs
             self.samples += len(obs)
         normalizer.apply_recorded()
+        self.policy.normalizer.load_state_dict(normalizer.state_dict())
 
     # --- checkpoints
 
     def _save(self) -> None:
         groups = {
             "network": self.network.state_dict(),
+            "policy": {} if self.policy is self.network else self.policy.state_dict(),
             "optimizer": optimizer_tensors(self._optimizer),
             "best": self.best.weights if self.best else {},
             "rng": {"noise": self._noise.get_state(), "shuffle": self._shuffle.get_state()},
         }
         best = self.best and {
-            "key": list(self.best.key),
+            "score": attrs.asdict(self.best.score),
             "samples": self.best.samples,
             "evaluation": self.best.evaluation,
         }
@@ -295,11 +293,20 @@ class Trainer:
         if state["threads"] != self.ctx.threads:
             log.warning("Checkpoint of a run with %d threads, now %d: results will differ in the last bits.",
                         state["threads"], self.ctx.threads)  # fmt: skip
-        groups: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "best": {}, "rng": {}}
+        groups: dict[str, dict[str, Tensor]] = {
+            "network": {},
+            "policy": {},
+            "optimizer": {},
+            "best": {},
+            "rng": {},
+        }
         for key, value in tensors.items():
             group, name = key.split("/", 1)
             groups[group][name] = value
         self.network.load_state_dict(groups["network"])
+        if self.policy is not self.network:
+            # a run whose `average_decay` was set only now has none in its checkpoint: the average begins here
+            self.policy.load_state_dict(groups["policy"] or groups["network"])
         self.network.normalizer.max_samples = state["normalizer_samples"]
         load_optimizer(self._optimizer, groups["optimizer"])
         self._noise.set_state(groups["rng"]["noise"])
@@ -307,7 +314,7 @@ class Trainer:
         self.iteration, self.samples = state["iteration"], state["samples"]
         self.evaluation = state["evaluation"]
         if state["best"]:
-            fields = {**state["best"], "key": tuple(state["best"]["key"])}
+            fields = {**state["best"], "score": Score(**state["best"]["score"])}
             self.best = _Best(**fields, weights=groups["best"])
         self.env.load_curriculum(state["curriculum"])
         log.info("continuing at iteration %d, %d samples", self.iteration, self.samples)
