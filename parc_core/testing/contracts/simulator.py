@@ -215,6 +215,17 @@ class SimulatorContract:
         _step(sim, 10)
         assert torch.equal(sim.read().body_pos, torch.stack(alone))
 
+    def test_a_step_of_some_envs_leaves_the_others_where_they_are(self, start):
+        sim = start(character_state(3, height=3.0))
+        alone = start(character_state(3, height=3.0))
+        before = sim.read().root_pos
+        sim.step(torch.tensor([0, 2]))
+        alone.step()
+        after = sim.read().root_pos
+        assert torch.equal(after[1], before[1])
+        assert torch.equal(after[[0, 2]], alone.read().root_pos[[0, 2]])
+        assert (after[[0, 2], 2] < before[[0, 2], 2]).all()
+
     def test_reset_forgets_what_was_before(self, start):
         state = _random_state(2, height=1.1)
         fresh = start(state)

@@ -27,12 +27,12 @@ SMALL = DeepMimicConfig(observation=ObservationConfig(**DeepMimicConfig.PRESETS[
 EXACT = StartConfig(perturbed_frac=0.0)
 
 
-def make(config=SMALL, clips=None, num_envs=6, seed=0):
+def make(config=SMALL, clips=None, num_envs=6, seed=0, weights=None):
     clips = clips or [make_clip(40, name="stand"), make_clip(50, name="glide", speed=0.6)]
     return DeepMimicEnv(
         config,
         clips=clips,
-        weights=np.ones(len(clips)),
+        weights=np.ones(len(clips)) if weights is None else weights,
         simulator=FakeSimulator(),
         num_envs=num_envs,
         skeleton=load_skeleton("humanoid"),
@@ -322,3 +322,20 @@ def test_presets_name_settings_that_exist(preset):
     assert torch.isfinite(env.reset()).all()
     step = env.step(nothing(env))
     assert torch.isfinite(step.reward).all()
+
+
+def test_weights_of_motions_are_handed_on_and_sum_to_one():
+    env = make(clips=[make_clip(40, name="a"), make_clip(40, name="b")], weights=np.array([1.0, 3.0]))
+    assert env.motion_weights.tolist() == [0.25, 0.75]
+
+
+def test_in_a_playback_only_what_still_follows_is_simulated():
+    env = make(clips=[make_clip(10, name="short"), make_clip(40, name="long")], num_envs=3)
+    env.playback(torch.tensor([0, 1]), torch.zeros(2))
+    stepped = []
+    step = env.simulator.step
+    env.simulator.step = lambda env_ids=None: (stepped.append(env_ids), step(env_ids))
+    for _ in range(12):
+        env.step(torch.zeros(3, env.action.lower.numel()))
+    # the short motion ends after 9 steps; the third environment is idle throughout
+    assert [ids.tolist() for ids in stepped] == [[0, 1]] * 9 + [[1]] * 3

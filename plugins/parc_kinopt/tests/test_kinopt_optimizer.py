@@ -97,7 +97,7 @@ def test_jitter_is_gone(refined):
     # white noise of 4 mm: the second difference has sqrt(6) * 4 mm = 1 cm per axis
     shake = lambda clip: np.diff(clip.root_pos, n=2, axis=0).std(axis=0).max()  # noqa: E731
     assert shake(_spoilt()) > 0.007
-    assert shake(refined.clip) < 0.001
+    assert shake(refined.clip) < 0.002  # what lies below the cutoff of 5 Hz is kept
 
 
 def test_result_stays_near_its_source_and_inside_its_limits(refined):

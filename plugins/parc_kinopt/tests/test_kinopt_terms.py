@@ -85,6 +85,16 @@ def test_free_fall_costs_nothing_and_hovering_costs_gravity():
     assert value.tolist() == pytest.approx([0.0, 3.5643e-4], abs=1e-8)
 
 
+def test_steadiness_costs_only_a_push_that_the_source_did_not_have():
+    # positions 0, 0, 0.1, 0.2 m: second differences 0.1, 0; the source's 0.1, 0.1: (0)^2 + (-0.1)^2 = 0.01 m^2;
+    # with the second place in free fall nothing is left
+    com = torch.zeros(1, 4, 3, dtype=torch.float64)
+    com[0, :, 0] = torch.tensor([0.0, 0.0, 0.1, 0.2])
+    push = torch.tensor([[[0.1, 0.0, 0.0], [0.1, 0.0, 0.0]]], dtype=torch.float64)
+    assert kernels.steadiness(com, push, torch.ones(1, 2)).item() == pytest.approx(0.01)
+    assert kernels.steadiness(com, push, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(0.0)
+
+
 def test_contact_is_the_gap_of_the_nearest_point():
     # both soles 0.1 m above level ground in each of 5 frames: 2 * 5 * 0.1 = 1.0 m
     clip = make_clip(5)

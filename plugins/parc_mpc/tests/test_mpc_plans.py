@@ -133,5 +133,5 @@ def test_ladder_begins_with_the_settings_and_ends_with_the_dearest():
     steps = ladder(config)
     assert steps[0] == config
     assert [s.seed for s in steps] == [5, 6, 7, 8]
-    assert (steps[-1].samples, steps[-1].horizon) == (192, 22)
+    assert (steps[-1].samples, steps[-1].horizon) == (192, 24)
     assert len(ladder(attrs.evolve(config, max_attempts=2))) == 2

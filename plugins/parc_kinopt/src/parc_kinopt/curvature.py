@@ -191,7 +191,9 @@ class _BodyWeights:
         self._steps(body_pos, matrix)
         self._jerk(body_pos)
         get = loss.weights.get
-        self.fall = 2.0 * (get("ballistic", 0.0) * loss.targets.airborne + get("steadiness", 0.0) * loss.supported)
+        self.fall = 2.0 * (
+            get("ballistic", 0.0) * loss.targets.airborne + get("steadiness", 0.0) * loss.supported
+        )
 
     def _between(self, weight: Tensor) -> None:
         """Add a term in the difference of two frames, ``[A, T - 1, B, 6, 6]``."""

@@ -29,11 +29,12 @@ class CostConfig:
 class MpcConfig:
     """Sampling-based tracking: the cross-entropy method on a few knots of servo targets around the reference.
 
-    Source of the defaults: measured; they followed 16 of 16 runs of eight ordinary motions and 10 of 11 of a run,
-    jump and climb, at about 3 CPU seconds per second of motion.
+    Source of the defaults: measured. On five generated walks over boxes, 12 steps of foresight followed none to the
+    end and 18 steps four (with 96 samples five): a step up has to be prepared before the foot leaves the ground.
+    About 4 CPU seconds per second of motion.
     """
 
-    samples: int = setting(96, ge=2, help="candidate plans per environment and iteration")
+    samples: int = setting(64, ge=2, help="candidate plans per environment and iteration")
     horizon: int = setting(18, ge=2, unit="control steps", help="how far a plan looks ahead")
     knots: int = setting(5, ge=2, help="points of a plan, linearly interpolated over the horizon")
     iterations: int = setting(1, ge=1, help="refinements of a plan per control step")
@@ -58,12 +59,12 @@ class MpcConfig:
 def ladder(config: MpcConfig) -> tuple[MpcConfig, ...]:
     """Settings to try one after the other on a motion that was lost: other luck, more spread, more foresight.
 
-    Source: order and sizes as measured; the last, of six times the cost, passes jumps whose fall a short horizon
-    sees too late.
+    Source: order as measured; the last, of about five times the cost, passes jumps whose fall a short horizon sees
+    too late.
     """
     steps = (
         config,
-        attrs.evolve(config, seed=config.seed + 1),
+        attrs.evolve(config, seed=config.seed + 1, samples=3 * config.samples // 2),
         attrs.evolve(
             config, seed=config.seed + 2, sigma=2.0 * config.sigma, iterations=2 * config.iterations
         ),
@@ -71,7 +72,7 @@ def ladder(config: MpcConfig) -> tuple[MpcConfig, ...]:
             config,
             seed=config.seed + 3,
             samples=3 * config.samples,
-            horizon=config.horizon + 10,
+            horizon=config.horizon + 6,
             knots=config.knots + 2,
         ),
     )
