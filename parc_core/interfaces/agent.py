@@ -20,6 +20,8 @@ class Agent(ABC):
     Made with ``target(config, device=str)``. Life: `train` or `restore`, then `act`.
     """
 
+    #: the provider's name, for reports and provenance
+    name: str = ""
     #: False for an agent that only plans: nothing is gained by evaluating it after `train`
     trains: bool = True
 

@@ -219,7 +219,7 @@ def _start_time(env: TrackerEnv, motion_id: int, fraction: float) -> float:
 
 
 def _name_of(agent: Agent) -> str:
-    return str(getattr(agent, "name", type(agent).__name__))
+    return agent.name or type(agent).__name__
 
 
 def _unit(q: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ class MpcAgent(Agent):
     for the environments that ``env.active`` (bool ``[N]``) marks, for all where the env has no such attribute.
     """
 
+    name = "mpc"
     trains = False
 
     def __init__(self, config: MpcConfig, *, device: str = "cpu") -> None:
