@@ -90,8 +90,8 @@ def run_file(
             reporter.message("run", f"stopped; continue with: parc run {folder}")
             stopped.exit_code = stop.exit_code
             raise
-    report = collect(folder)
-    storage.write_json(folder / "report.json", report)
+        report = collect(folder)
+        storage.write_json(folder / "report.json", report)
     return report
 
 

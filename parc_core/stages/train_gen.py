@@ -18,9 +18,8 @@ __all__ = ["STAGE", "job", "run_stage"]
 STAGE = "train_gen"
 
 
-def job(run: RunContext, dataset_digest: str) -> Job:
-    """The stage's job."""
-    start = start_folder(run)
+def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job:
+    """The stage's job; `start` is the generator to continue from."""
     start_digest = "" if start is None else storage.digest_json(storage.digest_folder(start))
     fields = run.key_fields(
         {"generator": ("generator", run.config.train_gen.generator)},
@@ -48,14 +47,14 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `final_model/` holds the generator afterwards."""
-    work = job(run, dataset.digest)
+    start = start_folder(run)
+    work = job(run, dataset.digest, start)
     record = work.finished()
     if record is not None:
         return record
     started = time.monotonic()
     folder = work.begin()
     use = run.config.train_gen.generator
-    start = start_folder(run)
     storage.write_json(
         folder / "generator.yaml", {"generator": dump(use), "input_model_path": start and str(start)}
     )

@@ -59,10 +59,9 @@ def generated_entries(run: RunContext) -> list[DatasetEntry]:
     return entries
 
 
-def job(run: RunContext, dataset_digest: str) -> Job:
-    """The stage's job."""
+def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job:
+    """The stage's job; `start` is the policy to continue from."""
     settings = run.config.train_tracker
-    start = start_folder(run)
     fields = run.key_fields(
         {
             "env": ("tracker_env", settings.env),
@@ -121,7 +120,8 @@ def make_env(run: RunContext, dataset: MotionDataset, num_envs: int, stage: str)
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `policy/` holds the controller afterwards, `evaluation.json` how good it is."""
     motions = tracker_dataset(run, dataset)
-    work = job(run, motions.digest)
+    start = start_folder(run)
+    work = job(run, motions.digest, start)
     record = work.finished()
     if record is not None:
         return record
@@ -133,7 +133,6 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
         folder / "env.yaml", {"env": dump(settings.env), "simulator": dump(settings.simulator)}
     )
     storage.write_json(folder / "agent.yaml", {"agent": dump(settings.agent)})
-    start = start_folder(run)
     env = make_env(run, motions, settings.simulator.config.num_envs, STAGE)
     agent = run.registry.create("agent", settings.agent, device=run.device)
     try:
