@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import time
 from collections.abc import Iterable
 
 import attrs
@@ -93,21 +92,22 @@ def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
     record = job.finished()
     if record is not None:
         return record
-    started = time.monotonic()
-    folder = job.begin()
-    source = run.registry.create("motion_source", use, skeleton=run.skeleton, seeds=seeds)
-    counts: dict[str, int] = {}
-    seconds = 0.0
-    for clip in source.clips():
-        clip.require_skeleton(run.skeleton.id, run.skeleton.num_joints)
-        save_clip(folder / (clip.motion_class or "unclassified") / f"{clip.name}.npz", clip)
-        counts[clip.motion_class or "unclassified"] = counts.get(clip.motion_class or "unclassified", 0) + 1
-        seconds += clip.num_frames / clip.fps
-        run.reporter.update(STAGE, sum(counts.values()), sum(counts.values()), clip.name)
-    if not counts:
-        raise DataError(f"motion source '{use.name}' gave no clip. Check its settings in `dataset`.")
+    with job.attempt() as folder:
+        source = run.registry.create("motion_source", use, skeleton=run.skeleton, seeds=seeds)
+        counts: dict[str, int] = {}
+        seconds = 0.0
+        for clip in source.clips():
+            clip.require_skeleton(run.skeleton.id, run.skeleton.num_joints)
+            save_clip(folder / (clip.motion_class or "unclassified") / f"{clip.name}.npz", clip)
+            counts[clip.motion_class or "unclassified"] = (
+                counts.get(clip.motion_class or "unclassified", 0) + 1
+            )
+            seconds += clip.num_frames / clip.fps
+            run.reporter.update(STAGE, sum(counts.values()), sum(counts.values()), clip.name)
+        if not counts:
+            raise DataError(f"motion source '{use.name}' gave no clip. Check its settings in `dataset`.")
     total = sum(counts.values())
-    return job.commit({"in": 1, "out": total, "classes": counts, "seconds": round(seconds, 2)}, started)
+    return job.commit({"in": 1, "out": total, "classes": counts, "seconds": round(seconds, 2)})
 
 
 def _input_folder(run: RunContext, number: int, use: Use) -> pathlib.Path:

@@ -7,9 +7,11 @@ in its partial folder; one that was made with other settings is set aside, never
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pathlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -78,33 +80,37 @@ class Job:
     def begin(self) -> pathlib.Path:
         """The partial folder to work in: a new one, or that of an earlier attempt with the same key."""
         if self.folder.exists():
-            self._set_aside(self.folder)
+            self.set_aside(self.folder)
         marker = self.partial / _JOB
         if self.partial.exists():
             known = storage.read_json(marker) if marker.is_file() else {}
             if known.get("key") != self.key:
-                self._set_aside(self.partial)
+                self.set_aside(self.partial)
         if not marker.is_file():
             storage.make_folder(self.partial)
             storage.write_json(marker, {"stage": self.stage, "key": self.key, "wall_s": 0.0})
         return self.partial
 
-    def add_time(self, seconds: float) -> None:
-        """Count working time of an attempt that did not finish."""
-        marker = self.partial / _JOB
-        if marker.is_file():
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[pathlib.Path]:
+        """`begin`, and count the working time of the block, also when it fails, so that `commit` knows the sum."""
+        folder = self.begin()
+        started = time.monotonic()
+        try:
+            yield folder
+        finally:
+            marker = folder / _JOB
             known = storage.read_json(marker)
-            storage.write_json(marker, {**known, "wall_s": known.get("wall_s", 0.0) + seconds})
+            storage.write_json(marker, {**known, "wall_s": known["wall_s"] + time.monotonic() - started})
 
-    def commit(self, summary: dict[str, Any], started: float) -> JobRecord:
+    def commit(self, summary: dict[str, Any]) -> JobRecord:
         """Give the finished folder its name.
 
         Args:
             summary: what the stage reports, JSON values.
-            started: `time.monotonic()` when this attempt began.
         """
         marker = self.partial / _JOB
-        wall_s = storage.read_json(marker)["wall_s"] + time.monotonic() - started
+        wall_s = storage.read_json(marker)["wall_s"]
         record = JobRecord(
             stage=self.stage,
             key=self.key,
@@ -118,7 +124,8 @@ class Job:
         storage.commit_folder(self.partial, self.folder)
         return record
 
-    def _set_aside(self, folder: pathlib.Path) -> None:
+    def set_aside(self, folder: pathlib.Path) -> None:
+        """Move a folder that was made with other settings into the attic, under a name that tells where it was."""
         for number in range(10_000):
             target = self.attic / f"{folder.parent.name}-{folder.name}-{number:03d}"
             if not target.exists():

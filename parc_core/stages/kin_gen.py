@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import pathlib
-import time
 from typing import Any
 
 import attrs
@@ -73,10 +72,11 @@ def run_batch(run: RunContext, batch: int) -> JobRecord:
     record = work.finished()
     if record is not None:
         return record
-    started = time.monotonic()
-    folder = work.begin()
-    storage.write_json(folder / "kin_gen.yaml", {"kin_gen": dump(run.config.kin_gen), "batch": batch})
-    try:
+    raw = run.folder / "p2_kin_gen" / "ignore" / "raw" / work.folder.name
+    if work.folder.exists() and raw.exists():  # both were made with other settings
+        work.set_aside(raw)
+    with work.attempt() as folder:
+        storage.write_json(folder / "kin_gen.yaml", {"kin_gen": dump(run.config.kin_gen), "batch": batch})
         maker = _Maker(run)
         ids = motion_ids(run, batch)
         counts: collections.Counter[str] = collections.Counter()
@@ -87,18 +87,12 @@ def run_batch(run: RunContext, batch: int) -> JobRecord:
             if run.should_stop():
                 raise Stopped
         outcomes = _refine(run, folder)
-    except BaseException:
-        work.add_time(time.monotonic() - started)
-        raise
-    raw = run.folder / "p2_kin_gen" / "ignore" / "raw" / work.folder.name
-    storage.remove(
-        raw
-    )  # left by an attempt that was cut off between the two renames, or made with other settings
+    storage.remove(raw)  # left by an attempt that was cut off between the two renames
     storage.make_folder(folder / "raw")
     storage.commit_folder(folder / "raw", raw)
     rejected = {k: v for k, v in sorted(counts.items()) if k not in ("kept", "candidates")}
     summary = {"in": counts["candidates"], "out": counts["kept"], "rejected": rejected, "refined": outcomes}
-    return work.commit(summary, started)
+    return work.commit(summary)
 
 
 class _Maker:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import attrs
@@ -65,35 +64,32 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     record = work.finished()
     if record is not None:
         return record
-    started = time.monotonic()
-    folder = work.begin()
-    use = run.config.phys_record.recorder
-    motions.save(folder / "motions.yaml")
-    storage.write_json(folder / "recorder.yaml", {"recorder": dump(use)})
-    policy, _ = train_tracker.trained_policy(run)
-    clips = list(motions)
-    env = train_tracker.make_env(run, motions, min(len(motions), _MAX_ENVS), STAGE)
-    try:
-        agent = run.registry.create("agent", run.config.train_tracker.agent, device=run.device)
-        agent.restore(policy, env)
-        recorder = run.registry.create(
-            "recorder", use, skeleton=run.skeleton, second_chance=_second(run, use)
-        )
-        with run.stage_context(STAGE, folder) as ctx:
-            report = recorder.record(env, agent, clips, ctx)
-    except BaseException:
-        work.add_time(time.monotonic() - started)
-        raise
-    finally:
-        env.close()
-    digests = {entry.name: entry.digest for entry in motions.entries}
-    for one in report.recorded:
-        save_clip(
-            folder / "recorded_motions" / f"{one.clip.name}.npz", _with_parent(one.clip, digests[one.motion])
-        )
+    with work.attempt() as folder:
+        use = run.config.phys_record.recorder
+        motions.save(folder / "motions.yaml")
+        storage.write_json(folder / "recorder.yaml", {"recorder": dump(use)})
+        policy, _ = train_tracker.trained_policy(run)
+        clips = list(motions)
+        env = train_tracker.make_env(run, motions, min(len(motions), _MAX_ENVS), STAGE)
+        try:
+            agent = run.registry.create("agent", run.config.train_tracker.agent, device=run.device)
+            agent.restore(policy, env)
+            recorder = run.registry.create(
+                "recorder", use, skeleton=run.skeleton, second_chance=_second(run, use)
+            )
+            with run.stage_context(STAGE, folder) as ctx:
+                report = recorder.record(env, agent, clips, ctx)
+        finally:
+            env.close()
+        digests = {entry.name: entry.digest for entry in motions.entries}
+        for one in report.recorded:
+            save_clip(
+                folder / "recorded_motions" / f"{one.clip.name}.npz",
+                _with_parent(one.clip, digests[one.motion]),
+            )
     document = _document(report, motions)
     storage.write_json(folder / "report.json", document)
-    return work.commit(document["summary"], started)
+    return work.commit(document["summary"])
 
 
 def _second(run: RunContext, recorder: Use) -> Agent | None:

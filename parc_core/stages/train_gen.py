@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import time
 
 from parc_core import storage
 from parc_core.config.dump import dump
@@ -52,30 +51,25 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     record = work.finished()
     if record is not None:
         return record
-    started = time.monotonic()
-    folder = work.begin()
-    use = run.config.train_gen.generator
-    storage.write_json(
-        folder / "generator.yaml", {"generator": dump(use), "input_model_path": start and str(start)}
-    )
-    generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
-    if start is not None:
-        generator.restore(start)
-    try:
+    with work.attempt() as folder:
+        use = run.config.train_gen.generator
+        storage.write_json(
+            folder / "generator.yaml", {"generator": dump(use), "input_model_path": start and str(start)}
+        )
+        generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
+        if start is not None:
+            generator.restore(start)
         with run.stage_context(STAGE, folder) as ctx:
             generator.fit(dataset, ctx)
-    except BaseException:
-        work.add_time(time.monotonic() - started)
-        raise
-    generator.save(folder / "final_model")
-    read_manifest(folder / "final_model", "generator")  # what later stages will read is whole
+        generator.save(folder / "final_model")
+        read_manifest(folder / "final_model", "generator")  # what later stages will read is whole
     summary = {
         "in": len(dataset),
         "out": 1,
         "started_from": "nothing" if start is None else str(start),
         "seconds_of_motion": round(sum(entry.length for entry in dataset.entries), 2),
     }
-    return work.commit(summary, started)
+    return work.commit(summary)
 
 
 def trained_generator(run: RunContext) -> tuple[pathlib.Path, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import time
 from typing import Any
 
 import attrs
@@ -37,7 +36,9 @@ def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
         (lambda: dataset.entries, settings.input_weight),
         (lambda: balance(generated_entries(run)), settings.generated_weight),
     ):
-        if share > 0:  # a group without weight need not exist: a tracker can learn before anything is generated
+        if (
+            share > 0
+        ):  # a group without weight need not exist: a tracker can learn before anything is generated
             entries += [attrs.evolve(entry, weight=entry.weight * share) for entry in group()]
     if not entries:
         raise DataError(
@@ -125,43 +126,39 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     record = work.finished()
     if record is not None:
         return record
-    started = time.monotonic()
-    folder = work.begin()
-    settings = run.config.train_tracker
-    motions.save(folder / "motions.yaml")
-    storage.write_json(
-        folder / "env.yaml", {"env": dump(settings.env), "simulator": dump(settings.simulator)}
-    )
-    storage.write_json(folder / "agent.yaml", {"agent": dump(settings.agent)})
-    env = make_env(run, motions, settings.simulator.config.num_envs, STAGE)
-    agent = run.registry.create("agent", settings.agent, device=run.device)
-    try:
-        if start is not None:
-            agent.restore(Policy.load(start), env)
-        with run.stage_context(STAGE, folder) as ctx:
-            policy = agent.train(env, ctx)
-        summary: dict[str, Any] = {
-            "in": len(motions),
-            "out": 1,
-            "started_from": "nothing" if start is None else str(start),
-            "num_samples": policy.num_samples,
-        }
-        if agent.trains:
-            evaluation = agent.evaluate(env)
-            storage.write_json(folder / "evaluation.json", evaluation)
-            rows = evaluation["motions"]
-            summary |= {
-                "success_rate": evaluation["success_rate"],
-                "errors": evaluation["errors"],
-                "followed": [row["motion"] for row in rows if row["success"]],
-                "lost": {row["motion"]: row["tracked_s"] for row in rows if not row["success"]},
+    with work.attempt() as folder:
+        settings = run.config.train_tracker
+        motions.save(folder / "motions.yaml")
+        storage.write_json(
+            folder / "env.yaml", {"env": dump(settings.env), "simulator": dump(settings.simulator)}
+        )
+        storage.write_json(folder / "agent.yaml", {"agent": dump(settings.agent)})
+        env = make_env(run, motions, settings.simulator.config.num_envs, STAGE)
+        agent = run.registry.create("agent", settings.agent, device=run.device)
+        try:
+            if start is not None:
+                agent.restore(Policy.load(start), env)
+            with run.stage_context(STAGE, folder) as ctx:
+                policy = agent.train(env, ctx)
+            summary: dict[str, Any] = {
+                "in": len(motions),
+                "out": 1,
+                "started_from": "nothing" if start is None else str(start),
+                "num_samples": policy.num_samples,
             }
-    except BaseException:
-        work.add_time(time.monotonic() - started)
-        raise
-    finally:
-        env.close()
-    return work.commit(summary, started)
+            if agent.trains:
+                evaluation = agent.evaluate(env)
+                storage.write_json(folder / "evaluation.json", evaluation)
+                rows = evaluation["motions"]
+                summary |= {
+                    "success_rate": evaluation["success_rate"],
+                    "errors": evaluation["errors"],
+                    "followed": [row["motion"] for row in rows if row["success"]],
+                    "lost": {row["motion"]: row["tracked_s"] for row in rows if not row["success"]},
+                }
+        finally:
+            env.close()
+    return work.commit(summary)
 
 
 def trained_policy(run: RunContext) -> tuple[Policy, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from parc_core import storage
@@ -20,16 +18,16 @@ def make_job(tmp_path, **fields) -> Job:
 
 
 def finish(job: Job, text: str = "x") -> None:
-    folder = job.begin()
-    storage.write_text(folder / "out.txt", text)
-    job.commit({"out": 1}, time.monotonic())
+    with job.attempt() as folder:
+        storage.write_text(folder / "out.txt", text)
+    job.commit({"out": 1})
 
 
 def test_folder_appears_under_its_name_only_when_complete(tmp_path):
     job = make_job(tmp_path)
     storage.write_text(job.begin() / "out.txt", "x")
     assert not job.folder.exists() and job.finished() is None
-    job.commit({"out": 1}, time.monotonic())
+    job.commit({"out": 1})
     assert [p.name for p in job.folder.parent.iterdir()] == ["batch"]
     record = job.finished()
     assert record is not None and list(record.files) == ["out.txt"] and record.summary == {"out": 1}
@@ -65,11 +63,14 @@ def test_job_with_a_damaged_file_is_not_finished(tmp_path, damage):
     assert job.finished() is None
 
 
-def test_wall_time_adds_up_over_attempts(tmp_path):
+def test_wall_time_adds_up_over_attempts_that_failed(tmp_path, monkeypatch):
+    clock = iter([0.0, 100.0, 500.0, 520.0])  # 100 s until the failure, 20 s in the attempt that finishes
+    monkeypatch.setattr("parc_core.stages.job.time.monotonic", lambda: next(clock))
     job = make_job(tmp_path)
-    job.begin()
-    job.add_time(100.0)
-    job.begin()
-    record = job.commit({}, time.monotonic())
-    assert 100.0 <= record.wall_s < 101.0
+    with pytest.raises(RuntimeError), job.attempt():
+        raise RuntimeError("cut off")
+    with job.attempt():
+        pass
+    record = job.commit({})
+    assert record.wall_s == 120.0
     assert read_record(job.folder) == record
