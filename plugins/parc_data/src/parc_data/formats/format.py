@@ -1,0 +1,63 @@
+"""What a reader of motion files offers, and the limits that all of them keep."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+
+from parc_core.errors import DataError
+from parc_data.source_motion import SourceMotion
+
+__all__ = ["MAX_BODIES", "MAX_FILE_BYTES", "MAX_FRAMES", "Format", "ReadOptions", "read_file_bytes"]
+
+MAX_FILE_BYTES = 512 << 20
+MAX_FRAMES = 2_000_000
+MAX_BODIES = 1_000
+
+
+@attrs.frozen(kw_only=True)
+class ReadOptions:
+    """What a user may have to say because the file does not; None or "auto" lets the reader find it out."""
+
+    scale: float | None = None  # metres per unit of the file
+    up: Literal["auto", "x", "y", "z"] = "auto"  # axis of the file that points up
+    fps: float | None = None  # frames per second of the file, where the format does not store them
+    rest_frame: Literal["auto", "keep", "drop"] = "auto"  # what becomes of a first frame that is a T-pose
+    joint_names: tuple[str, ...] | None = None  # [K] names of columns, for files without names
+
+
+@attrs.frozen(kw_only=True)
+class Format:
+    """One file format.
+
+    `recognises(path, head)` looks at the name and the first 4096 bytes only and never raises. `read(path, options)`
+    returns the motions of a file (mostly one) and raises DataError with file, field and cause for anything that is
+    wrong with it; no other exception leaves it.
+    """
+
+    name: str
+    summary: str
+    suffixes: tuple[str, ...]  # with the dot, lower case
+    recognises: Callable[[pathlib.Path, bytes], bool]
+    read: Callable[[pathlib.Path, ReadOptions], list[SourceMotion]]
+
+
+def read_file_bytes(path: pathlib.Path, most: int = MAX_FILE_BYTES) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it cannot be read, is empty or larger than `most` bytes.
+    """
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise DataError(f"{path}: {size / 1e6:.0f} MB; motion files up to {most / 1e6:.0f} MB are read.")
+        data = path.read_bytes()
+    except OSError as err:
+        raise DataError(f"{path}: cannot read: {err.strerror}.") from err
+    if not data:
+        raise DataError(f"{path}: the file is empty.")
+    return data

@@ -1,0 +1,192 @@
+"""A motion as its file has it: somebody else's skeleton, already in metres, seconds and z up.
+
+Readers give `SourceMotion`; resampling, retargeting, contact labels and terrain fitting make a `MotionClip` of it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+import attrs
+import numpy as np
+import torch
+
+from parc_core.data.checks import check_finite, check_shape, check_unit_quaternions
+from parc_core.data.path import Path
+from parc_core.data.terrain import Terrain
+from parc_core.errors import DataError
+from parc_core.kinematics import rotations as rot
+
+__all__ = ["SourceMotion", "up_to_z"]
+
+
+def _float64(value: object) -> np.ndarray:
+    array = np.array(value, dtype=np.float64)
+    array.setflags(write=False)
+    return array
+
+
+def _optional_float64(value: object) -> np.ndarray | None:
+    return None if value is None else _float64(value)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class SourceMotion:
+    """One motion of any skeleton; world frame, metres, z up, quaternions xyzw, float64.
+
+    A skeletal motion has `local_rot` and `offsets`; one of captured positions has `marker_pos` instead. Body 0 is the
+    root. With every local rotation the identity the skeleton stands in its rest pose, each body at the sum of the
+    offsets down to it.
+    """
+
+    name: str
+    format: str  # name of the format that it was read from
+    fps: float = attrs.field(converter=float)
+    body_names: tuple[str, ...] = attrs.field(converter=tuple)  # [K]
+    parents: tuple[int, ...] = attrs.field(converter=tuple)  # [K], -1 for the root, parents first
+    root_pos: np.ndarray = attrs.field(converter=_float64)  # [T, 3] m
+    offsets: np.ndarray | None = attrs.field(
+        converter=_optional_float64, default=None
+    )  # [K, 3] m, parent frame
+    local_rot: np.ndarray | None = attrs.field(
+        converter=_optional_float64, default=None
+    )  # [T, K, 4], root first
+    # per-frame places in the parent frame where the file moves them; the root's is ignored
+    local_pos: np.ndarray | None = attrs.field(converter=_optional_float64, default=None)  # [T, K, 3] m
+    marker_pos: np.ndarray | None = attrs.field(converter=_optional_float64, default=None)  # [T, K, 3] m
+    contacts: np.ndarray | None = attrs.field(converter=_optional_float64, default=None)  # [T, K] 0..1
+    loop: Literal["clamp", "wrap"] = "clamp"
+    terrain: Terrain | None = None
+    path: Path | None = None
+    touched: np.ndarray | None = None  # [n, 3] int64 frame, i, j, as in MotionClip
+    notes: dict[str, Any] = attrs.field(factory=dict)  # JSON values: what the reader found and decided
+
+    def __attrs_post_init__(self) -> None:
+        bodies, frames = len(self.body_names), len(self.root_pos)
+        if len(self.parents) != bodies or not bodies:
+            raise DataError(f"motion '{self.name}' has {bodies} bodies and {len(self.parents)} parents.")
+        if self.parents[0] != -1 or any(not 0 <= p < i for i, p in enumerate(self.parents) if i):
+            raise DataError(
+                f"motion '{self.name}': parents {list(self.parents)} do not come before their children."
+            )
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise DataError(f"motion '{self.name}': {self.fps} frames per second, expected more than 0.")
+        if not frames:
+            raise DataError(f"motion '{self.name}' has no frame.")
+        if (self.local_rot is None) == (self.marker_pos is None):
+            raise DataError(f"motion '{self.name}' needs either local_rot or marker_pos.")
+        if self.local_rot is not None and self.offsets is None:
+            raise DataError(f"motion '{self.name}' has rotations but no offsets.")
+        for field, shape in (
+            ("root_pos", (frames, 3)),
+            ("offsets", (bodies, 3)),
+            ("local_rot", (frames, bodies, 4)),
+            ("local_pos", (frames, bodies, 3)),
+            ("marker_pos", (frames, bodies, 3)),
+            ("contacts", (frames, bodies)),
+        ):
+            value = getattr(self, field)
+            if value is not None:
+                check_shape(value, shape, f"motion '{self.name}': {field}")
+                check_finite(value, f"motion '{self.name}': {field}")
+        if self.local_rot is not None:
+            check_unit_quaternions(self.local_rot, f"motion '{self.name}': local_rot")
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return len(self.root_pos)
+
+    @property
+    def has_rotations(self) -> bool:
+        """Whether the motion says how bodies are turned, not only where they are."""
+        return self.local_rot is not None
+
+    @property
+    def length(self) -> float:
+        """(T - 1) / fps, s."""
+        return (self.num_frames - 1) / self.fps
+
+    def body_id(self, name: str) -> int:
+        """Index of a body.
+
+        Raises:
+            DataError: no body has the name; the text lists those that exist.
+        """
+        if name not in self.body_names:
+            raise DataError(
+                f"motion '{self.name}' has no body '{name}'; it has {', '.join(self.body_names)}."
+            )
+        return self.body_names.index(name)
+
+    @cached_property
+    def _world(self) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.marker_pos is not None:
+            return self.marker_pos, None
+        local = torch.from_numpy(np.array(self.local_rot))
+        moved = None if self.local_pos is None else torch.from_numpy(np.array(self.local_pos))
+        offsets = torch.from_numpy(np.array(self.offsets))
+        pos, turn = [torch.from_numpy(np.array(self.root_pos))], [local[:, 0]]
+        for body, parent in enumerate(self.parents[1:], start=1):
+            place = offsets[body].expand(self.num_frames, 3) if moved is None else moved[:, body]
+            pos.append(pos[parent] + rot.rotate(turn[parent], place))
+            turn.append(rot.multiply(turn[parent], local[:, body]))
+        return torch.stack(pos, dim=1).numpy(), torch.stack(turn, dim=1).numpy()
+
+    @property
+    def body_pos(self) -> np.ndarray:
+        """World position of every body, ``[T, K, 3]`` m."""
+        return self._world[0]
+
+    @property
+    def body_rot(self) -> np.ndarray:
+        """World rotation of every body from its rest pose, ``[T, K, 4]`` xyzw.
+
+        Raises:
+            DataError: the motion has positions only.
+        """
+        if self._world[1] is None:
+            raise DataError(f"motion '{self.name}' has positions only, no rotations.")
+        return self._world[1]
+
+    @cached_property
+    def rest_pos(self) -> np.ndarray:
+        """Bodies of the rest pose, root in the origin, ``[K, 3]`` m.
+
+        Raises:
+            DataError: the motion has positions only.
+        """
+        if self.offsets is None:
+            raise DataError(f"motion '{self.name}' has positions only, no rest pose.")
+        pos = np.zeros((len(self.parents), 3))
+        for body, parent in enumerate(self.parents[1:], start=1):
+            pos[body] = pos[parent] + self.offsets[body]
+        return pos
+
+    def frames(self, first: int, stop: int) -> SourceMotion:
+        """Frames first .. stop - 1.
+
+        Raises:
+            DataError: they are not inside.
+        """
+        if not 0 <= first < stop <= self.num_frames:
+            raise DataError(
+                f"motion '{self.name}' has frames 0..{self.num_frames - 1}; {first}..{stop - 1} is not inside."
+            )
+        names = ("root_pos", "local_rot", "local_pos", "marker_pos", "contacts")
+        parts = {name: getattr(self, name) for name in names}
+        touched = self.touched
+        if touched is not None:
+            touched = touched[(touched[:, 0] >= first) & (touched[:, 0] < stop)] - np.array([first, 0, 0])
+        cut = {name: value[first:stop] for name, value in parts.items() if value is not None}
+        return attrs.evolve(self, touched=touched, **cut)
+
+
+def up_to_z(up: Literal["x", "y", "z"]) -> np.ndarray:
+    """Rotation matrix ``[3, 3]`` that turns a world with this axis up into one with z up; axes change cyclically.
+
+    With y up, a character that looks along z and has x on its left (the habit of BVH) then looks along x and has y on
+    its left, as ours.
+    """
+    return np.roll(np.eye(3), {"x": 1, "y": 2, "z": 0}[up], axis=1).astype(np.float64)
