@@ -28,7 +28,7 @@ demo: $(STAMP)  ## a whole PARC iteration on this machine's CPU, then a contact 
 test: $(STAMP)  ## lint, layers, contracts, tests
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

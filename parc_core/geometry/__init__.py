@@ -1,1 +1,1 @@
-"""The ground in torch: height queries, height patches, signed distance, box cover."""
+"""The ground: heights and signed distance in torch; meshes, box covers and grid operations in numpy."""

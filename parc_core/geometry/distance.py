@@ -247,26 +247,49 @@ def _search_ring(state: _Points, rows: Tensor, ring: int) -> None:
     """Improve `rows` of the state with the cells of one ring."""
     if len(rows) == 0:
         return
-    packed, ids, place, side = state.packed, state.ids[rows], state.place[rows], state.side[rows, None]
+    pos, side = state.pos[rows], state.side[rows]
     cells = torch.tensor(_ring_cells(ring), device=rows.device)  # [K, 2]
-    index = torch.minimum((state.own[rows, None] + cells).clamp_min(0), packed.shape[ids][:, None] - 1)
-    height = packed.height[ids[:, None], index[..., 0], index[..., 1]]  # [k, K] m
-    # sideways to the cell's square; one beyond the border is a border cell again, and not found nearer than it is
-    after = (cells - 0.5 - place[:, None]).clamp_min(0)
-    before = (cells + 0.5 - place[:, None]).clamp_max(0)
-    across = (
-        torch.where(cells > 0, after, torch.where(cells < 0, before, 0.0)) * state.cell[rows][:, None, None]
-    )
-    down = (side * (state.pos[rows, 2:] - height)).clamp_min(0)  # above the column; inside: below its air
-    squared, nearest = (across.square().sum(dim=-1) + down.square()).min(dim=-1)
+    i, j = cells.T + ring  # of each cell, its place among the offsets along an axis
+    across, flat = _along_axes(state, rows, ring)
+    height = state.packed.height.flatten().take(
+        flat[0].index_select(0, i) + flat[1].index_select(0, j)
+    )  # [K, k]
+    down = (side * (pos[:, 2] - height)).clamp_min_(0)  # above the column; inside: below its air
+    squared = across.square()
+    squared = squared[0].index_select(0, i).add_(squared[1].index_select(0, j)).addcmul_(down, down)
+    squared, nearest = squared.min(dim=0)
     better = (squared < state.best[rows].square()).nonzero().squeeze(-1)
-    rows, nearest, side = rows[better], nearest[better], side[better]
-    move = torch.cat([across[better, nearest], -side * down[better, nearest][:, None]], dim=-1)
+    rows, nearest, side = rows[better], nearest[better], side[better, None]
+    sideways = [across[0, i[nearest], better], across[1, j[nearest], better]]
+    move = torch.cat([torch.stack(sideways, dim=-1), -side * down[nearest, better][:, None]], dim=-1)
     length = squared[better].sqrt()[:, None]
     # a point that touches a wall has no direction to it: take the wall's own
     wall = functional.pad(functional.normalize(cells[nearest].to(move.dtype), dim=-1), (0, 1))
     toward = torch.where(length > 1e-7, move / length.clamp_min(1e-12), wall)
     state.step[rows], state.best[rows], state.normal[rows] = move, length[:, 0], -side * toward
+
+
+def _along_axes(state: _Points, rows: Tensor, ring: int) -> tuple[Tensor, Tensor]:
+    """For the cells `ring` before to `ring` after the own one, along x and along y (S = 2 ring + 1).
+
+    Returns:
+        How far sideways they are, with sign, ``[2, S, k]`` m, and their part of the place in the packed heights,
+        ``[2, S, k]`` int64: the sum of both parts is the place of a cell.
+    """
+    packed, ids = state.packed, state.ids[rows]
+    offset = torch.arange(-ring, ring + 1, device=rows.device)[:, None]
+    place = state.place[rows].T[:, None]  # [2, 1, k]
+    # one beyond the border is a border cell again, and not found nearer than it is
+    across = torch.empty(2, 2 * ring + 1, len(rows), dtype=place.dtype, device=place.device)
+    torch.sub(offset[:ring] + 0.5, place, out=across[:, :ring]).clamp_max_(0)
+    across[:, ring] = 0
+    torch.sub(offset[ring + 1 :] - 0.5, place, out=across[:, ring + 1 :]).clamp_min_(0)
+    across *= state.cell[rows]
+    index = (state.own[rows].T[:, None] + offset).clamp_min_(0)
+    flat = torch.minimum(index, packed.shape[ids].T[:, None] - 1)
+    columns = packed.height.shape[2]
+    flat[0] = (flat[0] + ids * packed.height.shape[1]) * columns
+    return across, flat
 
 
 @cache

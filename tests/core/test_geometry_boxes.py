@@ -1,11 +1,13 @@
 """Boxes that make the same solid as a terrain."""
 
+import hypothesis
+import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 
 from parc_core.data.terrain import Terrain
 from parc_core.errors import DataError
-from parc_core.geometry.boxes import box_cover
+from parc_core.geometry.boxes import _largest_rectangles, box_cover
 
 
 def random_terrain(seed):
@@ -65,3 +67,17 @@ def test_bad_depth_is_refused():
         match=r"box_cover got floor_depth 0 m and skirt 2.0 m, expected more than 0 and at least 0\.",
     ):
         box_cover(Terrain(height=[[0.0]]), floor_depth=0)
+
+
+@hypothesis.given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)))
+@hypothesis.settings(max_examples=80, deadline=None, derandomize=True)
+def test_candidates_are_all_rectangles_that_cannot_grow(allowed):
+    rows, columns = ([(a, b) for b in range(n + 1) for a in range(b)] for n in allowed.shape)
+    fitting = {(*i, *j) for i in rows for j in columns if allowed[slice(*i), slice(*j)].all()}
+    grown = np.array([[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]])
+    expected = {
+        one for one in fitting if not fitting.intersection(tuple(larger) for larger in (one + grown).tolist())
+    }
+    found = [tuple(rectangle) for rectangle in _largest_rectangles(allowed)]
+    assert len(found) == len(expected)
+    assert set(found) == expected

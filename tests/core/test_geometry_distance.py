@@ -7,26 +7,34 @@ import torch
 from parc_core.data.terrain import Terrain
 from parc_core.errors import ShapeError
 from parc_core.geometry.distance import clearance, penetration_depth, project_to_surface, signed_distance
+from parc_core.geometry.mesh import blocky_mesh
 from parc_core.geometry.packed import PackedTerrains
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """More threads than one only wait for each other on tensors of this size."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def brute_force(terrain, points):
     """Distance to every column of ground and of air, border columns without end; the definition, cell by cell."""
-    best = []
-    for p in points:
-        ground, air = np.inf, np.inf
-        for i in range(terrain.shape[0]):
-            for j in range(terrain.shape[1]):
-                low = terrain.origin_xy + (np.array([i, j]) - 0.5) * terrain.cell
-                high = low + terrain.cell
-                low = np.where(np.array([i, j]) == 0, -np.inf, low)
-                high = np.where(np.array([i, j]) == np.array(terrain.shape) - 1, np.inf, high)
-                across = np.linalg.norm(np.maximum(np.maximum(low - p[:2], p[:2] - high), 0))
-                rise = p[2] - terrain.height[i, j]
-                ground = min(ground, np.hypot(across, max(rise, 0)))
-                air = min(air, np.hypot(across, max(-rise, 0)))
-        best.append(ground if ground > 0 else -air)
-    return np.array(best)
+    ground, air = np.full(len(points), np.inf), np.full(len(points), np.inf)
+    last = np.array(terrain.shape) - 1
+    for index in np.ndindex(terrain.shape):
+        low = terrain.origin_xy + (np.array(index) - 0.5) * terrain.cell
+        low, high = (
+            np.where(np.equal(index, 0), -np.inf, low),
+            np.where(index == last, np.inf, low + terrain.cell),
+        )
+        across = np.linalg.norm(np.maximum(np.maximum(low - points[:, :2], points[:, :2] - high), 0), axis=1)
+        rise = points[:, 2] - terrain.height[index]
+        ground = np.minimum(ground, np.hypot(across, np.maximum(rise, 0)))
+        air = np.minimum(air, np.hypot(across, np.maximum(-rise, 0)))
+    return np.where(ground > 0, ground, -air)
 
 
 def random_case(seed, count=60):
@@ -40,6 +48,37 @@ def random_case(seed, count=60):
     points = rng.uniform(-3, 8, (count, 3))
     points[:, 2] = rng.uniform(-6, 3, count)
     return terrain, points
+
+
+def grounds():
+    """One terrain of each kind that may go wrong in its own way."""
+    rng = np.random.default_rng(3)
+    boxes = np.zeros((14, 16))
+    for _ in range(8):
+        (i, j), (n, m) = rng.integers(0, 12, 2), rng.integers(2, 7, 2)
+        boxes[i : i + n, j : j + m] = rng.uniform(-2, 2)
+    pit = np.zeros((9, 9))
+    pit[3:6, 4:6] = -12.7
+    return {
+        "one-cell": Terrain(height=[[0.7]], origin_xy=(1.0, 2.0)),
+        "row": Terrain(height=rng.uniform(-1, 1, (1, 13)), origin_xy=(-2.0, 0.5), cell=0.3),
+        "column": Terrain(height=rng.uniform(-1, 1, (11, 1)), cell=0.5),
+        "boxes": Terrain(height=boxes, origin_xy=(-1.3, 0.4)),
+        "noise": Terrain(height=rng.uniform(-1.5, 1.5, (12, 10)), origin_xy=(3.0, -7.0)),
+        "spikes": Terrain(height=rng.choice([0, 0, 0, 9.0, -9.0], (10, 12)), cell=0.25),
+        "pit-below-12-m": Terrain(height=pit, cell=0.6),
+        "all-below-12-m": Terrain(height=rng.uniform(-14.5, -12.2, (8, 8))),
+    }
+
+
+def points_around(terrain, count=10_000, seed=4):
+    """Half of them near the surface, half far and wide: outside the grid, above +10 m and below -10 m."""
+    rng = np.random.default_rng(seed)
+    low, high = terrain.origin_xy - terrain.cell / 2, terrain.max_xy + terrain.cell / 2
+    points = rng.uniform([*(low - 4), -18.0], [*(high + 4), 16.0], (count, 3))
+    points[::2, :2] = rng.uniform(low - 0.5, high + 0.5, (len(points[::2]), 2))
+    points[::2, 2] = terrain.height_at(points[::2, :2]) + rng.normal(0, 0.8, len(points[::2]))
+    return points
 
 
 def distance(terrain, points, function=signed_distance, **options):
@@ -94,6 +133,64 @@ def test_distance_equals_brute_force(seed):
         distance(terrain, points, penetration_depth), np.maximum(-expected, 0), atol=1e-9
     )
     np.testing.assert_allclose(distance(terrain, points, clearance), np.maximum(expected, 0), atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", grounds())
+def test_distance_is_exact_at_ten_thousand_points(kind):
+    terrain = grounds()[kind]
+    points = points_around(terrain)
+    expected = brute_force(terrain, points)
+    assert (expected > 1).any() and (expected < -1).any()
+    np.testing.assert_allclose(distance(terrain, points, max_distance=None), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", grounds())
+def test_single_precision_is_exact_to_a_hundredth_of_a_millimetre(kind):
+    terrain = grounds()[kind]
+    points = points_around(terrain).astype(np.float32)
+    answer = signed_distance(
+        PackedTerrains.of([terrain]),
+        torch.zeros(1, dtype=torch.long),
+        torch.tensor(points)[None],
+        max_distance=None,
+    )
+    assert answer.dtype == torch.float32
+    expected = brute_force(terrain, points.astype(np.float64))
+    np.testing.assert_allclose(answer[0], expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", grounds())
+def test_distance_is_that_to_the_mesh_of_the_ground(kind):
+    terrain = grounds()[kind]
+    points = points_around(terrain, count=2000, seed=5)
+    vertices, _ = blocky_mesh(terrain, skirt=60.0)
+    rectangles = vertices.reshape(-1, 4, 3)  # along the axes, so each is a box without thickness
+    low, high = rectangles.min(axis=1), rectangles.max(axis=1)
+    nearest = np.full(len(points), np.inf)
+    for a, b in zip(low, high):
+        away = np.linalg.norm(np.maximum(np.maximum(a - points, points - b), 0), axis=1)
+        nearest = np.minimum(nearest, away)
+    answer = distance(terrain, points, max_distance=None)
+    np.testing.assert_allclose(answer.abs(), nearest, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(answer < 0, points[:, 2] < terrain.height_at(points[:, :2]))
+
+
+@pytest.mark.parametrize("kind", grounds())
+def test_gradient_equals_the_slope_away_from_ties(kind):
+    terrain = grounds()[kind]
+    points = points_around(terrain, count=1000, seed=6)
+    x = torch.tensor(points, requires_grad=True)
+    (gradient,) = torch.autograd.grad(distance(terrain, x, max_distance=None).sum(), x)
+    np.testing.assert_allclose(gradient.norm(dim=1), 1, atol=1e-9)
+    step, smooth = 1e-6, np.ones(len(points), dtype=bool)
+    slope, here = np.zeros((len(points), 3)), distance(terrain, points, max_distance=None).numpy()
+    for axis in range(3):
+        ahead = distance(terrain, points + step * np.eye(3)[axis], max_distance=None).numpy()
+        behind = distance(terrain, points - step * np.eye(3)[axis], max_distance=None).numpy()
+        slope[:, axis] = (ahead - behind) / (2 * step)
+        smooth &= np.abs(ahead - 2 * here + behind) < 1e-9  # at a tie the slopes on both sides differ
+    assert smooth.mean() > 0.99
+    np.testing.assert_allclose(gradient[smooth], slope[smooth], atol=1e-6)
 
 
 @pytest.mark.parametrize("function", [signed_distance, penetration_depth, clearance])

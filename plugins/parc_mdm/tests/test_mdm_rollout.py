@@ -1,6 +1,5 @@
 """Following a path, joining windows, arriving, and the ground that a clip keeps."""
 
-import attrs
 import numpy as np
 import pytest
 import torch
@@ -10,7 +9,6 @@ from parc_mdm.model import MotionModel
 from parc_mdm.path_guide import PathGuide
 from parc_mdm.rollout import _Walk, roll_out
 from parc_mdm.sampler import join
-from parc_mdm.terrain_slice import slice_around
 
 from parc_core.data.path import Path
 from parc_core.data.terrain import Terrain
@@ -155,26 +153,3 @@ def test_first_heading_is_along_the_path():
     )
     _, anchor = started.first_window(torch.Generator().manual_seed(0))
     torch.testing.assert_close(rot.yaw_quat(anchor.heading), rot.yaw_quat(torch.full((2,), np.pi / 2)))
-
-
-def test_slice_keeps_coordinates_and_grid():
-    terrain = raised((20, 20), slice(5, 9), slice(3, 12), 0.4)
-    cut = slice_around(terrain, np.array([[1.0, 0.5], [2.0, 1.5]]), 1.2)
-    # cells from round((1 - 1.2 + 0.8) / 0.4) = 2 (1.5 rounds up) to round((2 + 1.2 + 0.8) / 0.4) = 10
-    assert cut.shape[0] == 9
-    assert cut.origin_xy[0] == pytest.approx(-0.8 + 2 * 0.4)
-    grid = np.stack(np.meshgrid(np.linspace(0.0, 3.0, 31), np.linspace(-0.5, 2.5, 31)), axis=-1)
-    np.testing.assert_array_equal(cut.height_at(grid), terrain.height_at(grid))
-
-
-def test_slice_beyond_the_border_repeats_border_heights():
-    terrain = raised((6, 6), slice(5, 6), slice(0, 6), 0.7)
-    cut = slice_around(terrain, np.array([[2.0, 0.0]]), 1.2)
-    assert cut.height[-1, 0] == np.float32(0.7) and cut.height[-2, 0] == np.float32(0.7)
-
-
-def test_slice_keeps_bounds():
-    terrain = make_terrain((20, 20))
-    bounds = np.stack([terrain.height - 1.0, terrain.height + 1.0], axis=-1)
-    cut = slice_around(attrs.evolve(terrain, bounds=bounds), np.array([[1.0, 1.0]]), 0.8)
-    assert cut.bounds.shape == (*cut.shape, 2)

@@ -17,6 +17,7 @@ from parc_core.data.path import Path
 from parc_core.data.skeleton import Skeleton
 from parc_core.data.terrain import Terrain
 from parc_core.errors import ConfigError, DataError
+from parc_core.geometry.operations import slice_around
 from parc_core.geometry.packed import PackedTerrains
 from parc_core.interfaces.context import StageContext
 from parc_core.interfaces.generator import Generator
@@ -27,7 +28,6 @@ from parc_mdm.model import MotionModel, num_window_frames
 from parc_mdm.path_guide import PathGuide
 from parc_mdm.rollout import Rollout, roll_out
 from parc_mdm.store import MotionStore
-from parc_mdm.terrain_slice import slice_around
 from parc_mdm.train import Trainer
 from parc_mdm.windows import start_height, window_stats
 
@@ -135,7 +135,7 @@ class MdmGenerator(Generator):
             contacts=frames.contacts.clamp(0.0, 1.0).cpu().numpy(),
             fps=FPS,
             skeleton=self.skeleton.id,
-            terrain=slice_around(terrain, root_pos[:, :2], self.config.terrain_padding),
+            terrain=slice_around(terrain, root_pos, self.config.terrain_padding).terrain,
             path=path,
             provenance=Provenance(stage="kin_gen", provider="mdm", seed=seed, notes=notes),
         )
