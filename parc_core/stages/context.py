@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from parc_core import __version__
-from parc_core.config.dump import dump
 from parc_core.config.fields import Use
 from parc_core.data.seeds import SeedStreams
 from parc_core.data.skeleton import Skeleton
 from parc_core.interfaces.context import StageContext
 from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
+from parc_core.stages.content import provider_key
 from parc_core.storage import CheckpointStore, digest_json
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class RunContext:
         providers = {}
         for role, (kind, use) in uses.items():
             if use is not None:
-                found = self.registry.find(kind, use.name)
-                providers[role] = {"dist": found.dist, "version": found.version, "settings": _settings(use)}
+                providers[role] = provider_key(self.registry, kind, use)
         return {
             "core": __version__,
             "seed": self.config.seed,
@@ -104,15 +103,6 @@ class RunContext:
         finally:
             for sink in sinks:
                 sink.close()
-
-
-def _settings(use: Use) -> dict[str, Any]:
-    """A provider's settings without its paths: what lies there counts, not where, so that a run can be moved."""
-    plain = dump(use)
-    for field in attrs.fields(type(use.config)) if attrs.has(type(use.config)) else ():
-        if field.metadata.get("path"):
-            plain.pop(field.name, None)
-    return plain
 
 
 @attrs.frozen

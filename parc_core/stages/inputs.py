@@ -87,7 +87,7 @@ def balance(entries: Iterable[DatasetEntry]) -> list[DatasetEntry]:
 
 def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
     seeds = SeedStreams(run.config.seed).child(STAGE, source=number)  # the same in every iteration
-    fields = {**run.key_fields({"source": ("motion_source", use)}, content=_content(use)), "iteration": 0}
+    fields = {**run.key_fields({"source": ("motion_source", use)}), "iteration": 0}
     job = Job(stage=STAGE, folder=_input_folder(run, number, use), key_fields=fields, attic=run.attic)
     record = job.finished()
     if record is not None:
@@ -112,19 +112,3 @@ def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
 
 def _input_folder(run: RunContext, number: int, use: Use) -> pathlib.Path:
     return run.run_folder / "inputs" / f"{number:02d}_{use.name.replace(':', '_')}"
-
-
-def _content(use: Use) -> dict[str, list[int]]:
-    """Size and time of the files that a source reads, so that changed inputs are read again."""
-    content = {}
-    for field in attrs.fields(type(use.config)):
-        value = getattr(use.config, field.name)
-        if not field.metadata.get("path") or value is None:
-            continue
-        path = pathlib.Path(value)
-        files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
-        for file in files:
-            if file.is_file():
-                name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-                content[f"{field.name}/{name}"] = [file.stat().st_size, file.stat().st_mtime_ns]
-    return content

@@ -1,0 +1,69 @@
+"""What a provider's result depends on: its settings, its version, and what lies in the files that it reads.
+
+Where files lie does not count, so that a run and its inputs can be moved; what is in them does.
+"""
+
+from __future__ import annotations
+
+import glob
+import pathlib
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from parc_core.config.dump import dump
+from parc_core.config.fields import Use
+from parc_core.plugins.registry import Registry
+from parc_core.storage import digest_file
+
+__all__ = ["provider_key"]
+
+
+def provider_key(registry: Registry, kind: str, use: Use) -> dict[str, Any]:
+    """Distribution, version and settings of a provider; providers inside its settings likewise."""
+    found = registry.find(kind, use.name)
+    return {"dist": found.dist, "version": found.version, "settings": _settings(registry, use)}
+
+
+def _settings(registry: Registry, use: Use) -> dict[str, Any]:
+    plain = dump(use)
+    for field in attrs.fields(type(use.config)) if attrs.has(type(use.config)) else ():
+        value, kind = getattr(use.config, field.name), field.metadata.get("kind")
+        if field.metadata.get("path"):
+            plain[field.alias] = _contents(value)
+        elif kind and isinstance(value, Use):
+            plain[field.alias] = provider_key(registry, kind, value)
+        elif kind and isinstance(value, (tuple, list)):
+            plain[field.alias] = [[one.weight, provider_key(registry, kind, one)] for one in value]
+    return plain
+
+
+def _contents(value: Any) -> Any:
+    """SHA-256 of every file that a path setting stands for, by its name inside the folder."""
+    if value is None:
+        return None
+    if isinstance(value, (tuple, list)):
+        return [_contents(one) for one in value]
+    path = pathlib.Path(value).expanduser()
+    if path.is_dir():
+        return {
+            file.relative_to(path).as_posix(): _digest(file)
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        }
+    if path.is_file():
+        return {path.name: _digest(path)}
+    files = (pathlib.Path(name) for name in glob.glob(str(path), recursive=True))
+    return {file.name: _digest(file) for file in sorted(files) if file.is_file()}
+
+
+def _digest(file: pathlib.Path) -> str:
+    state = file.stat()
+    return _digest_of(file, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _digest_of(file: pathlib.Path, size: int, mtime_ns: int) -> str:
+    """The file's digest; a file of unchanged size and time is not read again by this process."""
+    return digest_file(file)

@@ -1,0 +1,85 @@
+"""What a provider's result depends on."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+
+import attrs
+import pytest
+
+from parc_core.config import Use, setting
+from parc_core.plugins.provider import Provider
+from parc_core.plugins.registry import Registered
+from parc_core.stages.content import provider_key
+
+
+@attrs.frozen(kw_only=True)
+class Stored:
+    path: str = setting("", path=True, help="where")
+    size: int = setting(1, help="how much")
+
+
+@attrs.frozen(kw_only=True)
+class Mixed:
+    sources: tuple[Use, ...] = setting((), kind="terrain_source", help="parts")
+    other: Use | None = setting(None, kind="terrain_source", help="one more")
+
+
+class OneVersion:
+    """A registry in which everything is of one distribution."""
+
+    def __init__(self, version: str = "1.0") -> None:
+        self.version = version
+
+    def find(self, kind: str, name: str) -> Registered:
+        provider = Provider(kind=kind, name=name, target="a:b", config="a:c", summary="")
+        return Registered(provider, "dist", self.version)
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    (tmp_path / "here" / "deep").mkdir(parents=True)
+    (tmp_path / "here" / "deep" / "one.npz").write_bytes(b"one")
+    return tmp_path / "here"
+
+
+def key(path: pathlib.Path | str, version: str = "1.0", **settings):
+    return provider_key(OneVersion(version), "terrain_source", Use("file", Stored(path=str(path), **settings)))
+
+
+def test_key_holds_settings_and_version(folder):
+    assert key(folder) != key(folder, size=2)
+    assert key(folder) != key(folder, version="1.1")
+
+
+def test_key_follows_the_files_not_their_place(folder, tmp_path):
+    before = key(folder)
+    shutil.copytree(folder, tmp_path / "there")
+    assert key(tmp_path / "there") == before
+    (folder / "deep" / "one.npz").write_bytes(b"ONE")
+    os.utime(folder / "deep" / "one.npz", ns=(1, 1))
+    assert key(folder) != before
+
+
+def test_key_of_a_pattern_holds_the_files_that_fit(folder):
+    before = key(folder / "deep" / "*.npz")
+    (folder / "deep" / "notes.txt").write_bytes(b"")
+    assert key(folder / "deep" / "*.npz") == before
+    (folder / "deep" / "two.npz").write_bytes(b"two")
+    assert key(folder / "deep" / "*.npz") != before
+
+
+def test_key_looks_into_providers_inside_a_provider(folder):
+    def mixed(version: str, **parts: object):
+        return provider_key(OneVersion(version), "terrain_source", Use("mixture", Mixed(**parts)))
+
+    part = Use("file", Stored(path=str(folder)), weight=2.0)
+    before, alone = mixed("1.0", sources=(part,)), mixed("1.0", other=part)
+    assert str(folder) not in str(before)
+    assert mixed("1.0", sources=(attrs.evolve(part, weight=1.0),)) != before
+    assert mixed("1.1", sources=(part,)) != before
+    (folder / "deep" / "one.npz").write_bytes(b"other content")
+    assert mixed("1.0", sources=(part,)) != before
+    assert mixed("1.0", other=part) != alone
