@@ -22,8 +22,10 @@ class Planner(ABC):
             pass
 
         def plan(self, terrain, rng):
-            ends = np.array([[0, 0], np.array(terrain.shape) - 1])
-            return Path(points=terrain.centre_of(ends), kinds=[SegmentKind.WALK])
+            row = np.array([[i, 0] for i in range(terrain.shape[0])])
+            if len(row) < 2:
+                raise NoPathFound("straight: the terrain is one cell long; make it longer.")
+            return Path(points=terrain.centre_of(row), kinds=[SegmentKind.WALK] * (len(row) - 1))
     """
 
     def prepare(self, terrain: Terrain, rng: np.random.Generator) -> Terrain:
@@ -32,8 +34,11 @@ class Planner(ABC):
 
     @abstractmethod
     def plan(self, terrain: Terrain, rng: np.random.Generator) -> Path:
-        """A route from a start to a goal that the planner picks.
+        """The whole route from a start to a goal that the planner picks; it depends on nothing but its arguments.
+
+        Its points are at most 1.5 cells apart and stand on their cells, but for those in the middle of a jump; climbs
+        lead up, drops lead down. The terrain is left as it is.
 
         Raises:
-            NoPathFound: with the reason; the caller counts it and tries another terrain.
+            NoPathFound: with the reason in one line; the caller counts it and tries another terrain.
         """

@@ -26,4 +26,8 @@ class TerrainSource(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Terrain:
-        """A terrain that depends on the configuration and on `rng` only."""
+        """A terrain that depends on the configuration and on `rng` only.
+
+        Not on earlier samples, and not on any other random state. Heights are finite; number and size of the cells,
+        and the place of the terrain in the world, may differ from sample to sample.
+        """

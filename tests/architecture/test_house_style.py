@@ -7,7 +7,13 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("parc_core/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
+SOURCES = sorted(
+    [
+        *ROOT.glob("parc_core/**/*.py"),
+        *ROOT.glob("plugins/*/src/**/*.py"),
+        *ROOT.glob("examples/*/src/**/*.py"),
+    ]
+)
 LIMIT = 600
 # Places of the machines that this was written on, and names of papers that do not come with it.
 FOREIGN = re.compile(
@@ -83,7 +89,6 @@ def test_repository_names_no_place_outside_itself():
 
 def test_test_files_have_unique_names():
     """pytest's importlib mode tells modules apart by their path, people by their name."""
-    names = [
-        path.name for path in [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("plugins/*/tests/**/test_*.py")]
-    ]
+    folders = ("tests", "plugins/*/tests", "examples/*/tests")
+    names = [path.name for folder in folders for path in ROOT.glob(f"{folder}/**/test_*.py")]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []

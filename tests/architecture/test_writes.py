@@ -9,7 +9,13 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("parc_core/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
+SOURCES = sorted(
+    [
+        *ROOT.glob("parc_core/**/*.py"),
+        *ROOT.glob("plugins/*/src/**/*.py"),
+        *ROOT.glob("examples/*/src/**/*.py"),
+    ]
+)
 
 # The one module that reads pickles: it runs as a limited child process and imports nothing of PARC.
 UNPICKLING_CHILD = "plugins/parc_data/src/parc_data/unpickle_child.py"

@@ -1,15 +1,17 @@
-"""Routes over terrain."""
+"""The planner `astar`: its moves, jumps, paths and settings, by hand."""
 
 import itertools
 
 import attrs
 import numpy as np
 import pytest
-from parc_terrain.astar import AStarConfig, AStarPlanner, cheapest_paths, trace_path
+from parc_terrain.astar import AStarConfig, AStarPlanner
 from parc_terrain.boxes import BoxConfig, BoxTerrain
-from parc_terrain.graph import Edges, bumpiness, jump_edges, neighbour_edges
+from parc_terrain.ends import EndPicker
+from parc_terrain.graph import Edges, bumpiness, neighbour_edges
+from parc_terrain.jumps import JumpRule, bresenham, jump_edges
+from parc_terrain.search import cheapest_paths, move_costs, trace_path
 from parc_terrain.simplify import is_level_pad
-from parc_terrain.straight import StraightConfig, StraightPlanner
 
 from parc_core.data.path import SegmentKind
 from parc_core.data.terrain import Terrain
@@ -23,10 +25,16 @@ class TestAStar(PlannerContract):
         return lambda: AStarPlanner(AStarConfig())
 
 
-class TestStraight(PlannerContract):
+class TestModerate(PlannerContract):
     @pytest.fixture
     def make(self):
-        return lambda: StraightPlanner(StraightConfig())
+        return lambda: AStarPlanner(AStarConfig(**AStarConfig.PRESETS["moderate"]))
+
+
+class TestAnywhere(PlannerContract):
+    @pytest.fixture
+    def make(self):
+        return lambda: AStarPlanner(AStarConfig(ends="anywhere", pad=0, **AStarConfig.PRESETS["paper"]))
 
 
 def corridor(heights):
@@ -63,34 +71,133 @@ def test_diagonals_past_a_wall_are_closed():
     assert diagonal in pairs(neighbour_edges(terrain, 0.5, corner_cutting=True), terrain)
 
 
+def jumps(terrain, distance, lines="careful", low=-1.0, high=0.5):
+    rule = JumpRule(max_distance=distance, min_rise=low, max_rise=high, lines=lines)
+    return jump_edges(terrain, rule)
+
+
 def test_gap_is_jumped_and_level_ground_is_not():
     terrain = corridor([0, 0, 0, -3, 0, 0, 0])
-    jumps = pairs(jump_edges(terrain, 2.0, -1.0, 0.5), terrain)
-    assert jumps == {((2, 1), (4, 1)), ((4, 1), (2, 1))}
+    assert pairs(jumps(terrain, 2.0), terrain) == {((2, 1), (4, 1)), ((4, 1), (2, 1))}
 
 
-def test_jump_distance_counts_to_the_full_reach():
+def test_published_jumps_need_cliffs_but_no_gap():
+    # cells 1 and 5 have a lower cell beside them, 2 to 4 have not; nothing lies lower between the two
+    terrain = corridor([-1, 0, 0, 0, 0, 0, -1])
+    assert pairs(jumps(terrain, 4.0, "published"), terrain) == {((1, 1), (5, 1)), ((5, 1), (1, 1))}
+    assert len(jumps(terrain, 4.0).start) == 0
+
+
+def test_neighbours_are_never_jumped_to():
+    # a ridge two cells wide: its cells are cliffs and neighbours
+    terrain = corridor([0, 0, 1, 1, 0, 0])
+    assert len(jumps(terrain, 3.0, "published").start) == 0
+
+
+@pytest.mark.parametrize("lines", ["published", "careful"])
+def test_jump_distance_counts_to_the_full_reach(lines):
     # the published search window leaves out its upper end
     terrain = corridor([0, 0, -3, -3, 0, 0])
-    assert len(jump_edges(terrain, 3.0, -1.0, 0.5).start) == 2
-    assert len(jump_edges(terrain, 2.99, -1.0, 0.5).start) == 0
+    assert len(jumps(terrain, 3.0, lines).start) == 2
+    assert len(jumps(terrain, 2.99, lines).start) == 0
 
 
 @pytest.mark.parametrize("landing, ups, downs", [(0.4, 1, 1), (0.8, 0, 1), (1.5, 0, 0)])
-def test_jumps_keep_their_rise(landing, ups, downs):
+@pytest.mark.parametrize("lines", ["published", "careful"])
+def test_jumps_keep_their_rise(landing, ups, downs, lines):
     # at most 0.5 up and 1.0 down
     terrain = corridor([0, 0, -3, landing, landing, -3])
-    rise = jump_edges(terrain, 2.0, -1.0, 0.5).rise
+    rise = jumps(terrain, 2.0, lines).rise
     assert ((rise > 0).sum(), (rise < 0).sum()) == (ups, downs)
+
+
+@pytest.mark.parametrize(("high", "low", "count"), [(0.3, -0.3, 2), (0.29, -0.3, 1), (0.3, -0.29, 1)])
+def test_limits_of_the_rise_are_inclusive(high, low, count):
+    # 0.4 - 0.1 is not exactly 0.3 in float32
+    terrain = corridor([0.1, 0.1, -3, 0.4, 0.4])
+    assert len(jumps(terrain, 2.0, "published", low, high).start) == count
+
+
+def test_steps_of_exactly_the_limit_are_open():
+    # 0.4 - 0.1 is not exactly 0.3 in float32
+    assert len(neighbour_edges(Terrain(height=[[0.1, 0.4]]), 0.3, False).start) == 2
+
+
+@pytest.mark.parametrize(("between", "count"), [(0.5, 2), (0.502, 0)])
+def test_ground_below_a_jump_may_be_as_high_as_its_landing(between, count):
+    # lower than the take-off + 0.5 m + 1 mm
+    terrain = corridor([-1, 0, between, 0, -1])
+    assert len(jumps(terrain, 2.0, "published").start) == count
 
 
 def test_nobody_jumps_through_a_wall():
     height = np.zeros((7, 5))
     height[2:5, 1:4], height[3, 2] = -1.0, 2.0
     terrain = Terrain(height=height, cell=1.0)
-    jumps = pairs(jump_edges(terrain, 4.0, -1.0, 0.5), terrain)
-    assert ((1, 2), (5, 2)) not in jumps
-    assert ((1, 1), (5, 1)) in jumps
+    for lines in ("published", "careful"):
+        found = pairs(jumps(terrain, 4.0, lines), terrain)
+        assert ((1, 2), (5, 2)) not in found
+        assert ((1, 1), (5, 1)) in found
+
+
+def test_careful_jumps_look_at_every_cell_that_they_cross():
+    # from (1, 1) to (3, 2) the line passes exactly between (2, 1) and (2, 2), of which Bresenham's takes one
+    height = np.full((6, 5), -2.0)
+    height[1, 1] = height[3, 2] = 0.0
+    height[2, 2] = 3.0
+    terrain = Terrain(height=height, cell=1.0)
+    jump = ((1, 1), (3, 2))
+    assert jump in pairs(jumps(terrain, 3.0, "published"), terrain)
+    assert jump not in pairs(jumps(terrain, 3.0, "careful"), terrain)
+
+
+def test_jump_is_judged_on_the_line_from_its_take_off():
+    # as above: the line from (1, 1) passes by way of (2, 1), the one from (3, 2) by way of (2, 2), a wall
+    height = np.full((6, 5), -2.0)
+    height[1, 1] = height[3, 2] = 0.0
+    height[2, 2] = 3.0
+    terrain = Terrain(height=height, cell=1.0)
+    found = pairs(jumps(terrain, 2.5, "published"), terrain)
+    assert ((1, 1), (3, 2)) in found
+    assert ((3, 2), (1, 1)) not in found
+
+
+def test_no_jumps_at_distance_zero():
+    terrain = corridor([0, 0, -3, 0, 0])
+    assert len(jumps(terrain, 0.0, "published").start) == 0
+
+
+def test_many_jumps_are_looked_at_in_parts_with_the_same_result(monkeypatch):
+    terrain = BoxTerrain(BoxConfig(dim_x=24, dim_y=20)).sample(np.random.default_rng(0))
+    together = jumps(terrain, 3.0, "published")
+    monkeypatch.setattr("parc_terrain.jumps._AT_ONCE", 1000)
+    parts = jumps(terrain, 3.0, "published")
+    for name in ("start", "stop", "length", "rise"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(parts, name))
+    assert len(together.start) > 1000
+
+
+def test_jumps_of_too_many_cells_are_refused():
+    with pytest.raises(ConfigError) as error:
+        plan(Terrain(height=np.zeros((60, 60)), cell=0.05))
+    assert str(error.value) == (
+        "astar: max_jump_xy_dist is 3.0 m, 60 cells of 0.05 m, expected at most 50 cells. "
+        "Lower max_jump_xy_dist or make the cells larger."
+    )
+
+
+def test_bresenham_is_the_integer_algorithm():
+    # the error term of all octants; strictly more or less than the limit, so an exact middle stays where it is
+    for a, b in itertools.product(range(-12, 13), repeat=2):
+        cells, x, y, error = [(0, 0)], 0, 0, abs(a) - abs(b)
+        while (x, y) != (a, b):
+            double = 2 * error
+            if double > -abs(b):
+                error, x = error - abs(b), x + np.sign(a)
+            if double < abs(a):
+                error, y = error + abs(a), y + np.sign(b)
+            cells.append((x, y))
+        assert bresenham(a, b).tolist() == [list(cell) for cell in cells]
 
 
 def test_bumpiness_by_definition():
@@ -111,7 +218,7 @@ def test_route_is_the_cheapest_of_all():
     cost = rng.uniform(0.1, 1.0, len(links))
     edges = Edges(start=start, stop=stop, length=cost, rise=cost)
     price = dict(zip(links, cost))
-    total, _ = cheapest_paths(edges, cost, 6, 0)
+    total, _ = cheapest_paths(move_costs(edges, cost, 6), 0)
     for goal in range(1, 6):
         others = [c for c in range(1, 6) if c != goal]
         routes = [(0, *way, goal) for k in range(5) for way in itertools.permutations(others, k)]
@@ -168,31 +275,46 @@ def test_every_route_keeps_the_limits():
     assert kinds >= {SegmentKind.WALK, SegmentKind.CLIMB, SegmentKind.DROP}
 
 
-def test_wall_across_the_terrain_stops_the_planner():
-    height = np.zeros((24, 7))
-    height[12] = 9.0
-    with pytest.raises(NoPathFound) as error:
-        plan(Terrain(height=height), min_start_end_xy_dist=8.0)
-    assert str(error.value) == (
-        "astar: none of 10 starts leads to a goal 8.0 m away for at most 1000.0 on a terrain of 24 x 7 cells; "
-        "raise max_z_diff (2.1 m) or max_jump_xy_dist (3.0 m)."
+def test_moves_may_cost_nothing():
+    free = {"w_xy": 0.0, "w_z": 0.0, "uniform_cost_max": 0.0}
+    path = plan(Terrain(height=np.zeros((16, 16))), **free)
+    assert path.cost == 0
+    assert path.length >= 5.0 - 1e-4
+
+
+def test_ends_lie_near_the_border_or_anywhere():
+    terrain = Terrain(height=np.zeros((16, 16)))
+    near, every = (
+        EndPicker(where=where, distance=1.0, pad=0).cells(terrain) for where in ("border", "anywhere")
     )
+    # rows and columns 1 and 2 from each side, without the outermost: 14 x 14 cells less the inner 10 x 10
+    assert (len(near), len(every)) == (96, 256)
+    assert near.min() == 1 and near.max() == 14
 
 
-def test_expensive_paths_are_not_taken():
-    with pytest.raises(NoPathFound, match=r"for at most 0\.5 on a terrain"):
-        plan(Terrain(height=np.zeros((16, 16))), max_cost=0.5)
+def test_starts_without_a_goal_are_not_counted_as_tries():
+    # 10 x 10 cells of 1 m: only near the corners there is something 9.5 m away
+    terrain = Terrain(height=np.zeros((10, 10)), cell=1.0)
+    for seed in range(10):
+        path = plan(terrain, seed, min_start_end_xy_dist=9.5, tries=1, pad=0, max_jump_xy_dist=0.0)
+        assert np.linalg.norm(path.points[-1, :2] - path.points[0, :2]) >= 9.5
 
 
-def test_small_terrain_is_told():
-    terrain, planner = Terrain(height=np.zeros((6, 6))), AStarPlanner(AStarConfig())
-    message = (
-        "astar: no two level squares of 4 cells lie 5.0 m apart on a terrain of 2.4 x 2.4 m; "
-        "lower min_start_end_xy_dist or make the terrain larger."
-    )
-    with pytest.raises(NoPathFound) as error:
-        planner.plan(planner.prepare(terrain, np.random.default_rng(0)), np.random.default_rng(0))
-    assert str(error.value) == message
+@pytest.mark.parametrize("where", ["border", "anywhere"])
+def test_level_squares_do_not_spoil_each_other(where):
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        terrain = Terrain(height=rng.uniform(size=(9, 7)))
+        picker = EndPicker(where=where, distance=0.5, pad=4)
+        level = Terrain(height=picker.level_two(terrain, rng))
+        cells = picker.cells(level)
+        assert any(picker.far_from(level, cells, cell).any() for cell in cells)
+
+
+@pytest.mark.parametrize("shape", [(1, 30), (2, 30), (3, 30)], ids=str)
+def test_narrow_terrain_is_planned_on(shape):
+    path = plan(Terrain(height=np.zeros(shape)))
+    assert path.length >= 5.0 - 1e-4
 
 
 def test_presets_are_valid_settings():
@@ -204,23 +326,3 @@ def test_exchanged_limits_are_refused():
     with pytest.raises(ConfigError) as error:
         AStarConfig(min_jump_z=1.0)
     assert str(error.value) == "astar: min_jump_z is 1.0, more than max_jump_z 0.5. Exchange the two."
-
-
-def test_straight_path_needs_room():
-    planner = StraightPlanner(StraightConfig(length=20.0))
-    with pytest.raises(
-        NoPathFound,
-        match=r"straight: a path of 20.0 m in direction .* does not fit on a terrain of 6.0 x 6.0 m",
-    ):
-        planner.plan(Terrain(height=np.zeros((16, 16))), np.random.default_rng(0))
-
-
-def test_straight_path_names_climbs_and_drops():
-    height = np.zeros((40, 40))
-    height[::4] = 1.0
-    kinds = (
-        StraightPlanner(StraightConfig(length=9.0))
-        .plan(Terrain(height=height), np.random.default_rng(3))
-        .kinds
-    )
-    assert {SegmentKind.CLIMB, SegmentKind.DROP} <= set(kinds.tolist())

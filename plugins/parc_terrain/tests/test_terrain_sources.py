@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from parc_terrain.boxes import BoxConfig, BoxTerrain, inside_rectangles, overwrite
+from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.flat import FlatConfig, FlatTerrain
 from parc_terrain.paths import PathsConfig, PathsTerrain
+from parc_terrain.rectangles import draw_rectangles, inside_rectangles
 from parc_terrain.simplify import flat_maxpool_2x2, is_level_pad, level_pad, pad_start
 from parc_terrain.stairs import StairConfig, StairTerrain
 
@@ -52,9 +53,23 @@ def test_quarter_turn_exchanges_the_sides():
     np.testing.assert_array_equal(turned, straight)
 
 
-def test_later_regions_overwrite_earlier_ones():
-    inside = np.array([[[True, True, False]], [[False, True, False]]])
-    assert overwrite(np.zeros((1, 3)), inside, np.array([1.0, -2.0])).tolist() == [[1.0, -2.0, 0.0]]
+def test_later_rectangles_overwrite_earlier_ones():
+    # cells 0 and 1 lie in the first, cell 1 in the second
+    centre, size = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[2.1, 1.0], [1.0, 1.0]])
+    height = draw_rectangles(np.zeros((3, 1)), centre, size, np.zeros(2), np.array([1.0, -2.0]))
+    assert height[:, 0].tolist() == [1.0, -2.0, 0.0]
+
+
+@pytest.mark.parametrize("turn", [0.0, 3.0], ids=["straight", "turned"])
+def test_rectangles_of_large_terrains_are_drawn_one_by_one_with_the_same_result(turn, monkeypatch):
+    rng = np.random.default_rng(0)
+    centre, size = rng.uniform(-5, 45, (60, 2)), rng.uniform(0, 12, (60, 2))
+    angle, value = rng.uniform(-turn, turn, 60), rng.uniform(-1, 1, 60)
+    together = draw_rectangles(np.zeros((40, 30)), centre, size, angle, value)
+    monkeypatch.setattr("parc_terrain.rectangles._AT_ONCE", 0)
+    one_by_one = draw_rectangles(np.zeros((40, 30)), centre, size, angle, value)
+    np.testing.assert_array_equal(together, one_by_one)
+    assert len(np.unique(together)) > 20
 
 
 def test_boxes_stay_within_their_heights():

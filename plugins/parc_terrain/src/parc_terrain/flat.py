@@ -8,7 +8,7 @@ import numpy as np
 from parc_core.config.fields import setting
 from parc_core.data.terrain import Terrain
 from parc_core.interfaces.terrain_source import TerrainSource
-from parc_terrain.grid import GridConfig
+from parc_terrain.grid import HIGHEST, GridConfig
 
 __all__ = ["FlatConfig", "FlatTerrain"]
 
@@ -17,7 +17,7 @@ __all__ = ["FlatConfig", "FlatTerrain"]
 class FlatConfig(GridConfig):
     """Settings of `flat`."""
 
-    height: float = setting(0.0, unit="m", help="height of the ground")
+    height: float = setting(0.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="height of the ground")
 
 
 class FlatTerrain(TerrainSource):

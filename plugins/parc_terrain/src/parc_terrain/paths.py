@@ -11,9 +11,8 @@ from scipy.ndimage import maximum_filter
 
 from parc_core.config.fields import setting
 from parc_core.data.terrain import Terrain
-from parc_core.errors import ConfigError
 from parc_core.interfaces.terrain_source import TerrainSource
-from parc_terrain.grid import GridConfig
+from parc_terrain.grid import HIGHEST, GridConfig, check_order
 
 __all__ = ["PathsConfig", "PathsTerrain"]
 
@@ -25,18 +24,16 @@ _TURN_RATE = 7.0  # rad/s per unit of noise
 class PathsConfig(GridConfig):
     """Settings of `paths`."""
 
-    num_paths: int = setting(8, ge=0, help="tracks per terrain")
-    maxpool_size: int = setting(1, ge=0, unit="cells", help="how far a track is widened to each side")
-    path_min_height: float = setting(-1.6, unit="m", help="lowest track")
-    path_max_height: float = setting(2.0, unit="m", help="highest track")
-    floor_height: float = setting(-2.0, unit="m", help="height of the ground between the tracks")
+    num_paths: int = setting(8, ge=0, le=1000, help="tracks per terrain")
+    maxpool_size: int = setting(1, ge=0, le=100, unit="cells", help="how far a track is widened to each side")
+    path_min_height: float = setting(-1.6, ge=-HIGHEST, le=HIGHEST, unit="m", help="lowest track")
+    path_max_height: float = setting(2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="highest track")
+    floor_height: float = setting(
+        -2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="height of the ground between the tracks"
+    )
 
     def __attrs_post_init__(self) -> None:
-        if self.path_min_height > self.path_max_height:
-            low, high = self.path_min_height, self.path_max_height
-            raise ConfigError(
-                f"paths: path_min_height is {low}, more than path_max_height {high}. Exchange the two."
-            )
+        check_order("paths", self, ("path_min_height", "path_max_height"))
 
 
 class PathsTerrain(TerrainSource):

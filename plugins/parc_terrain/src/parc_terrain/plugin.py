@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parc_core.plugins.hookspecs import hookimpl
-from parc_core.plugins.provider import Provider
+from parc_core.plugins.provider import Command, Provider
 
 PARC_API = (1, 0)
 
@@ -41,6 +41,20 @@ def parc_providers() -> list[Provider]:
             summary="winding tracks of different height",
         ),
         Provider(
+            kind="terrain_source",
+            name="file",
+            target="parc_terrain.from_file:FileTerrain",
+            config="parc_terrain.from_file:FileConfig",
+            summary="random windows of stored terrains",
+        ),
+        Provider(
+            kind="terrain_source",
+            name="mixture",
+            target="parc_terrain.mixture:MixtureTerrain",
+            config="parc_terrain.mixture:MixtureConfig",
+            summary="one of several sources, each with its share",
+        ),
+        Provider(
             kind="planner",
             name="astar",
             target="parc_terrain.astar:AStarPlanner",
@@ -54,4 +68,23 @@ def parc_providers() -> list[Provider]:
             config="parc_terrain.straight:StraightConfig",
             summary="a straight line, whatever lies on it",
         ),
+        Provider(
+            kind="planner",
+            name="spline",
+            target="parc_terrain.spline:SplinePlanner",
+            config="parc_terrain.spline:SplineConfig",
+            summary="a smooth curve through random points",
+        ),
+    ]
+
+
+@hookimpl
+def parc_commands() -> list[Command]:
+    """The verbs of this distribution."""
+    return [
+        Command(
+            name="terrain",
+            target="parc_terrain.preview.command:terrain",
+            summary="draw terrains with their planned paths",
+        )
     ]

@@ -10,10 +10,9 @@ import numpy as np
 
 from parc_core.config.fields import setting
 from parc_core.data.terrain import Terrain
-from parc_core.errors import ConfigError
 from parc_core.interfaces.terrain_source import TerrainSource
-from parc_terrain.boxes import inside_rectangles, overwrite
-from parc_terrain.grid import GridConfig
+from parc_terrain.grid import HIGHEST, GridConfig, check_order
+from parc_terrain.rectangles import draw_rectangles
 
 __all__ = ["StairConfig", "StairTerrain"]
 
@@ -22,21 +21,23 @@ __all__ = ["StairConfig", "StairTerrain"]
 class StairConfig(GridConfig):
     """Settings of `stairs`."""
 
-    num_stairs: int = setting(4, ge=0, help="staircases per terrain")
-    min_start_height: float = setting(-3.0, unit="m", help="lowest height of a first step; the field is at 0")
-    max_start_height: float = setting(1.0, unit="m", help="highest height of a first step")
-    min_step_height: float = setting(0.15, unit="m", help="smallest rise of a step")
-    max_step_height: float = setting(0.25, unit="m", help="largest rise of a step")
-    min_width: float = setting(2.0, gt=0, unit="m", help="narrowest staircase")
-    max_width: float = setting(8.0, gt=0, unit="m", help="widest staircase")
+    num_stairs: int = setting(4, ge=0, le=1000, help="staircases per terrain")
+    min_start_height: float = setting(
+        -3.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="lowest height of a first step; the field is at 0"
+    )
+    max_start_height: float = setting(
+        1.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="highest height of a first step"
+    )
+    min_step_height: float = setting(
+        0.15, ge=-2.0, le=2.0, unit="m", help="smallest rise of a step; below 0 the stair leads down"
+    )
+    max_step_height: float = setting(0.25, ge=-2.0, le=2.0, unit="m", help="largest rise of a step")
+    min_width: float = setting(2.0, gt=0, le=100.0, unit="m", help="narrowest staircase")
+    max_width: float = setting(8.0, gt=0, le=100.0, unit="m", help="widest staircase")
 
     def __attrs_post_init__(self) -> None:
-        for name in ("start_height", "step_height", "width"):
-            low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
-            if low > high:
-                raise ConfigError(
-                    f"stairs: min_{name} is {low}, more than max_{name} {high}. Exchange the two."
-                )
+        pairs = ((f"min_{name}", f"max_{name}") for name in ("start_height", "step_height", "width"))
+        check_order("stairs", self, *pairs)
 
 
 class StairTerrain(TerrainSource):
@@ -64,5 +65,5 @@ class StairTerrain(TerrainSource):
         centre = start[stair] + (number / steps[stair])[:, None] * (stop - start)[stair]
         size = np.stack([np.ones(len(stair)), width[stair]], axis=1)
         angle = np.arctan2(stop[:, 1] - start[:, 1], stop[:, 0] - start[:, 0])[stair]
-        inside = inside_rectangles((config.dim_x, config.dim_y), centre, size, angle)
-        return config.terrain(overwrite(np.zeros(shape), inside, base[stair] + number * rise[stair]))
+        value = base[stair] + number * rise[stair]
+        return config.terrain(draw_rectangles(np.zeros(shape), centre, size, angle, value))

@@ -1,4 +1,4 @@
-"""A straight line over the terrain, whatever lies on it."""
+"""A straight line over the terrain."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import attrs
 import numpy as np
 
 from parc_core.config.fields import setting
-from parc_core.data.path import Path, SegmentKind
+from parc_core.data.path import Path
 from parc_core.data.terrain import Terrain
 from parc_core.errors import NoPathFound
 from parc_core.interfaces.planner import Planner
+from parc_terrain.ground import highest_step, path_on_ground
 
 __all__ = ["StraightConfig", "StraightPlanner"]
 
@@ -18,14 +19,21 @@ __all__ = ["StraightConfig", "StraightPlanner"]
 class StraightConfig:
     """Settings of `straight`."""
 
-    length: float = setting(5.0, gt=0, unit="m", help="length of the path")
+    length: float = setting(5.0, gt=0, le=1000.0, unit="m", help="length of the path")
+    max_z_diff: float | None = setting(
+        None,
+        ge=0,
+        le=100.0,
+        unit="m",
+        help="highest step on the way, up or down; null for whatever lies there",
+    )
     walk_z: float = setting(
-        0.2, ge=0, unit="m", help="steps up to this count as walking, not as climb or drop"
+        0.2, ge=0, le=100.0, unit="m", help="steps up to this count as walking, not as climb or drop"
     )
 
 
 class StraightPlanner(Planner):
-    """Goes straight on, up and down every step, as a baseline and for level ground."""
+    """Goes straight on, as a baseline and for level ground; up and down every step unless `max_z_diff` is set."""
 
     def __init__(self, config: StraightConfig) -> None:
         self.config = config
@@ -34,25 +42,28 @@ class StraightPlanner(Planner):
         """A line of the set length in a random direction, at a random place where it fits.
 
         Raises:
-            NoPathFound: the terrain is shorter than the path in the drawn direction.
+            NoPathFound: the terrain is shorter than the path in the drawn direction, or a step on the way is higher
+                than `max_z_diff`.
         """
+        config = self.config
         angle = rng.uniform(0.0, 2 * np.pi)
-        move = self.config.length * np.array([np.cos(angle), np.sin(angle)])
+        move = config.length * np.array([np.cos(angle), np.sin(angle)])
         low = terrain.origin_xy - np.minimum(move, 0)
         high = terrain.max_xy - np.maximum(move, 0)
         if (high < low).any():
             size = " x ".join(f"{length:.1f}" for length in terrain.max_xy - terrain.origin_xy)
             raise NoPathFound(
-                f"straight: a path of {self.config.length} m in direction {angle:.2f} rad does not fit on a terrain "
+                f"straight: a path of {config.length} m in direction {angle:.2f} rad does not fit on a terrain "
                 f"of {size} m; lower length or make the terrain larger."
             )
         start = rng.uniform(low, high)
-        parts = max(int(np.ceil(self.config.length / terrain.cell - 1e-6)), 1)
+        parts = max(int(np.ceil(config.length / terrain.cell - 1e-6)), 1)
         xy = start + np.linspace(0.0, 1.0, parts + 1)[:, None] * move
-        z = terrain.height_at(xy)
-        rise = np.diff(z)
-        walk = self.config.walk_z + 1e-4
-        kinds = np.select(
-            [rise > walk, rise < -walk], [SegmentKind.CLIMB, SegmentKind.DROP], SegmentKind.WALK
-        )
-        return Path(points=np.column_stack([xy, z]), kinds=kinds, cost=self.config.length)
+        if config.max_z_diff is not None:
+            step, place = highest_step(terrain, xy)
+            if step > config.max_z_diff + 1e-5:
+                raise NoPathFound(
+                    f"straight: a step of {step:.2f} m at ({place[0]:.2f}, {place[1]:.2f}) m is higher than max_z_diff "
+                    f"({config.max_z_diff} m); raise it or take gentler terrain."
+                )
+        return path_on_ground(terrain, xy, config.walk_z, config.length)

@@ -1,0 +1,1 @@
+"""A spiral stairway as a terrain source of PARC."""

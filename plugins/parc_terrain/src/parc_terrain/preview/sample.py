@@ -1,0 +1,147 @@
+"""Terrains and their paths, made as stage 2 makes them, with what is to be said about each."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import attrs
+import numpy as np
+
+from parc_core.config.dump import dump
+from parc_core.data.path import Path, SegmentKind
+from parc_core.data.seeds import SeedStreams
+from parc_core.data.terrain import Terrain
+from parc_core.errors import NoPathFound
+from parc_core.interfaces.planner import Planner
+from parc_core.interfaces.terrain_source import TerrainSource
+from parc_core.plugins.registry import Registry
+from parc_terrain.preview.settings import Ground
+
+__all__ = ["Tile", "jump_spans", "report", "sample_tiles", "tile_counts"]
+
+_LEVEL = 1e-3  # m
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Tile:
+    """One terrain of a sheet."""
+
+    number: int  # of the motion that a run makes here
+    source: str
+    terrain: Terrain  # as the planner prepared it
+    path: Path | None
+    reason: str = ""  # why there is no path
+    terrain_ms: float = 0.0  # processor time
+    plan_ms: float = 0.0  # processor time of preparing and planning
+
+
+def sample_tiles(ground: Ground, registry: Registry, count: int) -> list[Tile]:
+    """The first terrains of a run with these settings: what its motions 0 to `count` - 1 are tried on first."""
+    sources = [(use.name, registry.create("terrain_source", use)) for use in ground.terrain]
+    weight = np.array([use.weight for use in ground.terrain], dtype=float)
+    planner = registry.create("planner", ground.planner)
+    # the streams of stage kin_gen in the first iteration of a run
+    seeds = SeedStreams(ground.seed).child("iteration", number=1).child("kin_gen")
+    tiles = []
+    for number in range(count):
+        rng = seeds.numpy("motion", id=number, attempt=0)
+        name, source = sources[int(rng.choice(len(sources), p=weight / weight.sum()))]
+        tiles.append(_tile(number, name, source, planner, rng))
+    return tiles
+
+
+def _tile(number: int, name: str, source: TerrainSource, planner: Planner, rng: np.random.Generator) -> Tile:
+    started = time.process_time()
+    raw = source.sample(rng)
+    sampled = time.process_time()
+    terrain = planner.prepare(raw, rng)
+    path, reason = None, ""
+    try:
+        path = planner.plan(terrain, rng)
+    except NoPathFound as err:
+        reason = str(err)
+    done = time.process_time()
+    return Tile(
+        number=number,
+        source=name,
+        terrain=terrain,
+        path=path,
+        reason=reason,
+        terrain_ms=1e3 * (sampled - started),
+        plan_ms=1e3 * (done - sampled),
+    )
+
+
+def jump_spans(terrain: Terrain, path: Path) -> list[tuple[int, int]]:
+    """First and last point of every jump of a path.
+
+    A planner may cut a jump into several segments on a straight line. So a new jump begins where direction or slope
+    change, and where the path stands on the ground with enough way for a jump, more than a neighbouring cell is away,
+    both before and after.
+    """
+    points = path.points.astype(np.float64)
+    segment = np.diff(points, axis=0)
+    unit = segment / np.maximum(np.linalg.norm(segment, axis=1, keepdims=True), 1e-9)
+    lines: list[tuple[int, int]] = []
+    for i in np.flatnonzero(path.kinds == SegmentKind.JUMP).tolist():
+        if lines and lines[-1][1] == i and np.allclose(unit[i - 1], unit[i], atol=1e-3):
+            lines[-1] = (lines[-1][0], i + 1)
+        else:
+            lines.append((i, i + 1))
+    stands = np.abs(points - terrain.centre_of(terrain.cell_of(points[:, :2]))).max(axis=1) < _LEVEL
+    spans: list[tuple[int, int]] = []
+    for first, last in lines:
+        for i in range(first + 1, last):
+            far = [
+                np.linalg.norm(points[i, :2] - points[end, :2]) > 1.5 * terrain.cell for end in (first, last)
+            ]
+            if stands[i] and all(far):
+                spans.append((first, i))
+                first = i
+        spans.append((first, last))
+    return spans
+
+
+def tile_counts(tile: Tile) -> dict[str, int]:
+    """How many steps up, steps down and jumps the path has; empty without a path."""
+    if tile.path is None:
+        return {}
+    return {
+        "climbs": int((tile.path.kinds == SegmentKind.CLIMB).sum()),
+        "drops": int((tile.path.kinds == SegmentKind.DROP).sum()),
+        "jumps": len(jump_spans(tile.terrain, tile.path)),
+    }
+
+
+def report(ground: Ground, tiles: list[Tile]) -> dict[str, Any]:
+    """What was drawn, as plain data."""
+    found = sum(tile.path is not None for tile in tiles)
+    return {
+        "file": None if ground.file is None else str(ground.file),
+        "seed": ground.seed,
+        "terrain": dump(ground.terrain),
+        "planner": dump(ground.planner),
+        "count": len(tiles),
+        "with_path": found,
+        "tiles": [_row(tile) for tile in tiles],
+    }
+
+
+def _row(tile: Tile) -> dict[str, Any]:
+    path, low, high = tile.path, tile.terrain.height.min(), tile.terrain.height.max()
+    return {
+        "number": tile.number,
+        "source": tile.source,
+        "cells": list(tile.terrain.shape),
+        "lowest_m": round(float(low), 4),
+        "highest_m": round(float(high), 4),
+        "ok": path is not None,
+        "reason": tile.reason or None,
+        "length_m": None if path is None else round(path.length, 4),
+        "cost": None if path is None or not math.isfinite(path.cost) else round(path.cost, 4),
+        **{name: tile_counts(tile).get(name) for name in ("climbs", "drops", "jumps")},
+        "terrain_ms": round(tile.terrain_ms, 3),
+        "plan_ms": round(tile.plan_ms, 3),
+    }
