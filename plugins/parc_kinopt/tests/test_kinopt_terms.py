@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from parc_kinopt import kernels
-from parc_kinopt.batch import join, pack, split
+from parc_kinopt.batch import join, pack
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.constraints import BodyConstraint, automatic_constraints, foot_locks, spread
-from parc_kinopt.curvature import BandedCurvature, body_jacobian
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.mass import body_masses
 from parc_kinopt.objective import MotionLoss, Targets
@@ -185,34 +184,6 @@ def test_constraint_point_of_a_buried_contact_lies_on_the_true_surface():
     found = automatic_constraints(batch, pos, quat_to_matrix(rot), limbs_of(SKELETON), 0.9)[0]
     assert [(c.body, c.first, c.last) for c in found] == [(11, 0, 9), (14, 0, 9)]
     assert [float(c.point[2]) for c in found] == pytest.approx([0.17, 0.17], abs=1e-5)
-
-
-def test_body_jacobian_is_the_derivative_of_forward_kinematics():
-    body = make_body(SKELETON, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(3, 34, generator=generator, dtype=torch.float64)
-    d = torch.randn(34, generator=generator, dtype=torch.float64)
-    pose = lambda x: body.kin.forward(*split(x, body.kin))  # noqa: E731
-    pos, rot = pose(x)
-    matrix = quat_to_matrix(rot)
-    ahead_pos, ahead_rot = pose(x + 1e-6 * d)
-    change = body_jacobian(x, pos, matrix, SKELETON) @ d
-    assert torch.allclose((ahead_pos - pos) / 1e-6, change[..., :3], atol=1e-4)
-    spin = ((quat_to_matrix(ahead_rot) - matrix) / 1e-6) @ matrix.mT
-    turned = torch.stack([spin[..., 2, 1], spin[..., 0, 2], spin[..., 1, 0]], dim=-1)
-    assert torch.allclose(turned, change[..., 3:], atol=1e-4)
-
-
-def test_curvature_inverts_the_quadratic_terms_exactly():
-    # root_pos alone: Hessian 2 I plus a millionth part of ridge; the inverse halves the gradient
-    loss, x = _loss(make_clip(7), {"root_pos": 1.0})
-    curvature = BandedCurvature(loss, SKELETON)
-    ids, flat = torch.arange(1), x.flatten(1)
-    curvature.update(ids, flat, ZERO + 0.1)
-    g = torch.zeros_like(x)
-    g[..., :3] = torch.randn(1, 7, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    solved = curvature(ids, g.flatten(1), ZERO + 0.1).unflatten(-1, (7, 34))
-    assert torch.allclose(solved, 0.5 * g, rtol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["60", "142"])

@@ -68,7 +68,7 @@ def pack(
     terrains: Sequence[Terrain],
     skeleton: Skeleton,
     device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float64,
     terrain_ids: Sequence[int] | None = None,
 ) -> ClipBatch:
     """Clips as one batch; clip i stands on ``terrains[terrain_ids[i]]`` (on terrain i when no ids are given).
@@ -96,7 +96,7 @@ def pack(
         lengths=torch.tensor([clip.num_frames for clip in clips], device=device),
         dt=as_tensor([1.0 / clip.fps for clip in clips]),
         terrain_ids=torch.tensor(list(ids), device=device, dtype=torch.long),
-        terrains=PackedTerrains.of(list(terrains), device),
+        terrains=PackedTerrains.of(list(terrains), device, dtype),
     )
 
 

@@ -69,7 +69,7 @@ class KinoptConfig:
             "clean_contacts": False,
             "relabel_contacts": False,
             "last_width": 1e-5,
-            "max_evals": 1500,
+            "tolerance": 1e-4,
         },
     }
 
@@ -104,15 +104,21 @@ class KinoptConfig:
     )
     max_flight: float = setting(0.9, ge=0.0, unit="s", help="longer ones neither: there a label is missing")
     first_width: float = setting(
-        0.03, gt=0.0, unit="m", help="rounding of the non-smooth terms in the first stage"
+        0.3, gt=0.0, unit="m", help="rounding of the non-smooth terms in the first stage"
     )
     last_width: float = setting(1e-3, gt=0.0, unit="m", help="and in the last")
     width_factor: float = setting(0.3, gt=0.0, lt=1.0, help="from each stage to the next")
     tolerance: float = setting(
-        5e-4, gt=0.0, help="a stage ends when 4 evaluations lower the loss by a smaller share"
+        1e-3, gt=0.0, help="a stage ends when a step lowers the loss by a smaller share"
     )
-    max_evals: int = setting(300, ge=1, help="evaluations of the loss at most, per clip")
-    history: int = setting(2, ge=1, help="curvature pairs that repair the Gauss-Newton matrix")
+    max_steps: int = setting(200, ge=1, help="steps at most, per clip")
+    firmness: float = setting(
+        0.3,
+        gt=0.0,
+        le=1.0,
+        help="share of slope / size that counts as curvature of a straight non-smooth term",
+    )
+    threads: int = setting(0, ge=0, help="clips that are optimised at once; 0: one on every core")
     batch_frames: int = setting(
         2000, ge=1, unit="frames", help="clips are optimised together up to this many frames"
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import attrs
 import numpy as np
@@ -18,17 +20,19 @@ from parc_core.kinematics.rotations import quat_to_matrix
 from parc_kinopt import kernels
 from parc_kinopt.batch import ClipBatch, join, pack, require_terrain, split, to_clip
 from parc_kinopt.cloud import PointCloud
+from parc_kinopt.compiled.goal import TERMS, goal_of, make_grips
+from parc_kinopt.compiled.ground import make_ground
+from parc_kinopt.compiled.newton import NewtonSettings, Problem, Solution, solve
+from parc_kinopt.compiled.tree import make_tree
 from parc_kinopt.config import KinoptConfig, NoneConfig
 from parc_kinopt.constraints import BodyConstraint, automatic_constraints, foot_locks, spread
 from parc_kinopt.contacts import clean_contacts, geometric_contacts, limb_motion
-from parc_kinopt.curvature import BandedCurvature
 from parc_kinopt.hesitation import remove_hesitation
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.mass import body_masses
 from parc_kinopt.objective import Body, MotionLoss, Targets, centre_of_mass
 from parc_kinopt.problems import unresolved
 from parc_kinopt.smoothing import low_pass, low_pass_rot
-from parc_kinopt.solver import LbfgsSettings, minimize
 
 __all__ = ["KinematicOptimizer", "KinoptConfig", "NoOptimizer", "NoneConfig", "make_body", "make_targets"]
 
@@ -37,7 +41,7 @@ log = logging.getLogger(__name__)
 Report = Callable[[float, float, str], None]
 
 
-def make_body(skeleton: Skeleton, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Body:
+def make_body(skeleton: Skeleton, device: str = "cpu", dtype: torch.dtype = torch.float64) -> Body:
     """What the loss needs of a character, in one precision."""
     mass, com = body_masses(skeleton)
     as_tensor = lambda a: torch.as_tensor(a, dtype=dtype, device=device)  # noqa: E731
@@ -121,13 +125,20 @@ def _airborne(batch: ClipBatch, shortest: float, longest: float) -> Tensor:
 
 
 class KinematicOptimizer(Optimizer):
-    """Hesitation removal, then L-BFGS with shrinking smoothing on all clips at once (float32; reported in float64)."""
+    """Hesitation removal, then Gauss-Newton with shrinking smoothing, one clip a thread.
+
+    Works on the CPU in float64 whatever the device of the run is, and gives the same bits with any number of threads.
+    """
 
     def __init__(self, config: KinoptConfig, *, skeleton: Skeleton, device: str = "cpu") -> None:
-        self.config, self.skeleton, self.device = config, skeleton, device
-        self.body = make_body(skeleton, device)
-        self.exact = make_body(skeleton, device, torch.float64)
+        self.config, self.skeleton = config, skeleton
+        self.body = make_body(skeleton)
         self.weights = attrs.asdict(config.weights)
+        cloud = self.body.cloud
+        self.tree = make_tree(
+            skeleton, self.body.mass.numpy(), self.body.com.numpy(), cloud.points.numpy(), cloud.counts
+        )
+        self.grips = make_grips(self.body.limbs)
 
     def refine(self, clips: Sequence[MotionClip], report: Report | None = None) -> list[Refined]:
         """Each clip refined, in the given order."""
@@ -143,43 +154,88 @@ class KinematicOptimizer(Optimizer):
         for chunk in _chunks([clip.num_frames for clip in cut], self.config.batch_frames):
             done = len(results)
 
-            def tell(share: float, done: int = done, size: int = len(chunk)) -> None:
+            def tell(solved: int, done: int = done) -> None:
                 if report is not None:
-                    report(done + share * size, len(clips), f"optimising {size} clips")
+                    report(done + solved, len(clips), f"optimised {done + solved} of {len(clips)} clips")
 
             refined = self._refine_batch([cut[i] for i in chunk], tell)
             results |= {i: attrs.evolve(r, removed_frames=removed[i]) for i, r in zip(chunk, refined)}
         return [results[i] for i in range(len(clips))]
 
-    def _refine_batch(self, clips: list[MotionClip], tell: Callable[[float], None]) -> list[Refined]:
-        config = self.config
-        terrains = [require_terrain(clip) for clip in clips]
-        start = pack(clips, terrains, self.skeleton, self.device)
-        source = pack([self._source(clip) for clip in clips], terrains, self.skeleton, self.device)
-        if config.clean_contacts:
-            source = attrs.evolve(source, contacts=self._clean(source))
-        targets = make_targets(source, self.body, config)
-        loss = MotionLoss(targets, source.terrains, self.body, self.weights)
-        x0 = join(source.root_pos, source.root_rot, source.joint_rot, self.body.kin)
-        precondition = BandedCurvature(loss, self.skeleton)
-        x, evals = minimize(x0.flatten(1), loss, self._settings(), precondition, tell)
-        log.debug("%d clips, %d frames: evaluations %s", len(clips), source.num_frames, evals.tolist())
-        before = join(start.root_pos, start.root_rot, start.joint_rot, self.body.kin)
-        return self._finish(clips, source, targets, before, x.unflatten(-1, x0.shape[1:]))
+    def problems(
+        self,
+        source: ClipBatch,
+        clips: Sequence[MotionClip],
+        constraints: Sequence[Sequence[BodyConstraint]] | None = None,
+    ) -> tuple[Targets, list[Problem]]:
+        """What each clip of a batch is pulled to, and its loss.
 
-    def _settings(self) -> LbfgsSettings:
+        Args:
+            constraints: per clip; found from the contact runs when not given.
+        """
+        targets = make_targets(source, self.body, self.config, constraints)
+        weights = np.array([self.weights[name] for name in TERMS])
+        problems = [
+            Problem(
+                tree=self.tree,
+                ground=make_ground(require_terrain(clip)),
+                goal=goal_of(targets, i),
+                grips=self.grips,
+                weights=weights,
+            )
+            for i, clip in enumerate(clips)
+        ]
+        return targets, problems
+
+    def _refine_batch(self, clips: list[MotionClip], tell: Callable[[int], None]) -> list[Refined]:
+        terrains = [require_terrain(clip) for clip in clips]
+        start = pack(clips, terrains, self.skeleton)
+        source = pack([self._source(clip) for clip in clips], terrains, self.skeleton)
+        if self.config.clean_contacts:
+            source = attrs.evolve(source, contacts=self._clean(source))
+        targets, problems = self.problems(source, clips)
+        x0 = join(source.root_pos, source.root_rot, source.joint_rot, self.body.kin).numpy()
+        firsts = [x0[i, : clip.num_frames] for i, clip in enumerate(clips)]
+        solutions = self._solve(problems, firsts, tell)
+        before = join(start.root_pos, start.root_rot, start.joint_rot, self.body.kin).numpy()
+        return self._finish(clips, source, targets, problems, before, solutions)
+
+    def _solve(
+        self, problems: list[Problem], firsts: list[np.ndarray], tell: Callable[[int], None]
+    ) -> list[Solution]:
+        settings = NewtonSettings(
+            widths=self._widths(),
+            tolerance=self.config.tolerance,
+            max_steps=self.config.max_steps,
+            firmness=self.config.firmness,
+        )
+        threads = self.config.threads or len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(threads) as pool:
+            jobs = [
+                pool.submit(solve, _with_margin(problem, settings.widths[-1]), x, settings)
+                for problem, x in zip(problems, firsts)
+            ]
+            for solved, _ in enumerate(as_completed(jobs), start=1):
+                tell(solved)
+        solutions = [self._within_limits(job.result()) for job in jobs]
+        log.debug("steps of %d clips: %s", len(solutions), [solution.steps for solution in solutions])
+        return solutions
+
+    def _within_limits(self, solution: Solution) -> Solution:
+        """The solution without the rest of an excess that the smoothing leaves at joint limits."""
+        if self.weights["joint_limit"] == 0.0:
+            return solution
+        dof = np.clip(solution.x[:, 6:], self.tree.lower, self.tree.upper)
+        return attrs.evolve(solution, x=np.concatenate([solution.x[:, :6], dof], axis=1))
+
+    def _widths(self) -> tuple[float, ...]:
         config = self.config
         widths = [config.first_width]
         while widths[-1] * config.width_factor > config.last_width:
             widths.append(widths[-1] * config.width_factor)
         if widths[-1] > config.last_width:
             widths.append(config.last_width)
-        return LbfgsSettings(
-            widths=tuple(widths),
-            history=config.history,
-            max_evals=config.max_evals,
-            tolerance=config.tolerance,
-        )
+        return tuple(widths)
 
     def _source(self, clip: MotionClip) -> MotionClip:
         """The motion that is followed: the clip without its jitter."""
@@ -196,7 +252,7 @@ class KinematicOptimizer(Optimizer):
     def _motion(self, batch: ClipBatch) -> tuple[np.ndarray, np.ndarray]:
         body_pos, body_rot = self.body.kin.forward(batch.root_pos, batch.root_rot, batch.joint_rot)
         pair = limb_motion(batch, body_pos, quat_to_matrix(body_rot), self.body.cloud, self.body.limbs)
-        return pair[0].cpu().numpy(), pair[1].cpu().numpy()
+        return pair[0].numpy(), pair[1].numpy()
 
     def _clean(self, batch: ClipBatch) -> Tensor:
         """Contacts of feet and hands corrected by geometry, of other bodies rounded."""
@@ -204,7 +260,7 @@ class KinematicOptimizer(Optimizer):
         contacts = (batch.contacts > 0.5).to(batch.contacts.dtype)
         for clip, (length, dt) in enumerate(zip(batch.lengths.tolist(), batch.dt.tolist())):
             bodies = [limb.body for limb in self.body.limbs]
-            labels = batch.contacts[clip, :length, bodies].cpu().numpy()
+            labels = batch.contacts[clip, :length, bodies].numpy()
             clean = clean_contacts(
                 labels, distance[clip, :length], speed[clip, :length], 1.0 / dt, self.config.contacts
             )
@@ -214,7 +270,7 @@ class KinematicOptimizer(Optimizer):
     def _relabel(self, batch: ClipBatch, clips: Sequence[MotionClip]) -> list[np.ndarray]:
         distance, speed = self._motion(batch)
         result = []
-        for clip, row in enumerate(batch.contacts.cpu().numpy()):
+        for clip, row in enumerate(batch.contacts.numpy()):
             length = clips[clip].num_frames
             labels = row[:length].copy()
             for k, limb in enumerate(self.body.limbs):
@@ -225,31 +281,52 @@ class KinematicOptimizer(Optimizer):
         return result
 
     def _finish(
-        self, clips: list[MotionClip], source: ClipBatch, targets: Targets, before: Tensor, after: Tensor
+        self,
+        clips: list[MotionClip],
+        source: ClipBatch,
+        targets: Targets,
+        problems: list[Problem],
+        before: np.ndarray,
+        solutions: list[Solution],
     ) -> list[Refined]:
-        """Clips, losses in float64 and what is left to complain about."""
-        exact = MotionLoss(
-            targets.double(), source.terrains.to(dtype=torch.float64), self.exact, self.weights
+        """Clips, exact losses and what is left to complain about."""
+        padded = np.stack(
+            [np.pad(s.x, [(0, source.num_frames - len(s.x)), (0, 0)], mode="edge") for s in solutions]
         )
-        kinks = torch.zeros(len(clips), dtype=torch.float64, device=after.device)
-        with torch.no_grad():
-            values = [exact.terms(x.double(), kinks) for x in (before, after)]
-            complaints = unresolved(exact, after.double(), self.skeleton)
+        after = torch.from_numpy(padded)
+        complaints = unresolved(
+            MotionLoss(targets, source.terrains, self.body, self.weights), after, self.skeleton
+        )
         root_pos, root_rot, joint_rot = split(after, self.body.kin)
         moved = attrs.evolve(source, root_pos=root_pos, root_rot=root_rot, joint_rot=joint_rot)
         labels = self._relabel(moved, clips) if self.config.relabel_contacts else None
         result = []
-        for i, clip in enumerate(clips):
-            contacts = labels[i] if labels else source.contacts[i, : clip.num_frames].cpu().numpy()
+        for i, (clip, problem, solution) in enumerate(zip(clips, problems, solutions)):
+            frames = clip.num_frames
+            contacts = labels[i] if labels else source.contacts[i, :frames].numpy()
+            texts = complaints[i]
+            if not solution.converged:
+                texts = (f"stopped after {solution.steps} steps before it converged", *texts)
             result.append(
                 Refined(
-                    clip=to_clip(clip, after[i, : clip.num_frames], self.body.kin, contacts=contacts),
-                    before={name: float(value[i]) for name, value in values[0].items()},
-                    after={name: float(value[i]) for name, value in values[1].items()},
-                    unresolved=complaints[i],
+                    clip=to_clip(clip, after[i, :frames], self.body.kin, contacts=contacts),
+                    before=self._losses(problem, before[i, :frames]),
+                    after=self._losses(problem, solution.x),
+                    unresolved=texts,
                 )
             )
         return result
+
+    def _losses(self, problem: Problem, x: np.ndarray) -> dict[str, float]:
+        """Unweighted value of each term that has a weight."""
+        values = problem.look(x).values
+        return {name: float(value) for name, value in zip(TERMS, values) if self.weights[name] > 0.0}
+
+
+def _with_margin(problem: Problem, width: float) -> Problem:
+    """The problem with a jerk limit that is lower by what the rounding of the last stage may leave above it."""
+    limit = problem.goal.jerk_limit
+    return attrs.evolve(problem, goal=problem.goal._replace(jerk_limit=max(limit - width, 0.5 * limit)))
 
 
 def _chunks(lengths: Sequence[int], budget: int) -> list[list[int]]:

@@ -54,7 +54,9 @@ class CandidateScorer:
             jerk_limit: a frame with a body above it is jerky, m/s^3.
             min_label: weaker contact labels count as none, 0..1.
         """
-        batch = pack(clips, [terrain], self.skeleton, self.device, terrain_ids=[0] * len(clips))
+        batch = pack(
+            clips, [terrain], self.skeleton, self.device, torch.float32, terrain_ids=[0] * len(clips)
+        )
         body_pos, body_rot = self.kin.forward(batch.root_pos, batch.root_rot, batch.joint_rot)
         matrix = quat_to_matrix(body_rot)
         contact, penetration = self._ground(batch, body_pos.flatten(0, 1), matrix.flatten(0, 1), min_label)
