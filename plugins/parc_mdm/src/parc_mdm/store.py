@@ -14,20 +14,18 @@ from parc_core.data.clip import MotionClip
 from parc_core.data.skeleton import Skeleton
 from parc_core.errors import DataError
 from parc_core.geometry.packed import PackedTerrains
+from parc_core.geometry.touched import height_bounds, touched_cells
 from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.mirror import mirror_clip
-from parc_core.kinematics.surface import SurfacePoints, surface_points
+from parc_core.kinematics.surface import surface_points
 from parc_mdm.features import FPS
 
 __all__ = ["MotionStore"]
 
 log = logging.getLogger(__name__)
 
-_HEADROOM = 3.0  # m, free ground may rise so far above the highest root and sink so far below the lowest cell
-_JUMPED_OVER = 0.8  # m, a touched cell that stays so far below the body may rise until it is this near
 _UNROLL_S = 2.0  # s, how far a looping clip is continued, so that windows may cross its end
-_CHUNK = 512  # frames whose surface points are computed at a time
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -83,7 +81,7 @@ class MotionStore:
         ]
         flat = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         clip_ids = torch.arange(len(kept), device=device).repeat_interleave(lengths)
-        touched, lowest = _touched(kept, flat, clip_ids, terrains, points)
+        touched, lowest = touched_cells(terrains, clip_ids, flat["body_pos"], flat["body_rot"], points)
         return MotionStore(
             **flat,
             touched=touched,
@@ -187,58 +185,12 @@ def _unroll(frames: dict[str, Tensor]) -> dict[str, Tensor]:
     return unrolled
 
 
-def _touched(
-    clips: list[MotionClip],
-    flat: dict[str, Tensor],
-    clip_ids: Tensor,
-    terrains: PackedTerrains,
-    points: SurfacePoints,
-) -> tuple[Tensor, Tensor]:
-    """Flat cells under the body per frame ``[F, K]``, and the lowest point above each cell ``[M, X * Y]`` m."""
-    rows, columns = terrains.height.shape[1:]
-    lowest = torch.full((len(clips) * rows * columns,), torch.inf, device=clip_ids.device)
-    found: list[Tensor] = []
-    for first in range(0, len(clip_ids), _CHUNK):
-        ids = clip_ids[first : first + _CHUNK]
-        world = points.world(
-            flat["body_pos"][first : first + _CHUNK], flat["body_rot"][first : first + _CHUNK]
-        )
-        cell = terrains.cell_of(ids, world[..., :2])
-        place = cell[..., 0] * columns + cell[..., 1]
-        owner = (ids[:, None] * rows * columns + place).flatten()
-        lowest.scatter_reduce_(0, owner, world[..., 2].flatten(), reduce="amin")
-        found.append(_unique_rows(place))
-    width = max(part.shape[1] for part in found)
-    padded = [torch.cat([part, part[:, :1].expand(-1, width - part.shape[1])], dim=1) for part in found]
-    return torch.cat(padded), lowest.reshape(len(clips), -1)
-
-
-def _unique_rows(values: Tensor) -> Tensor:
-    """Distinct values of each row, moved to the front; the rest of a row repeats its first: ``[N, K]``."""
-    ordered = values.sort(dim=1).values
-    fresh = torch.ones_like(ordered, dtype=torch.bool)
-    fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    place = fresh.cumsum(1) - 1
-    result = ordered[:, :1].repeat(1, int(fresh.sum(1).max()))
-    return result.scatter(1, place, ordered)
-
-
 def _bounds(
     clips: list[MotionClip], terrains: PackedTerrains, root_pos: Tensor, lengths: list[int], lowest: Tensor
 ) -> Tensor:
-    """Allowed heights per cell ``[M, X * Y, 2]`` m: the terrain's where it has them, else by what the body touches.
-
-    Source: published implementation. A cell that no body point is ever above is free; one below the body keeps its
-    height, or may rise to 0.8 m below the body where the body stays higher than that.
-    """
-    height = terrains.height.flatten(1)
-    top = torch.stack([part[:, 2].max() for part in root_pos.split(lengths)])[:, None] + _HEADROOM
-    bottom = height.min(dim=1, keepdim=True).values - _HEADROOM  # padding repeats border cells
-    touched = torch.isfinite(lowest)
-    jumped = touched & (lowest - height >= _JUMPED_OVER)
-    low = torch.where(touched & ~jumped, height, bottom.expand_as(height))
-    high = torch.where(touched, torch.where(jumped, lowest - _JUMPED_OVER, height), top.expand_as(height))
-    result = torch.stack([low, high], dim=-1)
+    """Allowed heights per cell ``[M, X * Y, 2]`` m: the terrain's where it has them, else by what the body touches."""
+    top = torch.stack([part[:, 2].max() for part in root_pos.split(lengths)])
+    result = height_bounds(terrains, lowest, top)
     for m, clip in enumerate(clips):
         if clip.terrain is not None and clip.terrain.bounds is not None:
             nx, ny = clip.terrain.shape

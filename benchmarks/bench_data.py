@@ -1,0 +1,157 @@
+"""Data sets: windows from the packed store, opening many clips, preprocessing, mirroring, validating.
+
+Run: ``python benchmarks/bench_data.py [--repeat 20] [--json]``.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+import torch
+from measure import Figure, arguments, cpu_ms, report
+from parc_data.tools.findings import ValidateConfig
+from parc_data.tools.preprocess import Preprocessor
+from parc_data.tools.validate import Validator
+
+from parc_core.data.clip_file import save_clip
+from parc_core.data.dataset import DatasetEntry, MotionDataset
+from parc_core.data.packed_clips import PackedClips, write_packed_clips
+from parc_core.data.terrain import Terrain
+from parc_core.kinematics.mirror import mirror_clip
+from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.storage import digest_file
+from parc_core.testing.builders import make_clip, make_terrain
+
+CLIPS, FRAMES, WINDOW = 2000, 60, 30
+SHAPES = (
+    (142, (18, 15)),
+    (142, (18, 15)),
+    (254, (50, 50)),
+    (58, (102, 102)),
+)  # the published samples: 596 frames
+
+
+def main() -> None:
+    """Print one table."""
+    options = arguments(__doc__, repeat=20)
+    torch.set_num_threads(1)
+    report([*_store(options.repeat), *_tools(options.repeat)], options.json)
+
+
+def _store(repeat: int) -> list[Figure]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        dataset = _dataset(folder)
+        start = time.process_time()
+        write_packed_clips(folder / "store", dataset)
+        packing = CLIPS / (time.process_time() - start)
+        store = PackedClips.load(folder / "store")
+        note = f"{CLIPS} clips of {FRAMES} frames"
+        return [
+            Figure(
+                name="windows_per_s",
+                value=_rate(_one_by_one, store, repeat),
+                unit="1/s CPU",
+                note="one by one",
+            ),
+            Figure(
+                name="windows_per_s_batched",
+                value=_rate(_batches, store, repeat),
+                unit="1/s CPU",
+                note="512 at once",
+            ),
+            _seconds(
+                "open_2000_clips_s", lambda _: PackedClips.load(folder / "store"), repeat, "SHA-256 checked"
+            ),
+            _seconds(
+                "open_2000_manifest_s", lambda _: MotionDataset.load(folder / "dataset.yaml"), repeat, note
+            ),
+            Figure(name="pack_clips_per_s", value=packing, unit="1/s CPU", note=note),
+        ]
+
+
+def _tools(repeat: int) -> list[Figure]:
+    skeleton = load_skeleton("humanoid")
+    samples = [make_clip(frames, speed=1.0, terrain=_ground(shape)) for frames, shape in SHAPES]
+    prepare, validator = Preprocessor(skeleton), Validator(skeleton, ValidateConfig())
+    hundred = [attrs.evolve(samples[0], name=f"clip {i}") for i in range(100)]
+    groups = [hundred[i : i + 14] for i in range(0, 100, 14)]
+    return [
+        cpu_ms("preprocess_596", lambda _: [prepare(clip) for clip in samples], repeat, published=2760.0),
+        cpu_ms("mirror_142", lambda _: mirror_clip(samples[0], skeleton), repeat, published=346.0),
+        cpu_ms(
+            "validate_100",
+            lambda _: [validator.check(group) for group in groups],
+            min(repeat, 3),
+            note="142 frames each",
+        ),
+    ]
+
+
+def _ground(shape: tuple[int, int]) -> Terrain:
+    return make_terrain(shape, origin_xy=(-1.0, -1.0))
+
+
+def _dataset(folder: pathlib.Path) -> MotionDataset:
+    """Many entries that refer to a few files; opening and packing cost what they cost for as many files."""
+    files = []
+    for k in range(20):
+        clip = make_clip(FRAMES, speed=0.1 * k, name=f"clip {k}", terrain=_ground((16, 16)))
+        save_clip(folder / f"{k}.npz", clip)
+        files.append((folder / f"{k}.npz", digest_file(folder / f"{k}.npz")))
+    entries = [
+        DatasetEntry(
+            file=files[k % 20][0], name=f"clip {k}", motion_class="walk", num_frames=FRAMES, fps=30.0,
+            digest=files[k % 20][1], weight=1.0 / CLIPS,
+        )
+        for k in range(CLIPS)
+    ]  # fmt: skip
+    dataset = MotionDataset(entries=tuple(entries))
+    dataset.save(folder / "dataset.yaml")
+    return dataset
+
+
+def _rate(serve: Callable[[PackedClips, np.random.Generator], int], store: PackedClips, repeat: int) -> float:
+    rng, rates = np.random.default_rng(0), []
+    serve(store, rng)
+    for _ in range(repeat):
+        start = time.process_time()
+        count = serve(store, rng)
+        rates.append(count / (time.process_time() - start))
+    return statistics.median(rates)
+
+
+def _one_by_one(store: PackedClips, rng: np.random.Generator) -> int:
+    clips = rng.integers(len(store), size=2000)
+    starts = rng.integers(store.num_frames[clips] - WINDOW + 1)
+    for clip, start in zip(clips.tolist(), starts.tolist()):
+        store.window(clip, start, WINDOW)
+    return len(clips)
+
+
+def _batches(store: PackedClips, rng: np.random.Generator) -> int:
+    for _ in range(8):
+        clips = rng.integers(len(store), size=512)
+        store.windows(clips, rng.integers(store.num_frames[clips] - WINDOW + 1), WINDOW)
+    return 8 * 512
+
+
+def _seconds(name: str, call: Callable[[int], object], repeat: int, note: str) -> Figure:
+    figure = cpu_ms(name, call, repeat, note=note)
+    assert figure.spread is not None
+    return attrs.evolve(
+        figure,
+        value=figure.value / 1e3,
+        unit="s CPU",
+        spread=(figure.spread[0] / 1e3, figure.spread[1] / 1e3),
+    )
+
+
+if __name__ == "__main__":
+    main()
