@@ -1,45 +1,28 @@
-"""Motion-terrain files of the published PARC (.pkl).
-
-Source: published PARC implementation. A file is a pickled dict of three separately pickled sections (motion, terrain,
-extras). Nothing is unpickled here: `unpickle_child` does it in a process of its own and hands back plain arrays.
-"""
+"""Clips of published PARC's motion-terrain files as a motion source; `formats.parc_ms` reads the files."""
 
 from __future__ import annotations
 
 import glob
-import io
-import json
 import logging
 import pathlib
-import subprocess
-import sys
-import threading
-import zipfile
 from collections.abc import Iterator
-from typing import Any
 
 import attrs
 import numpy as np
 
 from parc_core.config import setting
 from parc_core.data.clip import MotionClip, Provenance
-from parc_core.data.path import Path, SegmentKind
 from parc_core.data.seeds import SeedStreams
 from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
 from parc_core.errors import DataError
 from parc_core.interfaces.motion_source import MotionSource
+from parc_data.formats.fields import naming
+from parc_data.formats.parc_ms import read_file
 
 __all__ = ["PublishedConfig", "PublishedSource", "read_published"]
 
 log = logging.getLogger(__name__)
 
-_CHILD = pathlib.Path(__file__).with_name("unpickle_child.py")
-_MAX_FILE_BYTES = 256 << 20
-_MAX_ARRAY_BYTES = 512 << 20
-_MEMORY_BYTES = 1 << 30
-_CPU_S = 20
-_WALL_S = 60.0
 _DEFAULT_CLASS = "parkour"
 
 
@@ -87,18 +70,34 @@ def read_published(file: pathlib.Path, skeleton: Skeleton, motion_class: str) ->
     """The clip in a published motion-terrain file.
 
     Raises:
-        DataError: the file is damaged, hostile or not of that kind, or belongs to another character.
+        DataError: the file is damaged, hostile or not of that kind, has no terrain, or belongs to another character.
     """
-    arrays, header = _read_in_child(file)
-    for warning in header["warnings"]:
+    stored = read_file(file)
+    for warning in stored.warnings:
         log.warning("%s: %s", file, warning)
-    try:
-        clip = _assemble(arrays, header, file, skeleton, motion_class)
+    contacts = stored.contacts
+    if contacts is None:
+        log.warning("%s: has no contact labels; every contact is 0", file)
+        contacts = np.zeros((len(stored.root_pos), skeleton.num_bodies))
+    with naming(file):
+        if stored.terrain is None:
+            raise DataError("it has no terrain (terrain_data is empty). Clips need the ground they move on.")
+        clip = MotionClip(
+            name=file.stem,
+            root_pos=stored.root_pos,
+            root_rot=stored.root_rot,
+            joint_rot=stored.joint_rot,
+            contacts=contacts,
+            fps=stored.fps,
+            loop=stored.loop,
+            skeleton=skeleton.id,
+            motion_class=motion_class,
+            terrain=stored.terrain,
+            touched=stored.touched,
+            path=stored.path,
+            provenance=Provenance(stage="dataset", provider="parc_ms", notes={"file": file.name}),
+        )
         clip.require_skeleton(skeleton.id, skeleton.num_joints)
-    except (KeyError, TypeError, ValueError, IndexError) as err:
-        raise DataError(f"{file}: its arrays do not fit together: {err}.") from err
-    except DataError as err:
-        raise type(err)(f"{file}: {err}") from err
     return clip
 
 
@@ -115,131 +114,6 @@ def _files(pattern: str) -> list[pathlib.Path]:
             f"{path}: no .pkl file there (looked from {pathlib.Path.cwd()}). Give a file, a folder or a pattern."
         )
     return files
-
-
-def _read_in_child(file: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    try:
-        size = file.stat().st_size
-        stream = file.open("rb")
-    except OSError as err:
-        raise DataError(f"{file}: cannot read: {err.strerror}.") from err
-    with stream:
-        if size > _MAX_FILE_BYTES:
-            raise DataError(
-                f"{file}: {size / 1e6:.0f} MB; motion files up to {_MAX_FILE_BYTES / 1e6:.0f} MB are read."
-            )
-        answer, status = _run_child(stream)
-    if status == 0 and len(answer) <= _MAX_ARRAY_BYTES:
-        return _parse(answer, file)
-    if len(answer) > _MAX_ARRAY_BYTES:
-        cause = f"it unpacks to more than {_MAX_ARRAY_BYTES / 1e6:.0f} MB"
-    elif status < 0:
-        cause = f"reading it was stopped after {_CPU_S} s of CPU or {_WALL_S:.0f} s (signal {-status})"
-    else:
-        lines = answer.decode(errors="replace").strip().splitlines()
-        cause = lines[-1] if lines else f"the reading process ended with status {status}"
-    raise DataError(
-        f"{file}: refused: {cause}. Only motion-terrain files of the published PARC are read; nothing was executed."
-    )
-
-
-def _run_child(stream: io.BufferedReader) -> tuple[bytes, int]:
-    command = [sys.executable, "-I", "-B", "-W", "ignore", str(_CHILD), str(_MEMORY_BYTES), str(_CPU_S)]
-    # no variable of ours reaches the child; one thread keeps its address space small
-    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    child = subprocess.Popen(
-        command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd="/"
-    )
-    timer = threading.Timer(_WALL_S, child.kill)
-    timer.start()
-    try:
-        with child.stdout:
-            answer = child.stdout.read(_MAX_ARRAY_BYTES + 1)
-            if len(answer) > _MAX_ARRAY_BYTES:
-                child.kill()
-            return answer, child.wait()
-    finally:
-        timer.cancel()
-
-
-def _parse(answer: bytes, file: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(answer)) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _MAX_ARRAY_BYTES:
-            raise DataError(f"{file}: its arrays take {unpacked / 1e6:.0f} MB.")
-        with np.load(io.BytesIO(answer), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        header = json.loads(arrays.pop("header").tobytes())
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as err:
-        raise DataError(f"{file}: the reading process gave no usable answer: {err}.") from err
-    return arrays, header
-
-
-def _assemble(
-    arrays: dict[str, np.ndarray],
-    header: dict[str, Any],
-    file: pathlib.Path,
-    skeleton: Skeleton,
-    motion_class: str,
-) -> MotionClip:
-    if "hf" not in arrays:
-        raise DataError("it has no terrain (terrain_data is empty). Clips need the ground they move on.")
-    contacts = arrays.get("body_contacts")
-    if contacts is None:
-        log.warning("%s: has no contact labels; every contact is 0", file)
-        contacts = np.zeros((len(arrays["root_pos"]), skeleton.num_bodies))
-    loops = {"CLAMP": "clamp", "WRAP": "wrap"}
-    if header["loop_mode"] not in loops:
-        raise DataError(f"loop_mode is '{header['loop_mode']}', expected CLAMP or WRAP.")
-    terrain = Terrain(
-        height=arrays["hf"],
-        origin_xy=arrays["min_point"],
-        cell=header["dx"],
-        bounds=_bounds(arrays.get("hf_maxmin")),
-    )
-    return MotionClip(
-        name=file.stem,
-        root_pos=arrays["root_pos"],
-        root_rot=arrays["root_rot"],
-        joint_rot=arrays["joint_rot"],
-        contacts=contacts,
-        fps=header["fps"],
-        loop=loops[header["loop_mode"]],  # type: ignore[arg-type]
-        skeleton=skeleton.id,
-        motion_class=motion_class,
-        terrain=terrain,
-        touched=_touched(arrays, terrain, len(arrays["root_pos"]), file),
-        path=_path(arrays),
-        provenance=Provenance(stage="dataset", provider="parc_ms", notes={"file": file.name}),
-    )
-
-
-def _bounds(maxmin: np.ndarray | None) -> np.ndarray | None:
-    # theirs: highest, lowest, and +1, -1 everywhere when nobody computed them; ours: lowest, highest
-    if maxmin is None or (maxmin == np.array([1.0, -1.0])).all():
-        return None
-    return maxmin[..., ::-1]
-
-
-def _touched(
-    arrays: dict[str, np.ndarray], terrain: Terrain, frames: int, file: pathlib.Path
-) -> np.ndarray | None:
-    touched = arrays.get("touched")
-    if touched is None or len(touched) == 0:
-        return None
-    if (touched < 0).any() or (touched >= np.array([frames, *terrain.shape])).any():
-        log.warning("%s: its touched cells lie outside the clip or the terrain; they are left out", file)
-        return None
-    return touched
-
-
-def _path(arrays: dict[str, np.ndarray]) -> Path | None:
-    points = arrays.get("path_nodes")
-    if points is None or len(points) < 2:
-        return None
-    # the file does not say what kind its segments are
-    return Path(points=points, kinds=np.full(len(points) - 1, SegmentKind.WALK))
 
 
 def _cut(clip: MotionClip, window: tuple[float, float], file: pathlib.Path) -> MotionClip:

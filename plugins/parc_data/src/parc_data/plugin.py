@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parc_core.plugins.hookspecs import hookimpl
-from parc_core.plugins.provider import Provider
+from parc_core.plugins.provider import Command, Provider
 
 PARC_API = (1, 0)
 
@@ -33,4 +33,72 @@ def parc_providers() -> list[Provider]:
             config="parc_data.parc_ms:PublishedConfig",
             summary="motion-terrain files of the published PARC (.pkl), read in a limited child process",
         ),
+        Provider(
+            kind="motion_source",
+            name="auto",
+            target="parc_data.sources:AnySource",
+            config="parc_data.sources:FilesConfig",
+            summary="motion files of every known format, by content",
+        ),
+        Provider(
+            kind="motion_source",
+            name="bvh",
+            target="parc_data.sources:BvhSource",
+            config="parc_data.sources:FilesConfig",
+            summary="BVH: any channel order, unit and rig",
+        ),
+        Provider(
+            kind="motion_source",
+            name="asf_amc",
+            target="parc_data.sources:AmcSource",
+            config="parc_data.sources:FilesConfig",
+            summary="Acclaim ASF/AMC, as CMU publishes",
+        ),
+        Provider(
+            kind="motion_source",
+            name="amass",
+            target="parc_data.sources:AmassSource",
+            config="parc_data.sources:FilesConfig",
+            summary="AMASS: SMPL, SMPL-H, SMPL-X poses (.npz), without body models",
+        ),
+        Provider(
+            kind="motion_source",
+            name="deepmimic",
+            target="parc_data.sources:DeepMimicSource",
+            config="parc_data.sources:FilesConfig",
+            summary="DeepMimic's motions (JSON text)",
+        ),
+        Provider(
+            kind="motion_source",
+            name="amp",
+            target="parc_data.sources:AmpSource",
+            config="parc_data.sources:FilesConfig",
+            summary="AMP's motions (poselib .npy)",
+        ),
+        Provider(
+            kind="motion_source",
+            name="mimickit",
+            target="parc_data.sources:MimicKitSource",
+            config="parc_data.sources:FilesConfig",
+            summary="MimicKit's motions (.pkl), read in a limited child process",
+        ),
+        Provider(
+            kind="motion_source",
+            name="joints",
+            target="parc_data.sources:JointsSource",
+            config="parc_data.sources:FilesConfig",
+            summary="world positions of joints (.npy, .npz), with boxes from .obj files",
+        ),
+    ]
+
+
+@hookimpl
+def parc_commands() -> list[Command]:
+    """The verbs of this distribution."""
+    return [
+        Command(
+            name="data",
+            target="parc_data.command.group:data",
+            summary="import motions, work with folders of clips",
+        )
     ]

@@ -1,0 +1,1 @@
+"""The verbs under `parc data`."""

@@ -1,0 +1,86 @@
+"""The verb `parc data export`."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import click
+
+from parc_data.command.options import (
+    character_option,
+    folder_option,
+    json_option,
+    overwrite_option,
+    paths_argument,
+    print_json,
+)
+
+__all__ = ["export"]
+
+
+@click.command("export", short_help="write clips as npz, MimicKit npz, BVH or CSV")
+@paths_argument
+@folder_option
+@click.option(
+    "--format",
+    "file_format",
+    required=True,
+    type=click.Choice(("npz", "mimickit", "bvh", "csv")),
+    help="npz: our own; mimickit: frames, fps and loop_mode without pickles.",
+)
+@click.option(
+    "--up", type=click.Choice(("y", "z")), default="y", show_default=True, help="BVH: axis that points up."
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(0, min_open=True),
+    default=0.01,
+    show_default=True,
+    help="BVH: metres per unit.",
+)
+@click.option(
+    "--joints",
+    type=click.Choice(("quaternions", "dofs")),
+    default="quaternions",
+    show_default=True,
+    help="CSV: how joints are written.",
+)
+@character_option
+@overwrite_option
+@json_option
+def export(
+    paths: tuple[pathlib.Path, ...],
+    output: pathlib.Path,
+    file_format: str,
+    character: str,
+    overwrite: bool,
+    as_json: bool,
+    **how: Any,
+) -> None:
+    """Write PATHS (clips, folders, manifests) for other programs, as OUTPUT/<class>/<name>.<suffix>.
+
+    Only npz keeps everything. MimicKit and BVH have no place for contacts and terrain, CSV none for terrain.
+    """
+    from parc_core.errors import DataError
+    from parc_core.kinematics.mjcf import load_skeleton
+    from parc_data.tools.export import FORMATS, ExportConfig, export_clip
+    from parc_data.tools.find import find_clips, load_found_clips
+    from parc_data.tools.output import clip_place, new_folder
+
+    skeleton, found, config = load_skeleton(character), find_clips(paths), ExportConfig(**how)
+    suffix, _ = FORMATS[file_format]
+    written: list[str] = []
+    with new_folder(output, [item.file for item in found], overwrite=overwrite) as folder:
+        for item, clip in load_found_clips(found):
+            place = clip_place(clip, suffix)
+            if (folder / place).exists():
+                raise DataError(
+                    f"{item.file}: another clip is called '{clip.name}', too. Merge with --rename first."
+                )
+            export_clip(folder / place, clip, skeleton, file_format, config)
+            written.append(place.as_posix())
+    if as_json:
+        print_json({"output": str(output), "format": file_format, "clips": len(written), "files": written})
+    else:
+        click.echo(f"{output}: {len(written)} clips as {file_format}")

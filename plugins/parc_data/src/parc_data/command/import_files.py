@@ -1,0 +1,177 @@
+"""The verb `parc data import`."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from parc_data.command.options import (
+    character_option,
+    folder_option,
+    json_option,
+    overwrite_option,
+    paths_argument,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from parc_core.data.skeleton import Skeleton
+    from parc_data.formats.format import Format
+    from parc_data.importing import Imported, ImportSettings
+
+__all__ = ["import_files"]
+
+_BAD_DATA = 65
+
+
+@click.command("import", short_help="read other people's motions into a folder of clips")
+@paths_argument
+@folder_option
+@click.option(
+    "--format",
+    "format_name",
+    default="auto",
+    show_default=True,
+    help="Format of the files; auto: by content.",
+)
+@character_option
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 1000, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Frame rate of the clips.",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="Metres per unit of the file; found from bone lengths when left out.",
+)
+@click.option(
+    "--up",
+    type=click.Choice(["auto", "x", "y", "z"]),
+    default="auto",
+    show_default=True,
+    help="Axis of the file that points up.",
+)
+@click.option(
+    "--source-fps",
+    type=click.FloatRange(0, 10_000, min_open=True),
+    default=None,
+    help="Frame rate of files that do not tell it.",
+)
+@click.option(
+    "--rest-frame",
+    type=click.Choice(["auto", "keep", "drop"]),
+    default="auto",
+    show_default=True,
+    help="What becomes of a first frame that is a T-pose.",
+)
+@click.option(
+    "--retarget",
+    type=click.Choice(["auto", "copy", "ik"]),
+    default="auto",
+    show_default=True,
+    help="Copy joint by joint, or inverse kinematics.",
+)
+@click.option(
+    "--terrain",
+    type=click.Choice(["auto", "flat", "boxes"]),
+    default="auto",
+    show_default=True,
+    help="Ground under motions that come without.",
+)
+@click.option(
+    "--class",
+    "motion_class",
+    default=None,
+    help="Class of every clip; the name of the folder that the file lies in when left out.",
+)
+@overwrite_option
+@json_option
+def import_files(
+    paths: tuple[pathlib.Path, ...],
+    output: pathlib.Path,
+    format_name: str,
+    character: str,
+    motion_class: str | None,
+    overwrite: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Read PATHS (files and folders) and write OUTPUT/<class>/<name>.npz.
+
+    Every motion is resampled, retargeted onto the character, set on ground and labelled with contacts. A file that
+    cannot be read costs only itself: the others are written, and the exit code is 65.
+    """
+    from parc_core.errors import DataError
+    from parc_core.kinematics.mjcf import load_skeleton
+    from parc_data.formats.detect import find_format, motion_files
+    from parc_data.importing import ImportSettings
+    from parc_data.tools.output import new_folder
+
+    skeleton = load_skeleton(character)
+    only = None if format_name == "auto" else find_format(format_name)
+    files = motion_files(list(paths), only)
+    with new_folder(output, [file for file, _ in files], overwrite=overwrite) as folder:
+        imported, failed = _import_all(
+            files, folder, skeleton, ImportSettings(**settings), motion_class, not as_json
+        )
+        if not imported:
+            raise DataError("\n".join(failed))
+        _write_report(folder, imported, failed)
+    if as_json:
+        print_json({"output": str(output), "clips": [one.to_json() for one in imported], "failed": failed})
+    else:
+        click.echo(f"{output}: {len(imported)} clips of {len(files)} files")
+        for text in failed:
+            click.echo(f"not imported: {text}", err=True)
+    if failed:
+        raise click.exceptions.Exit(_BAD_DATA)
+
+
+def _import_all(
+    files: list[tuple[pathlib.Path, Format]],
+    folder: pathlib.Path,
+    skeleton: Skeleton,
+    settings: ImportSettings,
+    motion_class: str | None,
+    show: bool,
+) -> tuple[list[Imported], list[str]]:
+    """What was imported, in order, and a text for every file that was not."""
+    import attrs
+
+    from parc_core.errors import DataError
+    from parc_data.importing import import_file
+    from parc_data.sources import unused_name
+    from parc_data.tools.output import save_in
+
+    imported: list[Imported] = []
+    failed: list[str] = []
+    taken: set[str] = set()
+    for file, known in files:
+        try:
+            found = import_file(file, known, skeleton, settings, motion_class or file.resolve().parent.name)
+        except DataError as err:
+            failed.append(str(err))
+            continue
+        for one in found:
+            name = unused_name(one.clip.name, one.format, taken)
+            taken.add(name)
+            one = attrs.evolve(one, clip=attrs.evolve(one.clip, name=name))
+            save_in(folder, one.clip)
+            imported.append(one)
+            if show:
+                click.echo(f"{name}: {one.format}, {one.clip.num_frames} frames. {one.report.sentence}")
+    return imported, failed
+
+
+def _write_report(folder: pathlib.Path, imported: list[Imported], failed: list[str]) -> None:
+    from parc_core import storage
+
+    storage.write_json(
+        folder / "import.json", {"clips": [one.to_json() for one in imported], "failed": failed}
+    )

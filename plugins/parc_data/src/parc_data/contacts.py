@@ -1,0 +1,208 @@
+"""Which bodies touch the ground, for motions whose file does not say.
+
+A body is in contact while one of its points is close to the ground and nearly still. Both have two thresholds: a
+contact starts below the lower one and lasts up to the higher one, so that noise does not make it flicker. Then short
+gaps are closed and short contacts dropped.
+
+The speed is that of the slowest point near the ground, so a foot that rolls over its toes stays in contact, and of
+the slower of the steps before and after a frame, so the frame of touch-down belongs to the contact. The distance is
+the exact one, walls included: a hand against the side of a box touches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+import torch
+
+from parc_core.config import setting
+from parc_core.data.clip import MotionClip
+from parc_core.data.skeleton import Skeleton
+from parc_core.data.terrain import Terrain
+from parc_core.errors import DataError
+from parc_core.geometry.distance import clearance
+from parc_core.geometry.packed import PackedTerrains
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.surface import surface_points
+from parc_data.source_motion import SourceMotion
+
+__all__ = [
+    "ContactConfig",
+    "clip_points",
+    "contact_labels",
+    "label_clip",
+    "motion_contacts",
+    "point_speed",
+    "runs",
+]
+
+_CHUNK = 512  # frames at a time
+_STANDING = 0.1  # share of the still frames in which a joint is at its height over the sole, or lower
+
+
+@attrs.frozen(kw_only=True)
+class ContactConfig:
+    """When a body counts as touching the ground.
+
+    The speeds are those of standing: a labelled point moves less than 1 cm per frame at 30 frames per second. Faster
+    limits (0.6 and 1.2 m/s) find the frames in which a simulated foot has force while it lands or slides, too.
+    """
+
+    near_m: float = setting(0.025, gt=0, unit="m", help="closer to the ground than this a contact may start")
+    far_m: float = setting(0.04, gt=0, unit="m", help="further than this it ends")
+    slow: float = setting(0.2, gt=0, unit="m/s", help="slower than this a contact may start")
+    fast: float = setting(0.3, gt=0, unit="m/s", help="faster than this it ends")
+    gap_s: float = setting(0.07, ge=0, unit="s", help="gaps up to this long are closed")
+    least_s: float = setting(0.07, ge=0, unit="s", help="shorter contacts are dropped")
+
+    def __attrs_post_init__(self) -> None:
+        if self.near_m > self.far_m or self.slow > self.fast:
+            raise ValueError(
+                f"near_m {self.near_m} and slow {self.slow} start a contact, far_m {self.far_m} and fast {self.fast} "
+                "end it: the first of each pair has to be the smaller one"
+            )
+
+
+def contact_labels(
+    points: np.ndarray,
+    body: np.ndarray,
+    labelled: np.ndarray,
+    terrain: Terrain,
+    fps: float,
+    config: ContactConfig = ContactConfig(),
+) -> np.ndarray:
+    """Which bodies touch the ground: ``[T, B]``, 0 or 1.
+
+    Args:
+        points: points on the surface of the bodies, ``[T, P, 3]`` m.
+        body: body of each point, ``[P]`` int64.
+        labelled: bodies that get labels, ``[B]`` bool; the others stay 0.
+        fps: frames per second.
+
+    Raises:
+        DataError: shapes do not fit together, or a number is not finite.
+    """
+    points, body, labelled = (
+        np.asarray(points, dtype=np.float64),
+        np.asarray(body),
+        np.asarray(labelled, bool),
+    )
+    _check(points, body, labelled, fps)
+    wanted = labelled[body]
+    points, body = points[:, wanted], body[wanted]
+    height, slow = _distance(points, terrain, config.far_m), point_speed(points, fps)
+    result = np.zeros((len(points), len(labelled)))
+    for one in np.unique(body):
+        mine = body == one
+        start = ((height[:, mine] < config.near_m) & (slow[:, mine] < config.slow)).any(axis=1)
+        keep = ((height[:, mine] < config.far_m) & (slow[:, mine] < config.fast)).any(axis=1)
+        held = _hysteresis(start, keep)
+        held = _without_short(held, False, int(np.floor(config.gap_s * fps + 1e-6)))
+        result[:, one] = _without_short(held, True, int(np.ceil(config.least_s * fps - 1e-6)) - 1)
+    return result
+
+
+def label_clip(clip: MotionClip, skeleton: Skeleton, config: ContactConfig = ContactConfig()) -> MotionClip:
+    """The clip with contact labels of its key bodies (hands and feet), from its own terrain.
+
+    Raises:
+        SkeletonMismatch: it belongs to another character.
+        DataError: it has no terrain.
+    """
+    if clip.terrain is None:
+        raise DataError(f"clip '{clip.name}' has no terrain to touch; fit one first.")
+    points, body = clip_points(clip, skeleton)
+    labelled = np.zeros(skeleton.num_bodies, dtype=bool)
+    labelled[list(skeleton.key_bodies)] = True
+    return attrs.evolve(clip, contacts=contact_labels(points, body, labelled, clip.terrain, clip.fps, config))
+
+
+def motion_contacts(
+    motion: SourceMotion, bodies: Sequence[int], config: ContactConfig = ContactConfig()
+) -> np.ndarray:
+    """Contact labels of joints of any skeleton: ``[T, K]``, 0 or 1; bodies that are not given stay 0.
+
+    A joint lies inside its body. What it is above the ground when the body stands is found out per joint: the height
+    that it is below in a tenth of the frames in which it is still. A motion without terrain gets level ground for this,
+    where the lowest of the joints is still.
+    """
+    chosen = np.asarray(list(bodies), dtype=np.int64)
+    points = motion.body_pos[:, chosen]
+    still = point_speed(points, motion.fps) < config.slow
+    level = np.quantile(points[still][:, 2] if still.any() else points[..., 2], _STANDING)
+    terrain = motion.terrain or Terrain(height=np.full((1, 1), level))
+    height = points[..., 2] - terrain.height_at(points[..., :2])
+    rest = [np.quantile(h[s] if s.any() else h, _STANDING) for h, s in zip(height.T, still.T)]
+    points = points - np.column_stack([np.zeros((len(chosen), 2)), rest])
+    labelled = np.zeros(len(motion.body_names), dtype=bool)
+    labelled[chosen] = True
+    return contact_labels(points, chosen, labelled, terrain, motion.fps, config)
+
+
+def clip_points(clip: MotionClip, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """Surface points of a posed clip ``[T, P, 3]`` m and their bodies ``[P]``.
+
+    Raises:
+        SkeletonMismatch: it belongs to another character.
+    """
+    clip.require_skeleton(skeleton.id, skeleton.num_joints)
+    surface = surface_points(skeleton, dtype=torch.float64)
+    arrays = [torch.tensor(a, dtype=torch.float64) for a in (clip.root_pos, clip.root_rot, clip.joint_rot)]
+    posed = Kinematics(skeleton, dtype=torch.float64).forward(*arrays)
+    return surface.world(*posed).numpy(), surface.body.numpy()
+
+
+def point_speed(points: np.ndarray, fps: float) -> np.ndarray:
+    """Speed of each point, the smaller of the steps before and after the frame: ``[T, P]`` m/s."""
+    if len(points) < 2:
+        return np.zeros(points.shape[:2])
+    step = np.linalg.norm(np.diff(points, axis=0), axis=-1) * fps
+    return np.minimum(np.concatenate([step[:1], step]), np.concatenate([step, step[-1:]]))
+
+
+def runs(held: np.ndarray) -> np.ndarray:
+    """First frame and stop of each run of True, ``[n, 2]``."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(held, dtype=np.int8), [0]])))
+    return edges.reshape(-1, 2)
+
+
+def _check(points: np.ndarray, body: np.ndarray, labelled: np.ndarray, fps: float) -> None:
+    if points.ndim != 3 or points.shape[2] != 3 or body.shape != points.shape[1:2] or labelled.ndim != 1:
+        raise DataError(
+            f"contact_labels got points {list(points.shape)}, body {list(body.shape)}, labelled "
+            f"{list(labelled.shape)}; expected [T, P, 3], [P], [B]."
+        )
+    if len(body) and not 0 <= body.min() <= body.max() < len(labelled):
+        raise DataError(f"contact_labels: body holds {body.min()}..{body.max()} for {len(labelled)} bodies.")
+    if not np.isfinite(points).all() or not (np.isfinite(fps) and fps > 0):
+        raise DataError(f"contact_labels: points or fps ({fps}) are not finite and positive.")
+
+
+def _distance(points: np.ndarray, terrain: Terrain, most: float) -> np.ndarray:
+    packed = PackedTerrains.of([terrain], dtype=torch.float64)
+    parts = [
+        clearance(packed, torch.zeros(1, dtype=torch.long), torch.from_numpy(part)[None], 2.0 * most)[
+            0
+        ].numpy()
+        for part in np.array_split(points, max(len(points) // _CHUNK, 1))
+    ]
+    return np.concatenate(parts)
+
+
+def _hysteresis(start: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """The runs of `keep` that hold a `start`."""
+    held = np.zeros_like(keep)
+    for first, stop in runs(keep | start):
+        held[first:stop] = start[first:stop].any()
+    return held
+
+
+def _without_short(held: np.ndarray, value: bool, most: int) -> np.ndarray:
+    """The labels with runs of `value` of up to `most` frames turned over, those at the ends kept."""
+    held = held.copy()
+    for first, stop in runs(held == value):
+        if stop - first <= most and first > 0 and stop < len(held):
+            held[first:stop] = not value
+    return held

@@ -1,0 +1,106 @@
+"""Which format a file has, by its content."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+from functools import cache
+
+from parc_core.errors import DataError
+from parc_data.formats.format import Format
+
+__all__ = ["detect", "find_format", "format_names", "formats", "motion_files"]
+
+_MODULES = {
+    "bvh": "bvh",
+    "asf_amc": "asf_amc",
+    "amass": "amass",
+    "deepmimic": "deepmimic",
+    "amp": "amp",
+    "mimickit": "mimickit",
+    "parc_ms": "parc_ms",
+    "joints": "joints",
+    "g1": "g1",
+}
+_HEAD = 4096
+
+
+def format_names() -> list[str]:
+    """Names that `find_format` knows."""
+    return list(_MODULES)
+
+
+@cache
+def find_format(name: str) -> Format:
+    """The format of a name.
+
+    Raises:
+        DataError: there is none; the text lists those that exist.
+    """
+    if name not in _MODULES:
+        raise DataError(f"no motion format is called '{name}'. There are {', '.join(_MODULES)}.")
+    return importlib.import_module(f"parc_data.formats.{_MODULES[name]}").FORMAT
+
+
+def formats() -> list[Format]:
+    """All formats, the more particular ones first."""
+    return [find_format(name) for name in _MODULES]
+
+
+def detect(path: pathlib.Path) -> Format | None:
+    """The format that recognises the file, None when none does.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except OSError as err:
+        raise DataError(f"{path}: cannot read: {err.strerror}.") from err
+    return next((one for one in formats() if one.recognises(path, head)), None)
+
+
+def motion_files(paths: list[pathlib.Path], only: Format | None = None) -> list[tuple[pathlib.Path, Format]]:
+    """Motion files among the given files and folders (searched recursively), sorted, each with its format.
+
+    A file that is given by name has to be a motion; in a folder other files are passed over.
+
+    Args:
+        only: read every file as this format; in folders then only files with its suffixes.
+
+    Raises:
+        DataError: a path does not exist, a given file is no motion, or nothing is left.
+    """
+    found: dict[pathlib.Path, Format] = {}
+    for path in paths:
+        if path.is_dir():
+            found.update(_inside(path, only))
+        elif path.exists():
+            known = only or detect(path)
+            if known is None:
+                raise DataError(
+                    f"{path}: no known motion format. Read are: "
+                    + "; ".join(f"{one.name} ({one.summary})" for one in formats())
+                    + ". If it is one of them, say so with --format."
+                )
+            found[path] = known
+        else:
+            raise DataError(f"{path}: no such file or folder (looked from {pathlib.Path.cwd()}).")
+    if not found:
+        what = f"{only.name} file ({', '.join(only.suffixes)})" if only else "motion file"
+        raise DataError(f"{', '.join(map(str, paths))}: no {what} there.")
+    return sorted(found.items())
+
+
+def _inside(folder: pathlib.Path, only: Format | None) -> dict[pathlib.Path, Format]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        known = only if only is not None and path.suffix.lower() in only.suffixes else None
+        if only is None:
+            known = detect(path)
+        if known is not None:
+            found[path] = known
+    return found

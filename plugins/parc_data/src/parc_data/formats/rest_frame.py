@@ -1,0 +1,57 @@
+"""A first frame that shows the rest pose instead of the motion, as conversions of captured motions have it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from parc_core.errors import DataError
+
+__all__ = ["starts_with_rest_pose"]
+
+# mean turn from the rest pose, root left out; legs spread by 17 degrees are still rest
+_REST_RAD = np.radians(12.0)
+_JUMP_RAD = np.radians(5.0)  # mean turn to the second frame
+_JUMP_RATIO = 5.0  # of that to the usual turn between two frames
+_LOOK_FRAMES = 60
+
+
+def starts_with_rest_pose(
+    local_rot: np.ndarray, choice: Literal["auto", "keep", "drop"], where: str
+) -> tuple[int, str]:
+    """How many frames to leave out at the start (0 or 1), and what to note about it.
+
+    On its own it leaves out a first frame that is near the rest pose and from which the second is far away, compared
+    with the steps that follow.
+
+    Args:
+        local_rot: root first, ``[T, K, 4]`` xyzw.
+        choice: what the user says.
+        where: file, for errors.
+    """
+    if choice == "keep":
+        return 0, "kept: the user says so"
+    if choice == "drop":
+        if len(local_rot) < 2:
+            raise DataError(f"{where}: has one frame only; nothing is left without it. Keep the first frame.")
+        return 1, "left out: the user says so"
+    head = local_rot[:_LOOK_FRAMES, 1:]
+    if len(head) < 3 or not head.shape[1]:
+        return 0, "kept"
+    steps = _angle(head[1:], head[:-1])
+    moving = steps.max(axis=0) > 1e-6
+    if not moving.any():
+        return 0, "kept"
+    steps = steps[:, moving].mean(axis=1)
+    rest = 2.0 * np.arctan2(np.linalg.norm(head[0, moving, :3], axis=-1), np.abs(head[0, moving, 3])).mean()
+    jumps = steps[0] > _JUMP_RAD and steps[0] > _JUMP_RATIO * np.median(steps[1:])
+    if rest < _REST_RAD and jumps:
+        return 1, f"left out: a rest pose, {np.degrees(steps[0]):.0f} degrees per joint from the second frame"
+    return 0, "kept"
+
+
+def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Angle between rotations, rad; from the chord, which is exact for small ones."""
+    chord = np.minimum(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1))
+    return 4.0 * np.arcsin(np.minimum(0.5 * chord, 1.0))

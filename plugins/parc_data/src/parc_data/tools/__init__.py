@@ -1,0 +1,1 @@
+"""What `parc data` does with clips and folders of clips."""

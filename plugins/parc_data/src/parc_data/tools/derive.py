@@ -1,0 +1,29 @@
+"""Where clips that were made of other clips come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from parc_core.data.clip import MotionClip, Provenance
+
+__all__ = ["derived"]
+
+
+def derived(clip: MotionClip, provider: str, parent: str, **notes: Any) -> MotionClip:
+    """The clip as made by a tool; scores of the clip before are left out, they no longer hold.
+
+    Args:
+        parent: digest of the file that it was made of.
+        notes: JSON values, added to those that the clip has.
+    """
+    old = clip.provenance
+    provenance = Provenance(
+        stage=old.stage or "dataset",
+        provider=provider,
+        seed=old.seed,
+        parents=(parent,),
+        notes={**old.notes, **notes, "made_by": old.provider} if old.provider else {**old.notes, **notes},
+    )
+    return attrs.evolve(clip, provenance=provenance)

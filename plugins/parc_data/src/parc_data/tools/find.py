@@ -1,0 +1,121 @@
+"""Which clips a user means by files, folders and data-set manifests, and what class each belongs to."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.clip_file import load_clip
+from parc_core.data.dataset import DatasetEntry, MotionDataset
+from parc_core.errors import CorruptArtifact, DataError
+from parc_core.storage import digest_file
+
+__all__ = ["UNCLASSIFIED", "FoundClip", "dataset_entry", "find_clips", "load_found", "load_found_clips"]
+
+UNCLASSIFIED = "unclassified"
+_LEFT_OUT = "ignore"  # files below a folder whose name contains it are not seen
+
+
+@attrs.frozen(kw_only=True)
+class FoundClip:
+    """A clip file and what the place where it was found says about it."""
+
+    file: pathlib.Path
+    motion_class: str | None = None  # by the sub-folder or manifest; None: the clip itself says
+    fallback_class: str = UNCLASSIFIED  # for a clip that says nothing
+    entry: DatasetEntry | None = None  # of a manifest
+
+    def class_of(self, clip: MotionClip) -> str:
+        """The clip's class: that of the manifest or sub-folder, its own, or the folder's name."""
+        return self.motion_class or clip.motion_class or self.fallback_class
+
+
+def find_clips(paths: Sequence[pathlib.Path]) -> list[FoundClip]:
+    """The clips that paths stand for, in a steady order; a file named twice counts once.
+
+    A folder stands for every `.npz` below it, except those in a folder or with a name that contains "ignore"; the class
+    is the name of the first sub-folder. A manifest (`.yaml`) stands for the clips that it lists.
+
+    Raises:
+        DataError: a path does not exist, or no clip is there.
+    """
+    found: dict[pathlib.Path, FoundClip] = {}
+    for path in paths:
+        for item in _at(pathlib.Path(path)):
+            found.setdefault(item.file.resolve(), item)
+    return list(found.values())
+
+
+def load_found(item: FoundClip) -> MotionClip:
+    """The clip, with its class.
+
+    Raises:
+        DataError: the file holds no clip.
+        CorruptArtifact: it is damaged, or changed since the manifest was made.
+    """
+    if item.entry is not None and digest_file(item.file) != item.entry.digest:
+        raise CorruptArtifact(
+            f"{item.file}: changed since the manifest was made; its SHA-256 differs. Make the manifest again "
+            "(`parc data weights`)."
+        )
+    clip = load_clip(item.file)
+    return attrs.evolve(clip, motion_class=item.class_of(clip))
+
+
+def load_found_clips(items: Iterable[FoundClip]) -> Iterator[tuple[FoundClip, MotionClip]]:
+    """Each item with its clip, loaded when its turn comes."""
+    return ((item, load_found(item)) for item in items)
+
+
+def dataset_entry(item: FoundClip, clip: MotionClip) -> DatasetEntry:
+    """What a manifest says about the clip; its weight is still 1."""
+    return DatasetEntry(
+        file=item.file.resolve(),
+        name=clip.name,
+        motion_class=clip.motion_class,
+        num_frames=clip.num_frames,
+        fps=clip.fps,
+        digest=item.entry.digest if item.entry is not None else digest_file(item.file),
+        origin=item.entry.origin if item.entry is not None else "input",
+    )
+
+
+def _at(path: pathlib.Path) -> list[FoundClip]:
+    path = path.expanduser()
+    if path.is_dir():
+        return _below(path)
+    if not path.is_file():
+        raise DataError(
+            f"{path}: does not exist. Give a clip (.npz), a folder of clips or a manifest (.yaml)."
+        )
+    if path.suffix == ".npz":
+        return [FoundClip(file=path)]
+    if path.suffix in (".yaml", ".json"):
+        entries = MotionDataset.load(path).entries
+        return [FoundClip(file=entry.file, motion_class=entry.motion_class, entry=entry) for entry in entries]
+    raise DataError(
+        f"{path}: not a clip (.npz), a folder or a manifest (.yaml). `parc data import` reads other formats."
+    )
+
+
+def _below(folder: pathlib.Path) -> list[FoundClip]:
+    found = []
+    for file in sorted(folder.rglob("*.npz")):
+        inside = file.relative_to(folder).parts
+        if not file.is_file() or any(_LEFT_OUT in part or part.startswith(".") for part in inside):
+            continue
+        motion_class = inside[0] if len(inside) > 1 else None
+        found.append(
+            FoundClip(
+                file=file, motion_class=motion_class, fallback_class=folder.resolve().name or UNCLASSIFIED
+            )
+        )
+    if not found:
+        raise DataError(
+            f"{folder}: no clip (.npz) below it, outside of names with '{_LEFT_OUT}'. `parc data import` reads other "
+            "formats."
+        )
+    return found

@@ -1,0 +1,136 @@
+"""Where tools write: a folder or file that appears whole or not at all, and never in place of an input."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Iterator
+
+from parc_core import storage
+from parc_core.data.clip import MotionClip
+from parc_core.data.clip_file import save_clip
+from parc_core.errors import DataError, StorageError
+from parc_data.tools.find import UNCLASSIFIED
+
+__all__ = ["clip_place", "new_file", "new_folder", "save_in"]
+
+log = logging.getLogger(__name__)
+
+_WRITTEN = {".npz", ".npy", ".json", ".yaml", ".bvh", ".csv"}  # suffixes of what tools write
+_UNSAFE = re.compile(r"[/\\\0]|^\.|^$")
+
+
+@contextlib.contextmanager
+def new_folder(
+    final: pathlib.Path, inputs: Iterable[pathlib.Path], *, overwrite: bool = False
+) -> Iterator[pathlib.Path]:
+    """A folder to write into that gets its name when the block ends well, and is removed when it does not.
+
+    Args:
+        inputs: files that are read; none may lie where the folder comes.
+        overwrite: a folder of that name is replaced as a whole, provided that it holds only what tools write.
+
+    Raises:
+        StorageError: the folder exists, or holds an input or other people's files.
+    """
+    final = pathlib.Path(final).expanduser()
+    _check_free(final, overwrite)
+    for file in inputs:
+        if file.resolve().is_relative_to(final.resolve()):
+            raise StorageError(
+                f"{final}: holds the input {file}; inputs are never rewritten. Give another output folder."
+            )
+    if final.exists():
+        _check_replaceable(final)
+    staged = final.with_name(f".{final.name}.partial-{os.getpid()}")
+    storage.remove(staged)
+    storage.make_folder(staged)
+    try:
+        yield staged
+        _put_in_place(staged, final)
+    finally:
+        storage.remove(staged)
+
+
+def new_file(path: pathlib.Path, inputs: Iterable[pathlib.Path], *, overwrite: bool = False) -> pathlib.Path:
+    """The path, if a file may be written there.
+
+    Raises:
+        StorageError: it exists and is not to be overwritten, is a folder, or one of the inputs.
+    """
+    path = pathlib.Path(path).expanduser()
+    _check_free(path, overwrite)
+    if path.is_dir():
+        raise StorageError(f"{path}: is a folder, expected the name of a file.")
+    if any(file.resolve() == path.resolve() for file in inputs):
+        raise StorageError(f"{path}: is an input; inputs are never rewritten. Give another output file.")
+    if path.exists():
+        log.warning("%s: is replaced", path)
+    return path
+
+
+def clip_place(clip: MotionClip, suffix: str = ".npz") -> pathlib.Path:
+    """Where a clip lies within a folder: `<class>/<name><suffix>`.
+
+    Raises:
+        DataError: its name or class cannot be that of a file.
+    """
+    motion_class = clip.motion_class or UNCLASSIFIED
+    for what, text in (("name", clip.name), ("class", motion_class)):
+        if _UNSAFE.search(text) or len(text.encode()) > 200:
+            raise DataError(
+                f"clip '{clip.name}': its {what} '{text}' cannot be that of a file: no slashes, no dot in front, at "
+                "most 200 bytes. Rename it."
+            )
+    return pathlib.Path(motion_class) / f"{clip.name}{suffix}"
+
+
+def save_in(folder: pathlib.Path, clip: MotionClip) -> pathlib.Path:
+    """Save a clip at its place in a folder; returns the file.
+
+    Raises:
+        DataError: another clip lies there already.
+    """
+    file = folder / clip_place(clip)
+    if file.exists():
+        raise DataError(
+            f"two clips of class '{clip.motion_class or UNCLASSIFIED}' are called '{clip.name}'. Rename one."
+        )
+    save_clip(file, clip)
+    return file
+
+
+def _check_free(path: pathlib.Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise StorageError(f"{path}: exists already. Give another name, or --overwrite to replace it.")
+
+
+def _check_replaceable(folder: pathlib.Path) -> None:
+    if not folder.is_dir():
+        raise StorageError(f"{folder}: is a file, expected the name of a folder.")
+    for file in folder.rglob("*"):
+        if file.is_symlink() or (file.is_file() and file.suffix not in _WRITTEN):
+            raise StorageError(
+                f"{folder}: holds {file.relative_to(folder)}, which no tool of `parc data` wrote; such a folder is not "
+                "replaced. Remove it yourself or give another name."
+            )
+
+
+def _put_in_place(staged: pathlib.Path, final: pathlib.Path) -> None:
+    old = final.with_name(f".{final.name}.replaced-{os.getpid()}")
+    if final.exists():
+        storage.remove(old)
+        storage.commit_folder(final, old)
+    try:
+        storage.commit_folder(staged, final)
+    except BaseException:
+        if old.exists():
+            storage.commit_folder(old, final)
+        raise
+    if old.exists():
+        count = sum(file.is_file() for file in old.rglob("*"))
+        storage.remove(old)
+        log.warning("%s: replaced; the %d files that were there are gone", final, count)
