@@ -47,14 +47,20 @@ def hanging(source: SourceMotion) -> SourceMotion:
     offsets, local = np.array(source.offsets), np.array(source.local_rot)
     for side, sign in (("right", 1.0), ("left", -1.0)):
         upper, lower, hand = (source.body_id(f"{side}_{part}") for part in ("upper_arm", "lower_arm", "hand"))
-        down = torch.tensor([sign * QUARTER, 0.0, 0.0, QUARTER], dtype=torch.float64)  # y to the side becomes -z
+        down = torch.tensor(
+            [sign * QUARTER, 0.0, 0.0, QUARTER], dtype=torch.float64
+        )  # y to the side becomes -z
         up = rot.inverse(down)
         for body in (lower, hand):
             offsets[body] = rot.rotate(down, torch.tensor(offsets[body])).numpy()
         q = torch.tensor(local)
         local[:, upper] = rot.multiply(q[:, upper], up.expand(len(q), 4)).numpy()
-        local[:, lower] = rot.multiply(rot.multiply(down.expand(len(q), 4), q[:, lower]), up.expand(len(q), 4)).numpy()
-        local[:, hand] = rot.multiply(rot.multiply(down.expand(len(q), 4), q[:, hand]), up.expand(len(q), 4)).numpy()
+        local[:, lower] = rot.multiply(
+            rot.multiply(down.expand(len(q), 4), q[:, lower]), up.expand(len(q), 4)
+        ).numpy()
+        local[:, hand] = rot.multiply(
+            rot.multiply(down.expand(len(q), 4), q[:, hand]), up.expand(len(q), 4)
+        ).numpy()
     return attrs.evolve(source, offsets=offsets, local_rot=local)
 
 
@@ -70,10 +76,14 @@ def test_motion_in_our_rest_pose_is_copied_bit_by_bit():
 def test_hanging_arms_at_rest_give_the_same_bodies():
     source = motion(dofs())
     found = retarget(hanging(source), HUMANOID)
-    bodies, _ = KINEMATICS.forward(*(torch.tensor(a) for a in (found.root_pos, found.root_rot, found.joint_rot)))
+    bodies, _ = KINEMATICS.forward(
+        *(torch.tensor(a) for a in (found.root_pos, found.root_rot, found.joint_rot))
+    )
     assert found.report.method == "copy"
     assert np.abs(bodies.numpy() - source.body_pos).max() < 1e-9
-    assert np.abs(hanging(source).body_pos - source.body_pos).max() < 1e-9  # the two skeletons agree to begin with
+    assert (
+        np.abs(hanging(source).body_pos - source.body_pos).max() < 1e-9
+    )  # the two skeletons agree to begin with
 
 
 def test_elbow_of_hanging_arms_becomes_a_pure_hinge():

@@ -24,8 +24,9 @@ from parc_core.kinematics.mjcf import load_skeleton, parse_skeleton
 HUMANOID = load_skeleton("humanoid")
 KINEMATICS = Kinematics(HUMANOID, dtype=torch.float64)
 FOREIGN = {
-    "pelvis": "Hips", "torso": "Spine", "head": "Head", "right_upper_arm": "RightArm", "right_lower_arm": "RightForeArm",
-    "right_hand": "RightHand", "left_upper_arm": "LeftArm", "left_lower_arm": "LeftForeArm", "left_hand": "LeftHand",
+    "pelvis": "Hips", "torso": "Spine", "head": "Head", "right_upper_arm": "RightArm",
+    "right_lower_arm": "RightForeArm", "right_hand": "RightHand", "left_upper_arm": "LeftArm",
+    "left_lower_arm": "LeftForeArm", "left_hand": "LeftHand",
     "right_thigh": "RightUpLeg", "right_shin": "RightLeg", "right_foot": "RightFoot", "left_thigh": "LeftUpLeg",
     "left_shin": "LeftLeg", "left_foot": "LeftFoot",
 }  # fmt: skip
@@ -43,7 +44,9 @@ def movement(frames: int = 40, seed: int = 0, share: float = 0.6) -> np.ndarray:
     return middle + share * half * np.sin(2 * np.pi * 0.8 * t + phase)
 
 
-def figure(dof: np.ndarray, root_pos: np.ndarray | None = None, size: float = SIZE, **changes) -> SourceMotion:
+def figure(
+    dof: np.ndarray, root_pos: np.ndarray | None = None, size: float = SIZE, **changes
+) -> SourceMotion:
     """A larger humanoid with the names of another rig and toes, moved by the humanoid's own coordinates."""
     joint = KINEMATICS.dof_to_joint_rot(torch.tensor(dof, dtype=torch.float64)).numpy()
     frames = len(dof)
@@ -110,13 +113,17 @@ def test_positions_alone_give_hands_feet_and_head_too():
 
 def test_rest_pose_that_lies_down_changes_nothing():
     source = figure(movement(frames=20))
-    turn = Rotation.from_euler("xyz", [0.4, 1.3, -0.7])
+    turn = Rotation.from_euler("y", 90, degrees=True)
     lying = attrs.evolve(
         source,
         offsets=turn.inv().apply(np.array(source.offsets)),
         local_rot=np.stack(
             [
-                ((Rotation.identity() if b == 0 else turn.inv()) * Rotation.from_quat(source.local_rot[:, b]) * turn).as_quat()
+                (
+                    (Rotation.identity() if b == 0 else turn.inv())
+                    * Rotation.from_quat(source.local_rot[:, b])
+                    * turn
+                ).as_quat()
                 for b in range(len(source.body_names))
             ],
             axis=1,
@@ -135,7 +142,10 @@ def test_rest_pose_that_is_no_human_is_not_believed():
         source,
         offsets=np.stack([before[b].inv().apply(np.array(source.offsets[b])) for b in range(len(before))]),
         local_rot=np.stack(
-            [(before[b].inv() * Rotation.from_quat(source.local_rot[:, b]) * turns[b]).as_quat() for b in range(len(before))],
+            [
+                (before[b].inv() * Rotation.from_quat(source.local_rot[:, b]) * turns[b]).as_quat()
+                for b in range(len(before))
+            ],
             axis=1,
         ),
     )
@@ -182,6 +192,24 @@ def test_creeping_feet_stand_still_on_the_ground():
     assert np.abs(feet[..., 2] - 0.05).max() < 0.003  # the humanoid's ankle is 5 cm above its sole
 
 
+def test_feet_that_the_rest_pose_slants_are_levelled_where_they_stand():
+    # the toes of the rest pose are 20 degrees too low, so everything turned from it points the feet down
+    source = standing()
+    local = np.array(source.local_rot)
+    slant = Rotation.from_euler("y", 20, degrees=True)
+    for side in ("Left", "Right"):
+        foot = source.body_id(f"{side}Foot")
+        local[:, foot] = (Rotation.from_quat(local[:, foot]) * slant).as_quat()
+    offsets = np.array(source.offsets)
+    toes = [source.body_id("LeftToeBase"), source.body_id("RightToeBase")]
+    offsets[toes] = slant.inv().apply(offsets[toes])
+    found = retarget(attrs.evolve(source, local_rot=local, offsets=offsets), HUMANOID)
+    arrays = (torch.tensor(a) for a in (found.root_pos, found.root_rot, found.joint_rot))
+    feet = KINEMATICS.forward(*arrays)[1][:, HUMANOID.body_id("left_foot")]
+    up = Rotation.from_quat(feet.numpy()).apply([0.0, 0.0, 1.0])
+    assert np.degrees(np.arccos(up[:, 2])).max() < 1.0
+
+
 def test_on_a_terrain_feet_keep_their_places_and_nothing_is_scaled():
     height = np.zeros((8, 8))
     height[2:6, 2:6] = 0.5  # a block of 1.6 m around the origin
@@ -204,6 +232,23 @@ def test_no_motion_leaves_the_limits_or_unit_length(frames: int, seed: int, shar
     assert found.report.max_joint_limit_rad == 0.0
     for q in (found.root_rot, found.joint_rot):
         assert np.abs(np.linalg.norm(q, axis=-1) - 1.0).max() < 1e-9
+
+
+@given(
+    frames=st.integers(1, 5), seed=st.integers(0, 10_000), size=st.floats(1e-3, 1e3), equal=st.integers(0, 3)
+)
+@settings(max_examples=15, deadline=None)
+def test_nonsense_positions_give_a_motion_inside_limits_or_a_clear_error(frames, seed, size, equal):
+    rng = np.random.default_rng(seed)
+    source = figure(movement(frames))
+    pos = size * rng.normal(size=(frames, len(source.body_names), 3))
+    pos[:, rng.integers(0, len(source.body_names), equal)] = pos[:, :1]
+    try:
+        found = retarget(attrs.evolve(source, local_rot=None, offsets=None, marker_pos=pos), HUMANOID)
+    except DataError as err:
+        assert str(err).startswith("motion 'figure': ")
+        return
+    assert np.isfinite(found.root_pos).all() and found.report.max_joint_limit_rad == 0.0
 
 
 def test_derivatives_are_those_of_the_kinematics():
@@ -256,7 +301,10 @@ def test_rig_without_known_names_is_refused_with_its_bodies():
 def test_exchanged_sides_are_refused():
     source = figure(movement(frames=5, share=0.2))
     swap = {"Left": "Right", "Right": "Left"}
-    names = [swap[n[:4]] + n[4:] if n[:4] in swap else swap[n[:5]] + n[5:] if n[:5] in swap else n for n in source.body_names]
+    names = [
+        swap[n[:4]] + n[4:] if n[:4] in swap else swap[n[:5]] + n[5:] if n[:5] in swap else n
+        for n in source.body_names
+    ]
     with pytest.raises(DataError, match="sides are exchanged"):
         retarget(attrs.evolve(source, body_names=names), HUMANOID)
 
@@ -265,7 +313,7 @@ def test_limb_without_length_is_refused():
     source = figure(movement(frames=3))
     offsets = np.array(source.offsets)
     offsets[source.body_id("LeftForeArm")] = 0.0
-    with pytest.raises(DataError, match="'LeftArm' and 'LeftForeArm' lie 0.0 mm apart"):
+    with pytest.raises(DataError, match=r"'LeftArm' and 'LeftForeArm' lie 0\.0 mm apart"):
         retarget(attrs.evolve(source, offsets=offsets), HUMANOID)
 
 
@@ -294,6 +342,12 @@ def test_character_without_knees_is_refused():
 def test_senseless_options_are_refused(options, text):
     with pytest.raises(DataError, match=text):
         retarget(figure(movement(frames=2)), HUMANOID, RetargetOptions(**options))
+
+
+def test_scale_on_a_terrain_is_refused():
+    terrain = Terrain(height=np.zeros((4, 4)), origin_xy=(-0.8, -0.8), cell=0.4)
+    with pytest.raises(DataError, match=r"terrain of its own, whose places do not scale; scale is 0\.8"):
+        retarget(attrs.evolve(standing(), terrain=terrain), HUMANOID, RetargetOptions(scale=0.8))
 
 
 def test_report_is_json_and_one_sentence():

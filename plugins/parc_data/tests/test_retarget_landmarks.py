@@ -8,11 +8,25 @@ from parc_data.retarget.landmarks import find_landmarks
 from parc_core.errors import DataError
 
 # name -> parent, root first; only what matters
-CMU_ASF = "root lhipjoint lfemur ltibia lfoot ltoes rhipjoint rfemur rtibia rfoot rtoes lowerback upperback thorax lowerneck upperneck head lclavicle lhumerus lradius lwrist lhand rclavicle rhumerus rradius rwrist rhand".split()  # noqa: E501
-CMU_ASF_PARENTS = [-1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14, 15, 13, 17, 18, 19, 20, 13, 22, 23, 24, 25]
-SMPL = "Pelvis L_Hip R_Hip Spine1 L_Knee R_Knee Spine2 L_Ankle R_Ankle Spine3 L_Foot R_Foot Neck L_Collar R_Collar Head L_Shoulder R_Shoulder L_Elbow R_Elbow L_Wrist R_Wrist L_Hand R_Hand".split()  # noqa: E501
+CMU_ASF = [
+    "root", "lhipjoint", "lfemur", "ltibia", "lfoot", "ltoes", "rhipjoint", "rfemur", "rtibia", "rfoot",
+    "rtoes", "lowerback", "upperback", "thorax", "lowerneck", "upperneck", "head", "lclavicle", "lhumerus",
+    "lradius", "lwrist", "lhand", "rclavicle", "rhumerus", "rradius", "rwrist", "rhand",
+]  # fmt: skip
+CMU_ASF_PARENTS = [
+    -1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14, 15, 13, 17, 18, 19, 20, 13, 22, 23, 24, 25,
+]  # fmt: skip
+SMPL = [
+    "Pelvis", "L_Hip", "R_Hip", "Spine1", "L_Knee", "R_Knee", "Spine2", "L_Ankle", "R_Ankle", "Spine3",
+    "L_Foot", "R_Foot", "Neck", "L_Collar", "R_Collar", "Head", "L_Shoulder", "R_Shoulder", "L_Elbow",
+    "R_Elbow", "L_Wrist", "R_Wrist", "L_Hand", "R_Hand",
+]  # fmt: skip
 SMPL_PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
-XSENS = "Pelvis L5 L3 T12 T8 Neck Head RightShoulder RightUpperArm RightForeArm RightHand LeftShoulder LeftUpperArm LeftForeArm LeftHand RightUpperLeg RightLowerLeg RightFoot RightToe LeftUpperLeg LeftLowerLeg LeftFoot LeftToe".split()  # noqa: E501
+XSENS = [
+    "Pelvis", "L5", "L3", "T12", "T8", "Neck", "Head", "RightShoulder", "RightUpperArm", "RightForeArm",
+    "RightHand", "LeftShoulder", "LeftUpperArm", "LeftForeArm", "LeftHand", "RightUpperLeg",
+    "RightLowerLeg", "RightFoot", "RightToe", "LeftUpperLeg", "LeftLowerLeg", "LeftFoot", "LeftToe",
+]  # fmt: skip
 XSENS_PARENTS = [-1, 0, 1, 2, 3, 4, 5, 4, 7, 8, 9, 4, 11, 12, 13, 0, 15, 16, 17, 0, 19, 20, 21]
 
 
@@ -56,7 +70,9 @@ def test_mesh_body_of_the_same_name_does_not_take_the_place_of_the_joint():
 def test_knee_outside_its_leg_is_an_error_that_names_both():
     with pytest.raises(DataError) as caught:
         find_landmarks(["Hips", "LeftUpLeg", "Spine", "LeftLeg"], [-1, 0, 0, 2], "motion 'odd'")
-    assert str(caught.value).startswith("motion 'odd': by their names 'LeftUpLeg' comes before 'LeftLeg' in a left limb")
+    assert str(caught.value).startswith(
+        "motion 'odd': by their names 'LeftUpLeg' comes before 'LeftLeg' in a left limb"
+    )
 
 
 def test_missing_limbs_are_listed_with_the_bodies_of_the_file():

@@ -135,8 +135,21 @@ def import_motion(
     )
     clip, ground = _with_ground(clip, skeleton, result, settings)
     if not labelled:
-        clip = label_clip(clip, skeleton, settings.contacts)
+        clip = _labelled(clip, skeleton, result, settings)
     return Imported(clip=clip, file=path, format=motion.format, report=result.report, ground=ground)
+
+
+def _labelled(
+    clip: MotionClip, skeleton: Skeleton, result: Retargeted, settings: ImportSettings
+) -> MotionClip:
+    """The clip with contact labels: feet that the fit held in place stand, the rest goes by distance and speed."""
+    clip = label_clip(clip, skeleton, settings.contacts)
+    if result.report.method != "ik":
+        return clip
+    feet = [body for body in skeleton.key_bodies if "foot" in skeleton.body_names[body]]
+    contacts = np.array(clip.contacts)
+    contacts[:, feet] = result.held[:, feet]
+    return attrs.evolve(clip, contacts=contacts)
 
 
 def _with_ground(

@@ -41,7 +41,9 @@ class Anatomy:
     @property
     def leg_length(self) -> float:
         """Thigh and shin, mean over sides and frames, m."""
-        return 0.5 * sum(self.span(f"{s}_hip", f"{s}_knee") + self.span(f"{s}_knee", f"{s}_ankle") for s in SIDES)
+        return 0.5 * sum(
+            self.span(f"{s}_hip", f"{s}_knee") + self.span(f"{s}_knee", f"{s}_ankle") for s in SIDES
+        )
 
     def span(self, a: str, b: str) -> float:
         """Median distance of two landmarks, m."""
@@ -107,7 +109,10 @@ def _from_rotations(
 
     bend: dict[str, np.ndarray | None] = {}
     for side in SIDES:
-        for joint, upper, lower, ahead in (("knee", "hip", "ankle", -1.0), ("elbow", "shoulder", "wrist", 1.0)):
+        for joint, upper, lower, ahead in (
+            ("knee", "hip", "ankle", -1.0),
+            ("elbow", "shoulder", "wrist", 1.0),
+        ):
             bone = rest_pos[marks[f"{side}_{lower}"]] - rest_pos[marks[f"{side}_{upper}"]]
             axis = unit(np.cross(bone, ahead * rest[:, 0]))
             bend[f"{side}_{joint}"] = transform(turned[:, marks[f"{side}_{upper}"]], axis)
@@ -159,9 +164,13 @@ def _foot(pos: dict[str, np.ndarray], side: str, pelvis: np.ndarray) -> np.ndarr
         return frame_of(shin, pelvis[..., 1])
     ahead = unit(pos[f"{side}_toe"] - pos[f"{side}_ankle"])
     drop = np.arcsin(np.clip(-ahead[:, 2], -1, 1))
-    low = pos[f"{side}_ankle"][:, 2] < np.quantile(pos[f"{side}_ankle"][:, 2], 0.5)
-    level = np.clip(np.median(drop[low]), 0.0, 1.0)  # how far the bone from ankle to toe points down when standing
-    left = unit(np.cross(shin, ahead))
+    low = pos[f"{side}_ankle"][:, 2] <= np.quantile(pos[f"{side}_ankle"][:, 2], 0.5)
+    level = np.clip(
+        np.median(drop[low]), 0.0, 1.0
+    )  # how far the bone from ankle to toe points down when standing
+    thigh = unit(pos[f"{side}_hip"] - pos[f"{side}_knee"])
+    # a foot stretched along its shin does not show which way is left; the bent knee and the pelvis do
+    left = np.cross(shin, ahead) + 0.5 * np.cross(thigh, shin) + 0.1 * pelvis[..., 1]
     frame = from_pair(ahead, left)  # x along the bone, y left
     c, s = np.cos(level), np.sin(level)
     return frame @ np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]]).T

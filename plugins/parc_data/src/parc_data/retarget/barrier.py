@@ -17,6 +17,7 @@ from parc_data.retarget.body_tree import BodyTree, Posed
 
 __all__ = ["Barrier", "Sunk"]
 
+_WALL_SHARE = 0.1  # what a wall counts against level ground
 _DEEPEST = 0.15  # m of depth that is pushed out at a time
 
 
@@ -64,20 +65,25 @@ class Barrier:
             depth = (self.radius[place] - distance).detach()
             inside = (depth > 0) & (out.square().sum(dim=-1) > 0.5)
             frame, place, point, depth = frame[inside], place[inside], point.detach()[inside], depth[inside]
-            out = out[inside]
+            out = out.detach()[inside]
         return Sunk(frame=frame, place=place, point=point, out=out, depth=depth.clamp_max(_DEEPEST))
 
     def cost(self, sunk: Sunk) -> Tensor:
         """Weighted square of all depths."""
-        return self.weight * sunk.depth.square().sum()
+        return (self._weights(sunk) * sunk.depth.square()).sum()
 
     def add_to(self, gradient: Tensor, blocks: Tensor, sunk: Sunk, tree: BodyTree, posed: Posed) -> None:
         """Adds the depths to normal equations in place: gradient ``[T, N]``, blocks ``[T, N, N]``."""
         if not len(sunk.frame):
             return
         row = tree.push_jacobian(posed, sunk.frame, self.body[sunk.place], sunk.point, sunk.out)  # [K, N]
-        gradient.index_add_(0, sunk.frame, -self.weight * sunk.depth[:, None] * row)
-        blocks.index_add_(0, sunk.frame, self.weight * row[:, :, None] * row[:, None, :])
+        weighted = self._weights(sunk)[:, None] * row
+        gradient.index_add_(0, sunk.frame, -sunk.depth[:, None] * weighted)
+        blocks.index_add_(0, sunk.frame, weighted[:, :, None] * row[:, None, :])
+
+    def _weights(self, sunk: Sunk) -> Tensor:
+        # cells show where a wall is to half their size only, but its top exactly
+        return self.weight * (_WALL_SHARE + (1.0 - _WALL_SHARE) * sunk.out[:, 2].square())
 
 
 def _places(geom: Geom) -> list[tuple[np.ndarray, float]]:

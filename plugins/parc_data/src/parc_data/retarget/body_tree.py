@@ -82,7 +82,9 @@ class BodyTree:
             columns[:, :, i, i] = 1.0
         return columns
 
-    def push_jacobian(self, posed: Posed, frame: Tensor, body: Tensor, point: Tensor, along: Tensor) -> Tensor:
+    def push_jacobian(
+        self, posed: Posed, frame: Tensor, body: Tensor, point: Tensor, along: Tensor
+    ) -> Tensor:
         """Derivative of single points ``[K, 3]`` of given frames and bodies along directions ``[K, 3]``: ``[K, N]``."""
         arm = point[:, None] - posed.pos[frame][:, self.turned]
         moment = torch.linalg.cross(arm, along[:, None].expand_as(arm), dim=-1)
@@ -115,8 +117,13 @@ def exponential(e: Tensor) -> tuple[Tensor, Tensor]:
 
 def rotation_vector(m: Tensor) -> Tensor:
     """Exponential map of rotation matrices, angle below pi: ``[..., 3]`` rad for ``[..., 3, 3]``."""
-    v = torch.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], dim=-1)
+    v = torch.stack(
+        [m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], dim=-1
+    )
     sine = 0.5 * v.norm(dim=-1)
     cosine = 0.5 * (m.diagonal(dim1=-2, dim2=-1).sum(dim=-1) - 1.0)
     angle = torch.atan2(sine, cosine)
-    return v * torch.where(sine < 1e-7, torch.full_like(sine, 0.5), 0.5 * angle / sine.clamp_min(1e-12))[..., None]
+    return (
+        v
+        * torch.where(sine < 1e-7, torch.full_like(sine, 0.5), 0.5 * angle / sine.clamp_min(1e-12))[..., None]
+    )

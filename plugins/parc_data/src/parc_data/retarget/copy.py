@@ -73,12 +73,21 @@ def copy_motion(motion: SourceMotion, skeleton: Skeleton, turns: np.ndarray) -> 
     local = np.asarray(motion.local_rot)[:, order]
     if np.abs(turns - np.eye(3)).max() < _SAME_REST:
         return Copied(
-            root_rot=local[:, 0], joint_rot=local[:, 1:], exact=True, off_axis_rad=0.0, clamped_frames=0, beyond_frames=0
+            root_rot=local[:, 0],
+            joint_rot=local[:, 1:],
+            exact=True,
+            off_axis_rad=0.0,
+            clamped_frames=0,
+            beyond_frames=0,
         )
     found = np.empty_like(local)
     for body, parent in enumerate(skeleton.parents):
         before = turns[parent] if parent >= 0 else np.eye(3)
-        turned = Rotation.from_matrix(before.T) * Rotation.from_quat(local[:, body]) * Rotation.from_matrix(turns[body])
+        turned = (
+            Rotation.from_matrix(before.T)
+            * Rotation.from_quat(local[:, body])
+            * Rotation.from_matrix(turns[body])
+        )
         found[:, body] = turned.as_quat()
     off_axis = _off_axis(found[:, 1:], skeleton)
     if off_axis > _OFF_AXIS:

@@ -22,7 +22,7 @@ __all__ = ["Solution", "fit", "head_point"]
 # size of an error that counts as much as 1 cm of a hand: m for points, rad for turns
 _HAND, _FOOT, _HEAD, _ROOT, _MIDDLE = 0.01, 0.01, 0.01, 0.05, 0.04
 _PIN, _HELD_HAND = 0.002, 0.004
-_SUNK, _SUNK_TERRAIN = 0.006, 0.015  # cells show a slanted box by steps, which are not worth a wild pose
+_SUNK, _SUNK_TERRAIN = 0.006, 0.012  # cells show a slanted box by steps, which are not worth a wild pose
 _TRUNK, _LOOK, _SOLE = 0.15, 0.15, 0.15
 _BEND, _GUESS = 0.6, 2.0  # rad of second difference per frame^2; rad away from the guess
 _ROOT_BEND, _ROOT_SWAY = 0.004, 0.05  # the same for the root's deviation: m, rad
@@ -74,52 +74,73 @@ def head_point(plan: BodyPlan) -> tuple[int, np.ndarray]:
 
 
 def _goals(plan: BodyPlan, targets: Targets, terrain: Terrain | None, ground: float) -> Goals:
+    points = _points(plan, targets)
     marks, frames = plan.landmarks, len(targets.body_pos)
-    head, middle = head_point(plan)
-    rows: list[tuple[int, np.ndarray, float]] = [(0, np.zeros(3), _ROOT), (head, middle, _HEAD), (head, np.zeros(3), _HEAD)]
-    for side in SIDES:
-        for part, size in (("wrist", _HAND), ("ankle", _FOOT), ("knee", _MIDDLE), ("elbow", _MIDDLE)):
-            rows.append((marks[f"{side}_{part}"], np.zeros(3), size))
-    body = [row[0] for row in rows]
-    local = [row[1] for row in rows]
-    wanted = [targets.body_pos[:, b] + targets.body_rot[:, b] @ p for b, p, _ in rows]
-    weight = [np.full(frames, 1.0 / size**2) for _, _, size in rows]
-    for pin in targets.pins:
-        b, p = pin.body, pin.local
-        same = [i for i in range(len(rows), len(body)) if body[i] == b and np.array_equal(local[i], p)]
-        if not same:
-            body.append(b)
-            local.append(p)
-            wanted.append(np.zeros((frames, 3)))
-            weight.append(np.zeros(frames))
-            same = [len(body) - 1]
-        wanted[same[0]][pin.frames] = pin.pos
-        is_foot = any(b == marks[f"{side}_ankle"] for side in SIDES)
-        weight[same[0]][pin.frames] = 1.0 / (_PIN if is_foot else _HELD_HAND) ** 2
-    pos = np.stack(wanted, axis=1)
-    turn_body = [0, marks.first("chest", "spine"), head, *(marks[f"{side}_ankle"] for side in SIDES)]
-    sizes = [_TRUNK, _TRUNK, _LOOK, _SOLE, _SOLE]
-    keep = [i for i, b in enumerate(turn_body) if b is not None]
-    turn_body, sizes = [turn_body[i] for i in keep], [sizes[i] for i in keep]
+    turns = [(0, _TRUNK), (marks.first("chest", "spine"), _TRUNK), (marks.first("head", "neck"), _LOOK)]
+    turns += [(marks[f"{side}_ankle"], _SOLE) for side in SIDES]
+    turned = [body for body, _ in turns if body is not None]
+    turn_weight = [1.0 / size**2 for body, size in turns if body is not None]
+    sunk = _SUNK if terrain is None else _SUNK_TERRAIN
     return Goals(
-        point_body=torch.tensor(body),
-        point_local=torch.from_numpy(np.stack(local)),
-        point_pos=torch.from_numpy(pos),
-        point_weight=torch.from_numpy(np.stack(weight, axis=1))[..., None].expand(-1, -1, 3),
-        turn_body=torch.tensor(turn_body),
-        turn_rot=torch.from_numpy(np.ascontiguousarray(targets.body_rot[:, turn_body])),
-        turn_weight=torch.tensor([1.0 / size**2 for size in sizes], dtype=torch.float64).expand(frames, -1),
-        smooth=_smoothness(plan),
-        near=_nearness(plan),
-        barrier=Barrier(plan.skeleton, terrain, ground, 1.0 / (_SUNK if terrain is None else _SUNK_TERRAIN) ** 2),
+        point_body=torch.tensor([point.body for point in points]),
+        point_local=torch.from_numpy(np.stack([point.local for point in points])),
+        point_pos=torch.from_numpy(np.stack([point.pos for point in points], axis=1)),
+        point_weight=torch.from_numpy(np.stack([point.weight for point in points], axis=1))[..., None].expand(
+            -1, -1, 3
+        ),
+        turn_body=torch.tensor(turned),
+        turn_rot=torch.from_numpy(np.ascontiguousarray(targets.body_rot[:, turned])),
+        turn_weight=torch.tensor(turn_weight, dtype=torch.float64).expand(frames, -1),
+        smooth=_weights([_ROOT_BEND] * 3 + [_ROOT_SWAY] * 3 + [_BEND] * plan.skeleton.num_dofs),
+        near=_weights([np.inf] * 6 + [_GUESS] * plan.skeleton.num_dofs),
+        barrier=Barrier(plan.skeleton, terrain, ground, 1.0 / sunk**2),
     )
 
 
-def _smoothness(plan: BodyPlan) -> Tensor:
-    sizes = [_ROOT_BEND] * 3 + [_ROOT_SWAY] * 3 + [_BEND] * plan.skeleton.num_dofs
-    return 1.0 / torch.tensor(sizes, dtype=torch.float64).square()
+@attrs.frozen(kw_only=True, eq=False)
+class _Point:
+    """A point of a body and where it should be."""
+
+    body: int
+    local: np.ndarray  # [3] m
+    pos: np.ndarray  # [T, 3] m
+    weight: np.ndarray  # [T]
 
 
-def _nearness(plan: BodyPlan) -> Tensor:
-    sizes = [np.inf] * 6 + [_GUESS] * plan.skeleton.num_dofs
+def _points(plan: BodyPlan, targets: Targets) -> list[_Point]:
+    marks, frames = plan.landmarks, len(targets.body_pos)
+    head, middle = head_point(plan)
+    rows = [(0, np.zeros(3), _ROOT), (head, middle, _HEAD), (head, np.zeros(3), _HEAD)]
+    for side in SIDES:
+        for part, size in (("wrist", _HAND), ("ankle", _FOOT), ("knee", _MIDDLE), ("elbow", _MIDDLE)):
+            rows.append((marks[f"{side}_{part}"], np.zeros(3), size))
+    points = [
+        _Point(
+            body=body,
+            local=local,
+            pos=targets.body_pos[:, body] + targets.body_rot[:, body] @ local,
+            weight=np.full(frames, 1.0 / size**2),
+        )
+        for body, local, size in rows
+    ]
+    return points + _pinned(plan, targets)
+
+
+def _pinned(plan: BodyPlan, targets: Targets) -> list[_Point]:
+    """Points that stand or hold on: one for each place on a body, without weight while it is free."""
+    frames = len(targets.body_pos)
+    feet = {plan.landmarks[f"{side}_ankle"] for side in SIDES}
+    found: dict[tuple[float, ...], _Point] = {}
+    for pin in targets.pins:
+        key = (pin.body, *pin.local)
+        if key not in found:
+            found[key] = _Point(
+                body=pin.body, local=pin.local, pos=np.zeros((frames, 3)), weight=np.zeros(frames)
+            )
+        found[key].pos[pin.frames] = pin.pos
+        found[key].weight[pin.frames] = 1.0 / (_PIN if pin.body in feet else _HELD_HAND) ** 2
+    return list(found.values())
+
+
+def _weights(sizes: list[float]) -> Tensor:
     return 1.0 / torch.tensor(sizes, dtype=torch.float64).square()

@@ -10,6 +10,7 @@ DeepMimic, AMP and the humanoid of PARC.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -34,14 +35,27 @@ SIDED = {
 CENTRAL = {
     "pelvis": ("pelvis", "hips", "hip", "root"),
     "spine": ("lowerback", "spine", "abdomen", "waist", "l5", "spine0", "spine1", "torso", "chest"),
-    "chest": ("upperchest", "chest", "thorax", "spine3", "upperback", "t8", "spine2", "spine1", "torso", "spine"),
+    "chest": (
+        "upperchest",
+        "chest",
+        "thorax",
+        "spine3",
+        "upperback",
+        "t8",
+        "spine2",
+        "spine1",
+        "torso",
+        "spine",
+    ),
     "neck": ("neck", "lowerneck", "neck0", "neck1", "upperneck"),
     "head": ("head",),
     "head_top": ("headtopend", "headtop", "headend", "headnub", "headsite"),
 }
 _LIMBS = (("hip", "knee", "ankle", "toe"), ("shoulder", "elbow", "wrist"))
 _NEEDED = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
-_PREFIX = re.compile(r"^(character|mixamorig|bip|biped|actor|skeleton|skel|subject)_?\d*[_ \-.]+", re.IGNORECASE)
+_PREFIX = re.compile(
+    r"^(character|mixamorig|bip|biped|actor|skeleton|skel|subject)_?\d*[_ \-.]+", re.IGNORECASE
+)
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _IDLE_WORDS = ("link", "joint", "jnt", "body")
 
@@ -163,7 +177,7 @@ def _check_tree(found: dict[str, int], names: Sequence[str], parents: Sequence[i
     for side in SIDES:
         for limb in _LIMBS:
             bodies = [found[f"{side}_{part}"] for part in limb if f"{side}_{part}" in found]
-            for upper, lower in zip(bodies, bodies[1:]):
+            for upper, lower in itertools.pairwise(bodies):
                 if upper not in _ancestors(lower, parents):
                     raise DataError(
                         f"{what}: by their names '{names[upper]}' comes before '{names[lower]}' in a {side} limb, but "

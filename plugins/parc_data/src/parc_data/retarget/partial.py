@@ -51,4 +51,6 @@ def partial_motion(motion: SourceMotion, skeleton: Skeleton, marks: Landmarks) -
             moved.append(skeleton.joints[joint].name)
     inside = limits_of(skeleton).clip(torch.from_numpy(dof))[:, 6:]
     joint_rot = Kinematics(skeleton, dtype=torch.float64).dof_to_joint_rot(inside).numpy()
-    return Partial(root_pos=np.array(motion.root_pos), root_rot=root_rot, joint_rot=joint_rot, moved=tuple(moved))
+    return Partial(
+        root_pos=np.array(motion.root_pos), root_rot=root_rot, joint_rot=joint_rot, moved=tuple(moved)
+    )

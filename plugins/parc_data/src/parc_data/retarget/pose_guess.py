@@ -20,7 +20,12 @@ from parc_data.retarget.landmarks import SIDES
 __all__ = ["coordinates_of", "turned_bodies"]
 
 _STRAIGHT = 0.15  # sine of the bend below which the source's bending plane is not believed
-_SEGMENTS = {"thigh": ("hip", "knee"), "shin": ("knee", "ankle"), "upper_arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist")}  # fmt: skip
+_SEGMENTS = {
+    "thigh": ("hip", "knee"),
+    "shin": ("knee", "ankle"),
+    "upper_arm": ("shoulder", "elbow"),
+    "forearm": ("elbow", "wrist"),
+}
 
 
 def turned_bodies(anatomy: Anatomy, plan: BodyPlan) -> np.ndarray:
@@ -72,12 +77,16 @@ def _limb(
 ) -> dict[int, np.ndarray]:
     """Rotations of the two long bones of a limb: along the source's, bending about one axis."""
     bones = [plan.bones[f"{side}_{name}"] for name in names]
-    ways = [anatomy.pos[f"{side}_{_SEGMENTS[n][1]}"] - anatomy.pos[f"{side}_{_SEGMENTS[n][0]}"] for n in names]
+    ways = [
+        anatomy.pos[f"{side}_{_SEGMENTS[n][1]}"] - anatomy.pos[f"{side}_{_SEGMENTS[n][0]}"] for n in names
+    ]
     upper, lower = (unit(way) for way in ways)
     natural = transform(swing(transform(trunk, bones[0].vector), upper) @ trunk, bones[0].flex_axis)
     told = anatomy.bend[f"{side}_{joint}"]
     axis = np.cross(upper, lower) + _STRAIGHT * (natural if told is None else unit(told))
-    return {bone.start: _bone_frame(way, axis, bone) @ plan.frame.T for bone, way in zip(bones, (upper, lower))}
+    return {
+        bone.start: _bone_frame(way, axis, bone) @ plan.frame.T for bone, way in zip(bones, (upper, lower))
+    }
 
 
 def _bone_frame(way: np.ndarray, axis: np.ndarray, bone: Bone) -> np.ndarray:

@@ -8,26 +8,28 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 
 from parc_core.data.skeleton import Skeleton
 from parc_core.errors import DataError
 from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.rotations import quat_to_matrix
 from parc_data.retarget.anatomy import Anatomy, read_anatomy
-from parc_data.retarget.body_plan import BodyPlan, body_plan
+from parc_data.retarget.body_plan import body_plan
 from parc_data.retarget.copy import Copied, copy_motion, rest_rotations
-from parc_data.retarget.ik import fit, head_point
+from parc_data.retarget.ik import fit
 from parc_data.retarget.landmarks import SIDES, Landmarks, find_landmarks
+from parc_data.retarget.measures import copy_errors, make_report, posed_points, target_errors
 from parc_data.retarget.partial import partial_motion
-from parc_data.retarget.report import Error, PosedPoints, RetargetReport, deepest, measure_slides, posed_points
+from parc_data.retarget.report import RetargetReport
 from parc_data.retarget.stance import Footing, find_footing, with_level_feet
 from parc_data.retarget.targets import Targets, make_targets
 from parc_data.source_motion import SourceMotion
 
 __all__ = ["RetargetOptions", "Retargeted", "retarget"]
 
-_FEWEST_BODIES = 13  # a human needs pelvis, head and hips, knees, ankles, shoulders, elbows, wrists on both sides
+_FEWEST_BODIES = (
+    13  # a human needs pelvis, head and hips, knees, ankles, shoulders, elbows, wrists on both sides
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,12 +49,16 @@ class Retargeted:
     root_pos: np.ndarray  # [T, 3] m
     root_rot: np.ndarray  # [T, 4] xyzw
     joint_rot: np.ndarray  # [T, J, 4] xyzw
-    held: np.ndarray  # [T, B] bool: feet and hands that were kept in place
-    ground: float | None  # m, level ground that the feet were set on; None on a terrain or where none was found
+    held: np.ndarray  # [T, B] bool: feet and hands that were kept in place, fit for contact labels
+    ground: (
+        float | None
+    )  # m, level ground that the feet were set on; None on a terrain or where none was found
     report: RetargetReport
 
 
-def retarget(motion: SourceMotion, skeleton: Skeleton, options: RetargetOptions = RetargetOptions()) -> Retargeted:
+def retarget(
+    motion: SourceMotion, skeleton: Skeleton, options: RetargetOptions = RetargetOptions()
+) -> Retargeted:
     """The motion on another character.
 
     With a terrain the motion keeps its places on it; otherwise the path of the hips is scaled by leg length about its
@@ -93,14 +99,16 @@ def _check(motion: SourceMotion, options: RetargetOptions) -> None:
         raise DataError(f"motion '{motion.name}': scale is {options.scale}, expected more than 0.")
     if options.scale not in (None, 1.0) and motion.terrain is not None:
         raise DataError(
-            f"motion '{motion.name}' moves on a terrain of its own, whose places do not scale; scale is {options.scale}. "
-            "Leave it out, or remove the terrain."
+            f"motion '{motion.name}' moves on a terrain of its own, whose places do not scale; scale is "
+            f"{options.scale}. Leave it out, or remove the terrain."
         )
     if options.iterations < 1:
         raise DataError(f"motion '{motion.name}': iterations is {options.iterations}, expected 1 or more.")
 
 
-def _from_fit(motion: SourceMotion, skeleton: Skeleton, marks: Landmarks, options: RetargetOptions) -> Retargeted:
+def _from_fit(
+    motion: SourceMotion, skeleton: Skeleton, marks: Landmarks, options: RetargetOptions
+) -> Retargeted:
     plan = body_plan(skeleton)
     anatomy = read_anatomy(motion, marks)
     footing = find_footing(anatomy, motion.fps, motion.terrain, options.ground)
@@ -110,8 +118,11 @@ def _from_fit(motion: SourceMotion, skeleton: Skeleton, marks: Landmarks, option
     joint_rot = _joint_rot(skeleton, solution.dof)
     posed = posed_points(skeleton, solution.root_pos, solution.root_rot, joint_rot)
     ground = None if motion.terrain is not None else footing.ground
-    report = _report(motion, plan, posed, _errors(plan, targets, posed), targets.held, ground, "ik")
-    report = attrs.evolve(report, scale=targets.scale, notes=_fit_notes(marks, motion, anatomy, footing, ground))
+    feet = {body: targets.held[body] for body in (plan.landmarks[f"{side}_ankle"] for side in SIDES)}
+    report = make_report("ik", motion, posed, target_errors(plan, targets, posed), feet, ground)
+    notes = _fit_notes(marks, motion, anatomy, footing, ground)
+    notes["moved_by_holds_m"] = float(targets.moved.mean())
+    report = attrs.evolve(report, scale=targets.scale, notes=notes)
     return Retargeted(
         root_pos=solution.root_pos,
         root_rot=solution.root_rot,
@@ -128,7 +139,7 @@ def _from_copy(
     marks = find_landmarks(skeleton.body_names, skeleton.parents, f"character '{skeleton.id}'")
     root_pos, held = np.array(motion.root_pos), {}
     root_rot, joint_rot = np.array(copied.root_rot), np.array(copied.joint_rot)
-    ground, plan = options.ground, None
+    ground = options.ground
     warnings = []
     if copied.clamped_frames:
         warnings.append(f"in {copied.clamped_frames} frames a joint was moved to its limit")
@@ -145,8 +156,8 @@ def _from_copy(
             joint_rot = _joint_rot(skeleton, solution.dof)
             warnings.append(f"in {copied.beyond_frames} frames the pose was fitted to the joint limits")
     posed = posed_points(skeleton, root_pos, root_rot, joint_rot)
-    errors = {} if plan is None else _copy_errors(motion, skeleton, marks, posed)
-    report = _report(motion, plan, posed, errors, held, ground, "copy")
+    errors = {} if marks.missing else copy_errors(motion, skeleton, marks, posed)
+    report = make_report("copy", motion, posed, errors, held, ground)
     notes: dict[str, Any] = {
         "exact": copied.exact,
         "off_axis_rad": copied.off_axis_rad,
@@ -166,7 +177,14 @@ def _from_copy(
 def _targets_of_copy(motion: SourceMotion, skeleton: Skeleton, copied: Copied) -> Targets:
     arrays = [torch.from_numpy(np.array(a)) for a in (motion.root_pos, copied.root_rot, copied.joint_rot)]
     pos, rot = Kinematics(skeleton, dtype=torch.float64).forward(*arrays)
-    return Targets(body_pos=pos.numpy(), body_rot=quat_to_matrix(rot).numpy(), pins=(), held={}, scale=1.0)
+    return Targets(
+        body_pos=pos.numpy(),
+        body_rot=quat_to_matrix(rot).numpy(),
+        pins=(),
+        held={},
+        scale=1.0,
+        moved=np.zeros(pos.shape[:2]),
+    )
 
 
 def _joint_rot(skeleton: Skeleton, dof: np.ndarray) -> np.ndarray:
@@ -176,7 +194,7 @@ def _joint_rot(skeleton: Skeleton, dof: np.ndarray) -> np.ndarray:
 def _from_part(motion: SourceMotion, skeleton: Skeleton, marks: Landmarks) -> Retargeted:
     part = partial_motion(motion, skeleton, marks)
     posed = posed_points(skeleton, part.root_pos, part.root_rot, part.joint_rot)
-    report = _report(motion, None, posed, {}, {}, None, "partial")
+    report = make_report("partial", motion, posed, {}, {}, None)
     names = ", ".join(motion.body_names)
     warning = (
         f"the skeleton ({names}) is no human: {', '.join(marks.missing)} are missing, so arms and legs keep their "
@@ -188,60 +206,10 @@ def _from_part(motion: SourceMotion, skeleton: Skeleton, marks: Landmarks) -> Re
         joint_rot=part.joint_rot,
         held=np.zeros((motion.num_frames, skeleton.num_bodies), dtype=bool),
         ground=None,
-        report=attrs.evolve(report, warnings=(warning, *report.warnings), notes={"moved_joints": list(part.moved)}),
+        report=attrs.evolve(
+            report, warnings=(warning, *report.warnings), notes={"moved_joints": list(part.moved)}
+        ),
     )
-
-
-def _report(
-    motion: SourceMotion,
-    plan: BodyPlan | None,
-    posed: PosedPoints,
-    errors: Mapping[str, np.ndarray],
-    held: dict[int, np.ndarray],
-    ground: float | None,
-    method: str,
-) -> RetargetReport:
-    feet = [] if plan is None else [plan.landmarks[f"{side}_ankle"] for side in SIDES]
-    slides = measure_slides(posed, {body: held[body] for body in feet if body in held})
-    every = np.concatenate(list(errors.values())) if errors else np.zeros(0)
-    return RetargetReport(
-        method=method,
-        scale=1.0,
-        key_bodies={name: Error.of(distance) for name, distance in errors.items()},
-        key_body_error=Error.of(every),
-        foot_slide=Error.of(slides),
-        max_penetration_m=deepest(posed, motion.terrain, ground),
-        max_joint_limit_rad=float(posed.limit_excess.max(initial=0.0)),
-        frames_over_limit=int((posed.limit_excess > 0).any(axis=1).sum()),
-    )
-
-
-def _errors(plan: BodyPlan, targets: Targets, posed: PosedPoints) -> dict[str, np.ndarray]:
-    """Distance of each hand and foot, and of the middle of the head, from its target, ``[T]`` m each."""
-    names = plan.skeleton.body_names
-    found = {}
-    for side in SIDES:
-        for part in ("wrist", "ankle"):
-            body = plan.landmarks[f"{side}_{part}"]
-            found[names[body]] = np.linalg.norm(posed.body_pos[:, body] - targets.body_pos[:, body], axis=-1)
-    head, middle = head_point(plan)
-    is_at = posed.body_pos[:, head] + Rotation.from_quat(posed.body_rot[:, head]).apply(middle)
-    should = targets.body_pos[:, head] + targets.body_rot[:, head] @ middle
-    found[names[head]] = np.linalg.norm(is_at - should, axis=-1)
-    return found
-
-
-def _copy_errors(
-    motion: SourceMotion, skeleton: Skeleton, marks: Landmarks, posed: PosedPoints
-) -> dict[str, np.ndarray]:
-    bodies = [marks[f"{side}_{part}"] for side in SIDES for part in ("wrist", "ankle")]
-    bodies.append(int(marks.first("head", "neck") or 0))
-    found = {}
-    for body in bodies:
-        name = skeleton.body_names[body]
-        source = motion.body_pos[:, motion.body_names.index(name)]
-        found[name] = np.linalg.norm(posed.body_pos[:, body] - source, axis=-1)
-    return found
 
 
 def _fit_notes(

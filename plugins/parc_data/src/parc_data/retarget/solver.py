@@ -61,7 +61,7 @@ class Limits:
     def clip(self, x: Tensor) -> Tensor:
         """The coordinates moved inside, ``[T, N]``."""
         x = x.clone()
-        x[:, self.balls] *= (_MAX_ANGLE / x[:, self.balls].norm(dim=-1, keepdim=True).clamp_min(_MAX_ANGLE))
+        x[:, self.balls] *= _MAX_ANGLE / x[:, self.balls].norm(dim=-1, keepdim=True).clamp_min(_MAX_ANGLE)
         return torch.minimum(torch.maximum(x, self.lower), self.upper)
 
 
@@ -150,7 +150,11 @@ class _Problem:
         posed = self.tree.forward(x, self.root_pos, self.root_rot)
         _, offset, weight, turn = self._residuals(posed)
         sunk = self.goals.barrier.sunk(self.tree, posed)
-        total = (weight * offset.square()).sum() + self.goals.barrier.cost(sunk) + (self.goals.turn_weight[..., None] * turn.square()).sum()
+        total = (
+            (weight * offset.square()).sum()
+            + self.goals.barrier.cost(sunk)
+            + (self.goals.turn_weight[..., None] * turn.square()).sum()
+        )
         total = total + (self.goals.near * (x - self.start).square()).sum()
         if len(self.bend):
             total = total + (self.goals.smooth * (x.diff(n=2, dim=0) - self.bend).square()).sum()
@@ -202,7 +206,11 @@ class _Problem:
             rows[2 * size, :-2] = smooth * f[:-2] * f[2:]
         rows[0] += np.where(f > 0, damping * (1.0 + rows[0]), 1.0)
         try:
-            step = solveh_banded(band, (gradient * free).numpy().ravel(), overwrite_ab=True, lower=True, check_finite=False)
+            step = solveh_banded(
+                band, (gradient * free).numpy().ravel(), overwrite_ab=True, lower=True, check_finite=False
+            )
         except LinAlgError:
-            return torch.zeros_like(gradient)  # not positive definite by rounding: the caller raises the damping
+            return torch.zeros_like(
+                gradient
+            )  # not positive definite by rounding: the caller raises the damping
         return torch.from_numpy(step.reshape(frames, size))

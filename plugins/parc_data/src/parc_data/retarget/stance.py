@@ -74,39 +74,42 @@ def find_footing(anatomy: Anatomy, fps: float, terrain: Terrain | None, ground: 
         ground: height of level ground where it is known, m; None: found from the feet.
     """
     pos = anatomy.pos
-    parts = ("toe", "ankle") if all(f"{side}_toe" in pos for side in SIDES) else ("ankle",)
-    over = {}
-    level = {}
-    for part in parts:
+    given = 0.0 if terrain is not None else ground
+    over, level = _over_ground(anatomy, fps, terrain, given)
+    lowest = next(iter(level))
+    found = level[lowest] - _RISE[lowest] if given is None else given
+    if given is None and abs(found) < _ZERO_BAND:
+        found = 0.0
+    feet = {}
+    for i, side in enumerate(SIDES):
+        slant = np.abs(anatomy.feet[side][:, 2, 0])
+        anywhere = (slant < _LEVEL_SINE) & (terrain is None)
+        down = {part: _down(pos[f"{side}_{part}"], over[part][:, i], fps, anywhere) for part in level}
+        heel = down["ankle"] & (slant < _STEEP_SINE)  # kneeling, the ankle is low as well
+        rise = {part: height - found for part, height in level.items()}
+        feet[side] = _footholds(pos, side, heel, down.get("toe", heel), rise, fps)
+    hands: dict[str, tuple[Handhold, ...]] = dict.fromkeys(SIDES, ())
+    if terrain is not None:
+        hands = {side: _handholds(pos[f"{side}_wrist"], fps, terrain) for side in SIDES}
+    return Footing(ground=found, ankle_rise=level["ankle"] - found, feet=feet, hands=hands)
+
+
+def _over_ground(
+    anatomy: Anatomy, fps: float, terrain: Terrain | None, given: float | None
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Height of toes and ankles over where they are when they stand, ``[T, 2]`` m, and that height itself, m."""
+    pos, over, level = anatomy.pos, {}, {}
+    for part in ("toe", "ankle"):
+        if any(f"{side}_{part}" not in pos for side in SIDES):
+            continue
         both = np.stack([pos[f"{side}_{part}"] for side in SIDES], axis=1)  # [T, 2, 3]
         height = both[..., 2] - (0.0 if terrain is None else terrain.height_at(both[..., :2]))
-        level[part] = _standing_level(height, np.stack([speed(both[:, i], fps) for i in range(2)], axis=1))
-        given = 0.0 if terrain is not None else ground
+        rate = np.stack([speed(both[:, i], fps) for i in range(len(SIDES))], axis=1)
+        level[part] = _standing_level(height, rate)
         if given is not None and not -_ZERO_BAND < level[part] - given < _HIGHEST_RISE:
             level[part] = given + _RISE[part]  # the feet never stand on the ground that is given
         over[part] = height - level[part]
-    low = level[parts[0]]
-    if terrain is not None:
-        found = 0.0
-    elif ground is not None:
-        found = ground
-    else:
-        rise = _RISE[parts[0]]
-        found = 0.0 if abs(low - rise) < _ZERO_BAND else low - rise
-    feet = {}
-    for i, side in enumerate(SIDES):
-        level_foot = np.abs(anatomy.feet[side][:, 2, 0]) < _LEVEL_SINE
-        anywhere = level_foot & (terrain is None)
-        down = {part: _down(pos[f"{side}_{part}"], over[part][:, i], fps, anywhere) for part in parts}
-        down["ankle"] &= np.abs(anatomy.feet[side][:, 2, 0]) < _STEEP_SINE  # kneeling, the ankle is low as well
-        toe = down.get("toe", down["ankle"])
-        feet[side] = _footholds(pos, side, down["ankle"], toe, {p: level[p] - found for p in parts}, fps)
-    return Footing(
-        ground=found,
-        ankle_rise=float(level["ankle"] - found),
-        feet=feet,
-        hands={side: () if terrain is None else _handholds(pos[f"{side}_wrist"], fps, terrain) for side in SIDES},
-    )
+    return over, level
 
 
 def with_level_feet(anatomy: Anatomy, footing: Footing) -> Anatomy:
@@ -119,9 +122,11 @@ def with_level_feet(anatomy: Anatomy, footing: Footing) -> Anatomy:
         flat = np.zeros(len(frames), dtype=bool)
         for hold in footing.feet[side]:
             flat[hold.first : hold.stop] |= hold.heel & hold.toe
-        up = unit(np.median(frames[flat][:, 2], axis=0)) if flat.sum() >= _FEWEST_FLAT else np.array([0.0, 0.0, 1.0])
-        believable = up[2] > np.cos(_MOST_SLANT)
-        feet[side] = frames @ swing(np.array([0.0, 0.0, 1.0]), up) if believable else frames
+        feet[side] = frames
+        if flat.sum() >= _FEWEST_FLAT:
+            up = unit(np.median(frames[flat][:, 2], axis=0))  # the world's up in the foot's frame
+            if up[2] > np.cos(_MOST_SLANT):
+                feet[side] = frames @ swing(np.array([0.0, 0.0, 1.0]), up)
     return attrs.evolve(anatomy, feet=feet)
 
 
@@ -143,7 +148,7 @@ def _hysteresis(start: np.ndarray, keep: np.ndarray, shortest: int, gap: int) ->
     for a, b in runs(keep | start):
         held[a:b] = start[a:b].any()
     for a, b in runs(~held):
-        held[a:b] |= 0 < a and b < len(held) and b - a <= gap
+        held[a:b] |= a > 0 and b < len(held) and b - a <= gap
     for a, b in runs(held):
         held[a:b] = b - a >= shortest
     return held
@@ -159,7 +164,12 @@ def _down(pos: np.ndarray, over: np.ndarray, fps: float, anywhere: np.ndarray) -
 
 
 def _footholds(
-    pos: dict[str, np.ndarray], side: str, heel: np.ndarray, toe: np.ndarray, rise: dict[str, float], fps: float
+    pos: dict[str, np.ndarray],
+    side: str,
+    heel: np.ndarray,
+    toe: np.ndarray,
+    rise: dict[str, float],
+    fps: float,
 ) -> tuple[Foothold, ...]:
     shortest = min(max(round(_SHORTEST_S * fps), 2), len(heel))
     places = []
@@ -180,7 +190,10 @@ def _handholds(wrist: np.ndarray, fps: float, terrain: Terrain) -> tuple[Handhol
     near = clearance(packed, ids, points, 2.0 * HAND_REACH)[0].numpy()
     rate = speed(wrist, fps)
     held = _hysteresis(
-        (rate < _SLOW) & (near < HAND_REACH), (rate < _FAST) & (near < 1.3 * HAND_REACH), max(round(_SHORTEST_S * fps), 2), 2
+        (rate < _SLOW) & (near < HAND_REACH),
+        (rate < _FAST) & (near < 1.3 * HAND_REACH),
+        max(round(_SHORTEST_S * fps), 2),
+        2,
     )
     holds = []
     for first, stop in runs(held):
