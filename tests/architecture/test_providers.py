@@ -14,7 +14,7 @@ from parc_core.plugins.registry import Registered, Registry
 REGISTRY = Registry.discover()
 OURS = [item for item in REGISTRY.providers() if item.dist.startswith("parc-")]
 # A path is the one thing that no default can know.
-REQUIRED = {"path": "/data/clips"}
+REQUIRED = {"source": {"use": "procedural"}, "path": "/data/clips"}
 
 
 def title(item: Registered) -> str:

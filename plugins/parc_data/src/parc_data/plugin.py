@@ -35,6 +35,13 @@ def parc_providers() -> list[Provider]:
         ),
         Provider(
             kind="motion_source",
+            name="augmented",
+            target="parc_data.augment.source:AugmentedSource",
+            config="parc_data.augment.source:AugmentedConfig",
+            summary="another source's clips, and variations of each",
+        ),
+        Provider(
+            kind="motion_source",
             name="auto",
             target="parc_data.sources:AnySource",
             config="parc_data.sources:FilesConfig",

@@ -1,0 +1,144 @@
+"""Many clips to many variations each, in a folder that a later call continues."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from parc_core import storage
+from parc_core.config.dump import config_digest, dump
+from parc_core.config.fields import Use
+from parc_core.data.clip import MotionClip
+from parc_core.data.seeds import SeedStreams
+from parc_core.data.skeleton import Skeleton
+from parc_core.errors import DataError
+from parc_core.interfaces.optimizer import Optimizer
+from parc_data.augment.config import AugmentConfig
+from parc_data.augment.journal import Journal
+from parc_data.augment.maker import Maker, batches
+from parc_data.augment.optimizing import without_threads
+from parc_data.augment.report import clip_row, totals
+from parc_data.tools.find import FoundClip, load_found
+from parc_data.tools.output import clip_place
+
+__all__ = ["Task", "augment_files", "settings_digest"]
+
+_FORMAT = 1  # changes when equal settings and seeds give other clips
+
+
+@attrs.frozen(kw_only=True)
+class Task:
+    """What decides the variations of every clip."""
+
+    variations: int
+    seed: int
+    config: AugmentConfig
+    optimizer: Use
+    made_by: str  # the optimizer's distribution and version, which may give other results than the next one
+    skeleton: Skeleton
+
+
+def settings_digest(task: Task) -> str:
+    """Digest of all that decides a variation but its clip; the number of threads does not."""
+    return config_digest(
+        {
+            "format": _FORMAT,
+            "seed": task.seed,
+            "config": task.config,
+            "optimizer": [task.made_by, without_threads(task.optimizer)],
+            "character": [task.skeleton.id, storage.digest_bytes(task.skeleton.mjcf.encode())],
+        }
+    )
+
+
+def augment_files(
+    task: Task,
+    found: Sequence[FoundClip],
+    folder: pathlib.Path,
+    make_optimizer: Callable[[], Optimizer],
+    *,
+    overwrite: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Write the variations of every clip as `<folder>/<class>/<clip>_aug_<number>.npz`; returns the report.
+
+    A clip that cannot be varied costs itself only; it is in the report under `unusable`.
+
+    Args:
+        make_optimizer: called when the first variation has to be made.
+        tell: gets a line after every batch.
+
+    Raises:
+        StorageError: the folder is not free.
+        RunLocked: another process works in it.
+    """
+    settings = settings_digest(task)
+    Journal.check_folder(folder, [item.file for item in found])
+    with storage.RunLock(folder):
+        journal = Journal.read(folder, settings, overwrite)
+        optimizer = functools.cache(make_optimizer)
+        clips: dict[str, dict[str, Any]] = {}
+        unusable: dict[str, str] = {}
+        for item in found:
+            try:
+                clip = load_found(item)
+                place = clip_place(clip).with_suffix("").as_posix()
+                if place in clips:
+                    raise DataError(f"{item.file}: another clip is '{place}', too. Rename one.")
+                parent = storage.digest_file(item.file)
+                journal.drop_clip(place, parent, overwrite)
+                _augment_one(task, clip, parent, journal, optimizer, tell)
+            except DataError as err:
+                unusable[str(item.file)] = str(err)
+                continue
+            clips[place] = clip_row(place, parent, task.variations, journal.rows)
+        report = _head(task, settings) | totals(clips.values())
+        report |= {"unusable": unusable, "clips": list(clips.values())}
+        journal.write_report(report)
+    return report
+
+
+def _head(task: Task, settings: str) -> dict[str, Any]:
+    return {
+        "settings": settings,
+        "seed": task.seed,
+        "variations": task.variations,
+        "config": dump(task.config),
+        "optimizer": {**dump(without_threads(task.optimizer)), "made_by": task.made_by},
+        "character": task.skeleton.id,
+    }
+
+
+def _augment_one(
+    task: Task,
+    clip: MotionClip,
+    parent: str,
+    journal: Journal,
+    optimizer: Callable[[], Optimizer],
+    tell: Callable[[str], None],
+) -> None:
+    place = clip_place(clip).with_suffix("").as_posix()
+    missing = [
+        batch for batch in batches(task.variations, task.config.batch) if not journal.has(place, batch)
+    ]
+    if not missing:
+        tell(f"{place}: all {task.variations} variations are there")
+        return
+    maker = Maker(
+        clip,
+        parent,
+        skeleton=task.skeleton,
+        optimizer=optimizer(),
+        config=task.config,
+        seeds=SeedStreams(task.seed),
+        origin={"optimizer": task.optimizer.name, "settings": journal.settings},
+    )
+    for batch in missing:
+        made = maker.make(batch)
+        journal.save(place, parent, made)
+        kept = sum(one.clip is not None for one in made)
+        tell(f"{place}: {kept} of {len(batch)} variations kept, {batch.stop} of {task.variations} done")

@@ -1,0 +1,85 @@
+"""Motion source `augmented`: another source's clips, and variations of each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import attrs
+
+from parc_core.config import setting
+from parc_core.config.fields import Use
+from parc_core.data.clip import MotionClip
+from parc_core.data.seeds import SeedStreams
+from parc_core.data.skeleton import Skeleton
+from parc_core.interfaces.motion_source import MotionSource
+from parc_core.interfaces.optimizer import Optimizer
+from parc_core.plugins.registry import Registry
+from parc_core.storage import digest_bytes
+from parc_data.augment.config import AugmentConfig
+from parc_data.augment.maker import Maker, batches
+
+__all__ = ["AugmentedConfig", "AugmentedSource"]
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class AugmentedConfig(AugmentConfig):
+    """Settings of `augmented`."""
+
+    source: Use = setting(kind="motion_source", help="whose clips are varied")
+    optimizer: Use = setting(
+        factory=lambda: Use("kinopt"), kind="optimizer", help="what makes the variations fit their ground"
+    )
+    variations: int = setting(50, ge=1, le=10_000, help="of each clip, if so many are good enough")
+    keep: bool = setting(True, help="give the clips themselves, too")
+
+
+class AugmentedSource(MotionSource):
+    """Clips of another source, each followed by its variations, as `parc data augment` makes them."""
+
+    def __init__(self, config: AugmentedConfig, *, skeleton: Skeleton, seeds: SeedStreams) -> None:
+        self.config, self.skeleton, self.seeds = config, skeleton, seeds
+        registry = Registry.discover()
+        self.source: MotionSource = registry.create(
+            "motion_source", config.source, skeleton=skeleton, seeds=seeds.child("source")
+        )
+        self.optimizer: Optimizer = registry.create(
+            "optimizer", config.optimizer, skeleton=skeleton, device="cpu"
+        )
+
+    def clips(self) -> Iterator[MotionClip]:
+        """Clip after clip; what was refused is in the log."""
+        for clip in self.source.clips():
+            if self.config.keep:
+                yield clip
+            yield from self._variations(clip)
+
+    def _variations(self, clip: MotionClip) -> Iterator[MotionClip]:
+        maker = Maker(
+            clip,
+            _digest(clip),
+            skeleton=self.skeleton,
+            optimizer=self.optimizer,
+            config=self.config,
+            seeds=self.seeds,
+            origin={"optimizer": self.config.optimizer.name},
+        )
+        kept = 0
+        for batch in batches(self.config.variations, self.config.batch):
+            for made in maker.make(batch):
+                if made.clip is not None:
+                    kept += 1
+                    yield made.clip
+        if kept < self.config.variations:
+            log.warning(
+                "%s: only %d of %d variations are good enough", clip.name, kept, self.config.variations
+            )
+
+
+def _digest(clip: MotionClip) -> str:
+    """SHA-256 of what the clip holds; it need not be a file yet."""
+    arrays = (clip.root_pos, clip.root_rot, clip.joint_rot, clip.contacts)
+    ground = () if clip.terrain is None else (clip.terrain.height, clip.terrain.origin_xy)
+    return digest_bytes(b"".join([clip.name.encode(), *(array.tobytes() for array in (*arrays, *ground))]))

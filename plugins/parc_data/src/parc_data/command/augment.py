@@ -1,0 +1,182 @@
+"""The verb `parc data augment`."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import click
+
+from parc_data.augment.config import TERRAIN_CHANGES, AugmentConfig, GateConfig
+from parc_data.command.options import (
+    character_option,
+    folder_option,
+    json_option,
+    paths_argument,
+    print_json,
+    settings_from,
+    settings_options,
+)
+
+__all__ = ["augment"]
+
+_BAD_DATA = 65
+_NUMBERS = ("crop_length", "padding", "tries", "batch")
+_LIMITS = (
+    "min_num_frames",
+    "max_root_speed",
+    "max_joint_speed",
+    "max_limit_excess",
+    "max_slide",
+    "max_penetration",
+    "max_contact_gap",
+    "max_deficit",
+    "max_speed_change",
+    "max_root_deviation",
+    "max_pose_deviation",
+    "min_contact_share",
+    "min_frames_share",
+    "min_footing",
+)
+_RANGES = {
+    "heading": "Degrees to turn by.",
+    "scale_x": "Stretch along x.",
+    "scale_y": "Stretch along y.",
+    "height_scale": "Stretch of the heights.",
+    "box_side": "Sides of a box, metres.",
+    "box_height": "Metres that a box raises the ground.",
+}
+
+
+def _range_options(command: Any) -> Any:
+    for name, about in reversed(_RANGES.items()):
+        low, high = getattr(AugmentConfig(), name)
+        command = click.option(
+            f"--{name.replace('_', '-')}",
+            name,
+            type=(float, float),
+            default=None,
+            metavar="LOW HIGH",
+            help=f"{about} [default {low:g} {high:g}]",
+        )(command)
+    return command
+
+
+@click.command("augment", short_help="turn, stretch and raise clips with their ground")
+@paths_argument
+@folder_option
+@click.option("--variations", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Per clip.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides every draw.")
+@click.option(
+    "--optimizer",
+    "optimizer",
+    default="kinopt",
+    show_default=True,
+    metavar="NAME|YAML",
+    help="What makes a variation fit its ground, e.g. none or '{use: kinopt, jerk_limit: 2000}'.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Of the optimizer; changes no result.")
+@click.option(
+    "--terrain",
+    multiple=True,
+    type=click.Choice(TERRAIN_CHANGES),
+    help="A change of the ground that may be drawn; all of them if left out. May be repeated.",
+)
+@_range_options
+@click.option(
+    "--bad-heights",
+    multiple=True,
+    type=(float, float),
+    metavar="LOW HIGH",
+    help="Metres over the start that no changed cell may get. May be repeated.",
+)
+@click.option("--num-boxes", type=(int, int), default=None, metavar="LOW HIGH", help="[default 1 3]")
+@click.option(
+    "--centre", type=click.Choice(("start", "origin")), default=None, help="Of turning. [default start]"
+)
+@settings_options(AugmentConfig, only=_NUMBERS)
+@settings_options(GateConfig, only=_LIMITS)
+@click.option(
+    "--overwrite", is_flag=True, help="Remove variations in OUTPUT that have other settings or parents."
+)
+@character_option
+@json_option
+@click.pass_context
+def augment(
+    ctx: click.Context,
+    paths: tuple[pathlib.Path, ...],
+    output: pathlib.Path,
+    variations: int,
+    seed: int,
+    optimizer: str,
+    threads: int | None,
+    overwrite: bool,
+    character: str,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Write variations of PATHS (clips, folders, manifests) as OUTPUT/<class>/<name>_aug_<number>.npz.
+
+    Each is turned, stretched and put on changed ground, optimised, and kept if it is good enough; else it is drawn
+    again. A call that was interrupted continues when it is repeated. OUTPUT/augment.json tells what was drawn, how
+    well it fits and what was refused. The exit code is 65 if a clip could not be varied at all.
+    """
+    from parc_core.kinematics.mjcf import load_skeleton
+    from parc_core.plugins.registry import Registry
+    from parc_data.augment.optimizing import optimizer_use, with_threads
+    from parc_data.augment.run import Task, augment_files
+    from parc_data.tools.find import find_clips
+
+    config = settings_from(AugmentConfig, {**given, "gate": settings_from(GateConfig, given)})
+    registry, skeleton = Registry.discover(), load_skeleton(character)
+    use = optimizer_use(registry, optimizer)
+    use = use if threads is None else with_threads(registry, use, threads)
+    provider = registry.find("optimizer", use.name)
+    task = Task(
+        variations=variations,
+        seed=seed,
+        config=config,
+        optimizer=use,
+        made_by=f"{provider.dist} {provider.version}",
+        skeleton=skeleton,
+    )
+    report = augment_files(
+        task,
+        find_clips(paths),
+        output.expanduser(),
+        lambda: registry.create("optimizer", use, skeleton=skeleton, device="cpu"),
+        overwrite=overwrite,
+        tell=lambda line: click.echo(line, err=True),
+    )
+    if as_json:
+        print_json({"output": str(output), **report})
+    else:
+        _print(output, report)
+    if report["unusable"]:
+        ctx.exit(_BAD_DATA)
+
+
+def _print(output: pathlib.Path, report: dict[str, Any]) -> None:
+    from parc_data.command.options import print_table
+
+    rows = [
+        [
+            clip["clip"],
+            f"{clip['kept']} of {clip['wanted']}",
+            *(_pair(clip, name) for name in ("terrain_penetration", "foot_slide_m")),
+            ", ".join(f"{count} {reason}" for reason, count in clip["refused"].items()),
+        ]
+        for clip in report["clips"]
+    ]
+    if rows:
+        print_table(("clip", "kept", "penetration, m", "foot slide, m", "refused draws"), rows)
+    for file, text in report["unusable"].items():
+        click.echo(f"not varied: {text if file in text else f'{file}: {text}'}", err=True)
+    click.echo(f"{output}: {report['kept']} of {report['wanted']} variations")
+
+
+def _pair(clip: dict[str, Any], name: str) -> str:
+    """The mean before and after optimisation."""
+    if name not in clip["before"] or name not in clip["after"]:
+        return ""
+    return f"{clip['before'][name]:.3f} -> {clip['after'][name]:.3f}"
