@@ -18,6 +18,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -e . $(foreach p,$(PLUGINS),-e plugins/parc_$(p)) \
+	  -e 'plugins/parc_mujoco[warp]' \
 	  pytest pytest-xdist hypothesis ruff mypy import-linter
 	touch $(STAMP)
 

@@ -94,6 +94,9 @@ class Simulator(ABC):
     #: what else it can do: "rollout" (see `rollout`)
     capabilities: frozenset[str] = frozenset()
 
+    #: how many times a copy has diverged since `build`
+    num_diverged: int = 0
+
     @abstractmethod
     def build(self, scene: Scene) -> None:
         """Make the copies; every env stands on terrain 0 until `set_terrains`."""
@@ -104,7 +107,10 @@ class Simulator(ABC):
 
     @abstractmethod
     def reset(self, env_ids: Tensor, state: CharacterState) -> None:
-        """Put the envs ``[N]`` into the states; the others go on untouched."""
+        """Put the envs ``[N]`` into the states; the others go on untouched.
+
+        A copy whose state is not finite counts as diverged.
+        """
 
     @abstractmethod
     def set_targets(self, dof_target: Tensor) -> None:
@@ -114,7 +120,8 @@ class Simulator(ABC):
     def step(self, env_ids: Tensor | None = None) -> None:
         """One control step of every env, or of some, while the others stand still.
 
-        A copy that diverges shows it in `BodyState.finite`; the others go on.
+        A copy that diverges, or whose targets are not finite, stands still from then on and shows it in
+        `BodyState.finite` until it is reset; the others go on, bit for bit as if nothing had happened.
 
         Args:
             env_ids: ascending and different, ``[N]``; None for all.

@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.errors import DataError
+from parc_core.errors import DataError, ShapeError
 from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
 from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
@@ -60,6 +60,8 @@ class FakeSimulator(Simulator):
             dof_vel=torch.zeros(n, dofs, **at),
         )
         self._targets = torch.zeros(n, dofs, **at)
+        self._broken = torch.zeros(n, dtype=torch.bool, **at)
+        self.num_diverged = 0
         self.terrain_ids = torch.zeros(n, dtype=torch.long, **at)
 
     def set_terrains(self, env_ids: Tensor, terrain_ids: Tensor) -> None:
@@ -76,9 +78,14 @@ class FakeSimulator(Simulator):
         for name in _STATE:
             getattr(self._state, name)[env_ids] = getattr(state, name)
         self._targets[env_ids] = self._kin.joint_rot_to_dof(state.joint_rot)
+        self._broken[env_ids] = False
+        self._count_broken()
 
     def set_targets(self, dof_target: Tensor) -> None:
         """Held until changed."""
+        if dof_target.shape != self._targets.shape:
+            shape, expected = list(dof_target.shape), list(self._targets.shape)
+            raise ShapeError(f"set_targets: dof_target has shape {shape}, expected {expected}.")
         self._targets = dof_target.clone()
 
     def step(self, env_ids: Tensor | None = None) -> None:
@@ -86,13 +93,19 @@ class FakeSimulator(Simulator):
         after = self._advance(self._state, self._targets)
         if env_ids is None:
             self._state = after
-            return
-        for field in attrs.fields(CharacterState):
-            getattr(self._state, field.name)[env_ids] = getattr(after, field.name)[env_ids]
+        else:
+            for field in attrs.fields(CharacterState):
+                getattr(self._state, field.name)[env_ids] = getattr(after, field.name)[env_ids]
+        lost = ~torch.isfinite(self._targets).all(dim=-1)
+        if env_ids is not None:
+            lost &= torch.isin(torch.arange(len(lost), device=self.device), env_ids)
+        self._state.root_pos[lost] = float("nan")
+        self._count_broken()
 
     def poison(self, env_ids: Tensor) -> None:
         """Let copies diverge: their numbers become NaN until they are reset."""
         self._state.root_pos[env_ids] = float("nan")
+        self._count_broken()
 
     def read(self) -> BodyState:
         """Forward kinematics of the present state."""
@@ -135,6 +148,12 @@ class FakeSimulator(Simulator):
     def close(self) -> None:
         """Remember that it was called."""
         self.closed = True
+
+    def _count_broken(self) -> None:
+        sums = sum(getattr(self._state, name).flatten(1).sum(dim=-1) for name in _STATE)
+        broken = ~torch.isfinite(sums)
+        self.num_diverged += int((broken & ~self._broken).sum())
+        self._broken |= broken
 
     def _advance(self, s: CharacterState, targets: Tensor) -> CharacterState:
         goal = self._kin.dof_to_joint_rot(targets)

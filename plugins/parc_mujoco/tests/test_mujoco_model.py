@@ -9,7 +9,7 @@ from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import StateLayout, to_wxyz, to_xyzw
 from parc_mujoco.cpu import MujocoSimulator
 from parc_mujoco.ground import TerrainModels
-from parc_mujoco.model import build_spec, terrain_boxes
+from parc_mujoco.model import build_spec, count_substeps, terrain_boxes
 
 from parc_core.data.skeleton import JointKind
 from parc_core.errors import ConfigError
@@ -54,6 +54,53 @@ def test_dofs_and_servos_are_in_the_order_of_the_skeleton():
             assert model.dof_damping[6 + dof] == pytest.approx(0.3 * joint.kd)
             assert model.dof_armature[6 + dof] == pytest.approx(joint.armature)
             assert model.actuator_forcerange[dof].tolist() == pytest.approx([-3 * joint.gear, 3 * joint.gear])
+
+
+def test_solver_and_time_step_are_those_that_were_measured():
+    option = model_of().opt
+    assert option.timestep == pytest.approx(1 / 120)
+    assert option.integrator == mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    assert option.solver == mujoco.mjtSolver.mjSOL_NEWTON
+    assert option.cone == mujoco.mjtCone.mjCONE_PYRAMIDAL
+
+
+def test_a_control_step_is_four_physics_steps():
+    assert count_substeps(MujocoConfig().sim_hz, 30.0) == 4
+
+
+def test_models_of_all_terrains_have_data_of_the_same_layout():
+    terrains = [make_terrain(), bumpy(1), bumpy(2, (3, 4))]
+    models = TerrainModels(SKELETON, terrains, MujocoConfig())
+    counts = [len(terrain_boxes(terrain)[0]) for terrain in terrains]
+    assert len(set(counts)) == 3
+    assert {models[i].ngeom for i in range(3)} == {max(counts) + len(SKELETON.geoms)}
+    assert len({(models[i].nbvhstatic, models[i].nbvhdynamic, models[i].nsensordata) for i in range(3)}) == 1
+
+
+def test_boxes_that_make_up_the_number_collide_with_nothing():
+    boxes = terrain_boxes(make_terrain())
+    model = build_spec(SKELETON, MujocoConfig(), boxes, len(boxes[0]) + 1).compile()
+    data = mujoco.MjData(model)
+    data.qpos[2] = -1000.0  # right where the surplus box lies
+    mujoco.mj_forward(model, data)
+    assert data.ncon == 0
+
+
+def test_contact_force_of_a_body_is_the_force_on_it_and_names_both_sides():
+    sim = MujocoSimulator(MujocoConfig())
+    sim.build(Scene(skeleton=SKELETON, terrains=[make_terrain()], num_envs=1))
+    dof = torch.zeros(1, SKELETON.num_dofs)
+    for name, sign in (("right_hip", 1.0), ("left_hip", -1.0)):
+        (start,) = [d.start for j, d in zip(SKELETON.joints, SKELETON.dof_slices) if j.name == name]
+        dof[0, start] = sign * 0.06  # both thighs inwards until the legs press against each other
+    sim.reset(torch.tensor([0]), character_state(1, height=5.0, dof=dof))
+    force = sim.read().contact_force[0]
+    right = [SKELETON.body_id(f"right_{part}") for part in ("thigh", "shin", "foot")]
+    left = [SKELETON.body_id(f"left_{part}") for part in ("thigh", "shin", "foot")]
+    assert float(force[right, 1].sum()) < -50.0  # to the right: the left leg pushes it away
+    assert torch.allclose(force[right].sum(dim=0), -force[left].sum(dim=0), atol=1e-3)
+    assert float(force.sum(dim=0).abs().max()) < 1e-3
+    sim.close()
 
 
 def test_no_force_limit_when_scale_is_none():

@@ -1,4 +1,4 @@
-"""Settings of the MuJoCo simulator; light enough to load for a schema."""
+"""Settings of the MuJoCo simulators; light enough to load for a schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 from parc_core.config import setting
 
-__all__ = ["MujocoConfig"]
+__all__ = ["MujocoConfig", "MujocoWarpConfig"]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,3 +41,26 @@ class MujocoConfig:
         True, help="whether bodies that are not neighbours collide with each other"
     )
     integrator: Literal["implicitfast", "euler"] = setting("implicitfast", help="time integration")
+    dump_dir: str | None = setting(
+        None, help="folder for the states of copies that diverge; null: a temporary one, named in the log"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class MujocoWarpConfig(MujocoConfig):
+    """How the character is simulated on an NVIDIA GPU: the same physics, and how much memory it may take.
+
+    Source of the buffers' defaults: the most that 256 violently falling humanoids on boxes were seen to need, and
+    half as much again.
+    """
+
+    num_envs: int = setting(4096, ge=1, help="copies that step side by side while an agent trains")
+    nconmax: int = setting(
+        48, ge=1, help="contacts per copy that memory is held for; all copies share one store"
+    )
+    njmax: int = setting(
+        160, ge=1, help="rows of contact, friction and limit constraints that one copy may have"
+    )
+    deterministic: bool = setting(
+        False, help="whether a GPU gives the same bits in every run, which costs speed; a CPU always does"
+    )

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
+import torch
+from torch import Tensor
 
 from parc_core.data.skeleton import JointKind, Skeleton
 
-__all__ = ["StateLayout", "rotate", "rotate_inverse", "to_wxyz", "to_xyzw"]
+__all__ = [
+    "StateLayout",
+    "rotate",
+    "rotate_inverse",
+    "tensor_to_wxyz",
+    "tensor_to_xyzw",
+    "to_wxyz",
+    "to_xyzw",
+]
 
 
 def to_wxyz(q: np.ndarray) -> np.ndarray:
@@ -22,6 +32,16 @@ def to_wxyz(q: np.ndarray) -> np.ndarray:
 def to_xyzw(q: np.ndarray) -> np.ndarray:
     """Quaternions as PARC has them: ``[..., 4]`` for wxyz."""
     return q[..., [1, 2, 3, 0]]
+
+
+def tensor_to_wxyz(q: Tensor) -> Tensor:
+    """Quaternions as MuJoCo has them: ``[..., 4]`` for xyzw, on their device."""
+    return torch.roll(q, 1, dims=-1)
+
+
+def tensor_to_xyzw(q: Tensor) -> Tensor:
+    """Quaternions as PARC has them: ``[..., 4]`` for wxyz, on their device."""
+    return torch.roll(q, -1, dims=-1)
 
 
 def rotate(q: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -8,25 +8,28 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-from parc_core.errors import ConfigError, DataError, ShapeError
+from parc_core.errors import DataError, ShapeError
 from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import StateLayout, to_xyzw
+from parc_mujoco.divergence import FASTEST, MAX_DUMPS, Divergence, DivergenceLog
 from parc_mujoco.ground import TerrainModels
+from parc_mujoco.model import count_substeps
 from parc_mujoco.rollouts import Rollouts, SavedStates
 
 __all__ = ["MujocoConfig", "MujocoSimulator"]
 
 _VELOCITIES = mujoco.mjtStage.mjSTAGE_VEL.value
 _FORCES = mujoco.mjtStage.mjSTAGE_ACC.value
-_DIVERGED = 1e4  # rad/s or m/s; nothing that moves so fast comes back
+_KEPT = ("qpos", "qvel", "qacc_warmstart", "time")  # of the state that a step begins with
 
 
 class MujocoSimulator(Simulator):
     """The CPU simulator. Results do not depend on the number of threads.
 
     Positions and velocities that `read` gives are those after the last physics step; contact forces are those
-    that acted during it.
+    that acted during it. A copy that diverges is put back to the state of its last reset and waits there, marked
+    in `BodyState.finite`, until it is reset again.
     """
 
     capabilities = frozenset({"rollout"})
@@ -39,8 +42,9 @@ class MujocoSimulator(Simulator):
     def build(self, scene: Scene) -> None:
         """Make the copies, all on terrain 0, standing nowhere in particular until `reset`."""
         self.close()
+        _write_no_log_file()
         self.scene = scene
-        self.substeps = _substeps(self.config.sim_hz, scene.control_hz)
+        self.substeps = count_substeps(self.config.sim_hz, scene.control_hz)
         if not scene.terrains:
             raise DataError("the simulator's scene has no terrain; every environment needs ground.")
         self._models = TerrainModels(scene.skeleton, scene.terrains, self.config)
@@ -48,6 +52,7 @@ class MujocoSimulator(Simulator):
         self._terrain_ids = np.zeros(scene.num_envs, dtype=np.int64)
         self._moved = True
         self._alive = np.ones(scene.num_envs, dtype=bool)
+        self.num_diverged, self._log = 0, DivergenceLog("mujoco", self.config, scene.skeleton)
         self._batch = Batch(self._models[0], scene.num_envs, nthread=self.threads)
         names = (
             "qpos",
@@ -63,6 +68,8 @@ class MujocoSimulator(Simulator):
         )
         self._field = {name: self._batch.bind(name) for name in names}
         self._rollouts = Rollouts(self._models, self._layout, self.substeps, self.threads, self.device)
+        self._start = {name: self._field[name].copy() for name in ("qpos", "qvel")}
+        self._before = {name: self._field[name].copy() for name in _KEPT}
         self._forward(None)
 
     def set_terrains(self, env_ids: Tensor, terrain_ids: Tensor) -> None:
@@ -90,8 +97,14 @@ class MujocoSimulator(Simulator):
         field["qpos"][ids], field["qvel"][ids] = qpos, self._layout.qvel(root_rot, *velocities)
         field["ctrl"][ids] = self._layout.dof(joint_rot)
         field["time"][ids], field["qacc_warmstart"][ids] = 0.0, 0.0
-        self._alive[ids] = self._is_finite(ids)
-        self._forward(ids[self._alive[ids]])
+        self._alive[ids] = sound = self._is_finite(ids)
+        # what is not finite never gets into the physics: such a copy stays where it was reset before
+        for name, start in self._start.items():
+            start[ids[sound]] = field[name][ids[sound]]
+            field[name][ids[~sound]] = start[ids[~sound]]
+        if sound.any():
+            self._forward(ids[sound])
+        self._count(int((~sound).sum()))
 
     def set_targets(self, dof_target: Tensor) -> None:
         """Targets of the servos, ``[num_envs, D]`` rad."""
@@ -105,17 +118,23 @@ class MujocoSimulator(Simulator):
     def step(self, env_ids: Tensor | None = None) -> None:
         """One control step of all envs or of some; diverged copies stand still until they are reset."""
         self._settle()
-        ids = None if self._alive.all() else np.flatnonzero(self._alive)
+        moving = self._alive.copy()
         if env_ids is not None:
-            ids = _numpy(env_ids).astype(np.int64)
-            ids = ids[self._alive[ids]]
-            if ids.size == 0:
-                return
+            moving &= np.isin(np.arange(len(moving)), _numpy(env_ids))
+        # MuJoCo would replace targets that are not finite by zeros and say nothing
+        lost = moving & ~np.isfinite(self._field["ctrl"]).all(axis=-1)
+        moving &= ~lost
+        for name, before in self._before.items():
+            np.copyto(before, self._field[name])
         try:
-            self._batch.step(ids, nstep=self.substeps, stage=_VELOCITIES)
+            if moving.any():
+                ids = None if moving.all() else np.flatnonzero(moving)
+                self._batch.step(ids, nstep=self.substeps, stage=_VELOCITIES)
         except SimulationError as err:  # the others have stepped
-            self._alive[err.ids] = False
-        self._alive &= self._is_finite(slice(None))
+            lost[err.ids] = True
+        lost |= moving & ~self._is_finite(slice(None))
+        if lost.any():
+            self._put_back(np.flatnonzero(lost))
 
     def read(self) -> BodyState:
         """The state after the last physics step."""
@@ -152,6 +171,31 @@ class MujocoSimulator(Simulator):
         self._batch = self._rollouts = None
         self._field = {}
 
+    def _put_back(self, ids: np.ndarray) -> None:
+        """Count diverged copies, keep the states of some, and put them where they were last reset."""
+        field = self._field
+        for i in ids[:MAX_DUMPS].tolist():
+            terrain_id = int(self._terrain_ids[i])
+            case = Divergence(
+                env_id=i,
+                terrain_id=terrain_id,
+                before={name: before[i].copy() for name, before in self._before.items()},
+                targets=field["ctrl"][i].copy(),
+                after={name: field[name][i].copy() for name in self._start},
+            )
+            self._log.dump(case, self.scene.terrains[terrain_id])
+        for name, start in self._start.items():
+            field[name][ids] = start[ids]
+        field["time"][ids], field["qacc_warmstart"][ids], field["ctrl"][ids] = 0.0, 0.0, 0.0
+        self._alive[ids] = False
+        self._forward(ids)
+        self._count(len(ids))
+
+    def _count(self, more: int) -> None:
+        if more:
+            self.num_diverged += more
+            self._log.count(self.num_diverged, len(self._alive))
+
     def _settle(self) -> None:
         if self._moved:
             self._batch.set_models([self._models[t] for t in self._terrain_ids.tolist()])
@@ -167,20 +211,17 @@ class MujocoSimulator(Simulator):
     def _is_finite(self, ids: np.ndarray | slice) -> np.ndarray:
         # comparisons with NaN are false, so one bound does for NaN, infinity and the merely absurd
         qpos, qvel = self._field["qpos"][ids], self._field["qvel"][ids]
-        return (np.abs(qvel).max(axis=-1) < _DIVERGED) & (np.abs(qpos).max(axis=-1) < np.inf)
+        return (np.abs(qvel).max(axis=-1) < FASTEST) & (np.abs(qpos).max(axis=-1) < np.inf)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self.device)
 
 
-def _substeps(sim_hz: float, control_hz: float) -> int:
-    count = round(sim_hz / control_hz)
-    if count < 1 or abs(count * control_hz - sim_hz) > 1e-6 * sim_hz:
-        raise ConfigError(
-            f"simulator.sim_hz is {sim_hz} Hz, which is not a multiple of the control rate {control_hz} Hz. "
-            f"Use for example {4 * control_hz:g}."
-        )
-    return count
+def _write_no_log_file() -> None:
+    # MuJoCo would leave a MUJOCO_LOG.TXT in the current folder when something diverges
+    logs = mujoco.MjLogConfig.get()
+    logs.logto_file = False
+    logs.set()
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

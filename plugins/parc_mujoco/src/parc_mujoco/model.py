@@ -11,15 +11,17 @@ import numpy as np
 
 from parc_core.data.skeleton import Geom, Joint, JointKind, Skeleton
 from parc_core.data.terrain import Terrain
+from parc_core.errors import ConfigError
 from parc_core.geometry.boxes import box_cover
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import to_wxyz
 
-__all__ = ["build_spec", "terrain_boxes"]
+__all__ = ["build_spec", "count_substeps", "pad_boxes", "terrain_boxes"]
 
 _FLOOR_DEPTH = 1.0  # m of ground below the lowest cell
 _BEYOND = 20.0  # m that the border cells go on past the terrain
-_BURIED = -1000.0  # m, height of the boxes that only make up the number
+_BURIED_CENTER = (0.0, 0.0, -1000.0)  # m, of the boxes that only make up the number
+_BURIED_HALF = (0.01, 0.01, 0.01)  # m
 _GEOM_TYPES = {
     "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
     "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
@@ -32,13 +34,40 @@ _INTEGRATORS = {
 }
 
 
+def count_substeps(sim_hz: float, control_hz: float) -> int:
+    """Physics steps per control step.
+
+    Raises:
+        ConfigError: one rate is no multiple of the other.
+    """
+    count = round(sim_hz / control_hz)
+    if count < 1 or abs(count * control_hz - sim_hz) > 1e-6 * sim_hz:
+        raise ConfigError(
+            f"simulator.sim_hz is {sim_hz} Hz, which is not a multiple of the control rate {control_hz} Hz. "
+            f"Use for example {4 * control_hz:g}."
+        )
+    return count
+
+
 def terrain_boxes(terrain: Terrain) -> tuple[np.ndarray, np.ndarray]:
     """Boxes that make the ground, those at the border reaching far out: centres, half sizes ``[K, 3]`` m."""
     return box_cover(terrain, floor_depth=_FLOOR_DEPTH, skirt=_BEYOND)
 
 
+def pad_boxes(boxes: tuple[np.ndarray, np.ndarray], num_boxes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes and as many buried ones as make them `num_boxes`: centres, half sizes ``[num_boxes, 3]`` m."""
+    missing = num_boxes - len(boxes[0])
+    buried = (np.tile(_BURIED_CENTER, (missing, 1)), np.tile(_BURIED_HALF, (missing, 1)))
+    return np.concatenate([boxes[0], buried[0]]), np.concatenate([boxes[1], buried[1]])
+
+
 def build_spec(
-    skeleton: Skeleton, config: MujocoConfig, boxes: tuple[np.ndarray, np.ndarray], num_boxes: int
+    skeleton: Skeleton,
+    config: MujocoConfig,
+    boxes: tuple[np.ndarray, np.ndarray],
+    num_boxes: int,
+    *,
+    contact_sensors: bool = True,
 ) -> mujoco.MjSpec:
     """The specification of a model; models with the same `num_boxes` have data of the same layout.
 
@@ -58,7 +87,8 @@ def build_spec(
         _add_geom(bodies[geom.body], geom, config)
     for joint in skeleton.joints:
         _add_servos(spec, joint, config)
-    _add_contact_sensors(spec, skeleton)
+    if contact_sensors:
+        _add_contact_sensors(spec, skeleton)
     return spec
 
 
@@ -80,7 +110,7 @@ def _add_ground(
         # type bit 2 meets nobody's affinity; with both masks 0 the box would leave the bounding volumes,
         # whose number has to be the same in all models
         spec.worldbody.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0, 0, _BURIED], size=[0.01] * 3, contype=2, conaffinity=0
+            type=mujoco.mjtGeom.mjGEOM_BOX, pos=_BURIED_CENTER, size=_BURIED_HALF, contype=2, conaffinity=0
         )
 
 

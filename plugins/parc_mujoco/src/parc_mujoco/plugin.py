@@ -19,6 +19,13 @@ def parc_providers() -> list[Provider]:
             config="parc_mujoco.config:MujocoConfig",
             summary="MuJoCo on the CPU, one terrain per environment",
         ),
+        Provider(
+            kind="simulator",
+            name="mujoco_warp",
+            target="parc_mujoco.warp.provider:mujoco_warp",
+            config="parc_mujoco.config:MujocoWarpConfig",
+            summary="MuJoCo Warp on an NVIDIA GPU, one terrain per environment",
+        ),
     ]
 
 

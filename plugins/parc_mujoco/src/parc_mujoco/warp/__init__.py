@@ -1,0 +1,1 @@
+"""MuJoCo Warp: the same physics on an NVIDIA GPU."""
