@@ -16,7 +16,7 @@ from parc_kinopt.compiled.goal import TERMS, make_look
 from parc_kinopt.compiled.ground import column_of, make_ground, surface_from
 from parc_kinopt.compiled.newton import NewtonSettings, Problem, solve
 from parc_kinopt.compiled.terms import look_at
-from parc_kinopt.compiled.tree import make_pose, make_tree
+from parc_kinopt.compiled.tree import make_pose, tree_of
 from parc_kinopt.constraints import BodyConstraint
 from parc_kinopt.objective import MotionLoss
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
@@ -69,15 +69,11 @@ def test_value_and_gradient_of_each_term_are_those_of_the_plain_version(name):
     problem, plain, x = _problem(_rough_clip(), {name: 3.0}, min_flight=0.05)
     point = _wriggled(x)
     for width in (0.0, 0.02):
-        total, gradient = plain(
-            torch.arange(1),
-            torch.from_numpy(point).reshape(1, -1),
-            torch.full((1,), width, dtype=torch.float64),
-        )
+        total, gradient = plain(torch.from_numpy(point)[None], torch.full((1,), width, dtype=torch.float64))
         look = problem.look(point, width)
         assert float(total) > 1e-6, "the clip does not exercise the term"
         assert 3.0 * look.values[TERMS.index(name)] == pytest.approx(float(total), rel=1e-9)
-        expected = gradient.reshape(x.shape).numpy()
+        expected = gradient[0].numpy()
         assert np.linalg.norm(look.grad - expected) <= 1e-9 * np.linalg.norm(expected)
 
 
@@ -130,6 +126,27 @@ def test_curvature_of_a_squared_term_is_its_second_derivative(name):
     )
     predicted = (matrix @ way.ravel()).reshape(x.shape)
     assert np.linalg.norm(predicted - change) <= 0.12 * np.linalg.norm(change)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_each_term_vanishes_on_a_clip_that_satisfies_it(name):
+    # stands with still arms, leaves the ground as one rigid body at 1.5 m/s, falls freely, lands and stands
+    frames, air = 24, slice(8, 17)
+    time = (np.arange(frames) - 7) / 30
+    clip = make_clip(frames)
+    rise = np.where((time > 0) & (time < 10 / 30), 0.5 * 9.81 * time * (10 / 30 - time), 0.0)
+    contacts = np.array(clip.contacts)
+    contacts[air] = 0.0
+    clip = attrs.evolve(
+        clip,
+        root_pos=clip.root_pos.astype(np.float64) + np.outer(rise, [0, 0, 1]),
+        joint_rot=np.tile([0.0, 0, 0, 1], (frames, 14, 1)),
+        contacts=contacts,
+    )
+    # from standing to flight within a frame is 1.5 m/s in 1/30 s: jerk 1.5 * 30^2 m/s^3 and more
+    problem, _, x = _problem(clip, {name: 1.0}, source_cutoff=0.0, jerk_limit=4000.0)
+    assert (name != "ballistic") or problem.goal.airborne.sum() == 7
+    assert problem.look(x).values[TERMS.index(name)] < 2e-4  # the soles stand at the ground to float32
 
 
 def _dense(blocks: np.ndarray) -> np.ndarray:
@@ -234,9 +251,7 @@ def _real_problem(name: str, on_surface: bool = False) -> tuple[Problem, np.ndar
     )
     cloud = PointCloud(SKELETON, dtype=torch.float64, surface=surface)
     optimizer.body = attrs.evolve(optimizer.body, cloud=cloud)
-    optimizer.tree = make_tree(
-        SKELETON, optimizer.body.mass.numpy(), optimizer.body.com.numpy(), cloud.points.numpy(), counts
-    )
+    optimizer.tree = tree_of(SKELETON, surface)
     batch = pack([clip], [terrain], SKELETON)
     _, (problem,) = optimizer.problems(batch, [clip], [given])
     return problem, join(batch.root_pos, batch.root_rot, batch.joint_rot, optimizer.body.kin)[0].numpy()

@@ -87,6 +87,24 @@ def test_published_rule_marks_returns_to_a_pose_and_spares_short_runs():
     assert np.flatnonzero(marked).tolist() == [1, 2, 3, 4]
 
 
+def test_published_rule_marks_what_a_plain_double_loop_marks():
+    rng = np.random.default_rng(2)
+    body_pos = np.cumsum(rng.normal(scale=0.03, size=(150, 15, 3)), axis=0)
+    body_pos[60:80] = body_pos[20:40]  # comes back, much later
+    body_pos[100:109] = body_pos[99]
+    marked = np.zeros(150, dtype=bool)
+    for i in range(150):
+        for j in range(i + 1, 150):
+            if not marked[i] and np.sqrt(((body_pos[j] - body_pos[i]) ** 2).sum()) < 0.15:
+                marked[j] = True
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked, [0]])))
+    for first, stop in zip(edges[::2], edges[1::2]):
+        if stop - first < 4:
+            marked[first:stop] = False
+    assert marked.sum() > 20
+    assert near_pose_frames(body_pos, 0.15, 4).tolist() == marked.tolist()
+
+
 def test_rule_none_removes_nothing():
     assert remove_hesitation(_stop_and_go(20, 40), HesitationConfig(rule="none"), KIN)[1] == ()
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import pytest
-from parc_kinopt.contacts import ContactConfig, clean_contacts, geometric_contacts, hysteresis
+import torch
+from parc_kinopt.contacts import (
+    ContactConfig,
+    clean_contacts,
+    geometric_contacts,
+    hysteresis,
+    without_slides,
+)
+from parc_kinopt.limbs import limbs_of
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig, NoneConfig, NoOptimizer
 from parc_kinopt.problems import describe_runs
 
 from parc_core.data.terrain import Terrain
 from parc_core.errors import DataError
+from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_core.kinematics.surface import surface_points
+from parc_core.testing.builders import make_clip, make_terrain
 from parc_core.testing.contracts.optimizer import OptimizerContract
 
 SKELETON = load_skeleton("humanoid")
@@ -118,3 +128,85 @@ def test_runs_are_described_with_their_worst_value():
 def test_relabelling_finds_the_feet(refined):
     assert (refined.clip.contacts[:, [11, 14]] == 1.0).mean() > 0.9
     assert (refined.clip.contacts[:, [5, 8]] == 0.0).all()
+
+
+def _raised(clip, height):
+    return attrs.evolve(clip, root_pos=clip.root_pos + np.array([0, 0, height], dtype=np.float32))
+
+
+def test_clip_that_floats_a_little_is_put_on_the_ground():
+    (result,) = _optimizer().refine([_raised(make_clip(20), 0.2)])
+    assert result.before["contact"] == pytest.approx(8.0, abs=0.01)  # 2 soles, 20 frames, 0.2 m
+    assert result.after["contact"] < 0.01
+    assert result.unresolved == ()
+
+
+def test_clip_that_floats_too_high_to_be_believed_says_so():
+    (result,) = _optimizer().refine([_raised(make_clip(20), 0.5)])
+    assert result.unresolved == ("nothing holds the body in frames 0-19, at least 0.50 m above the ground",)
+
+
+def test_clip_that_starts_inside_a_box_comes_out_of_it():
+    box = make_terrain(steps=[((slice(1, 4), slice(0, 10)), 0.5)])
+    (result,) = _optimizer().refine([make_clip(20, terrain=box)])
+    assert result.before["penetration"] > 100.0
+    assert result.after["penetration"] < 0.05
+    assert result.unresolved == ()
+
+
+def test_clip_with_nan_never_gets_here():
+    broken = np.array(make_clip(5).root_pos)
+    broken[2, 1] = np.nan
+    with pytest.raises(DataError, match="clip 'standing': root_pos holds nan at index \\[2, 1\\]"):
+        make_clip(5, root_pos=broken)
+
+
+def test_clip_without_contact_labels_keeps_what_it_has():
+    # standing on the ground without labels: they are found, and nothing else changes
+    (result,) = _optimizer().refine([make_clip(20, contacts=np.zeros((20, 15)))])
+    assert np.abs(result.clip.root_pos - make_clip(20).root_pos).max() < 0.005
+    assert (result.clip.contacts[:, [11, 14]] == 1.0).all()
+    assert result.unresolved == ()
+
+
+def test_one_cell_is_ground_without_end():
+    cell = Terrain(height=np.zeros((1, 1)), origin_xy=(0.0, 0.0), cell=0.4)
+    (result,) = _optimizer().refine([_raised(make_clip(20, speed=0.5, terrain=cell), 0.05)])
+    assert result.after["contact"] < 0.01
+    assert result.unresolved == ()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_clip_too_short_for_differences_is_still_put_on_the_ground(frames):
+    (result,) = _optimizer().refine([_raised(make_clip(frames), 0.04)])
+    lowered = make_clip(frames).root_pos
+    assert np.abs(result.clip.root_pos - lowered).max() < 0.01
+    assert (result.clip.contacts[:, [11, 14]] == 1.0).all()
+    assert result.unresolved == ()
+
+
+def test_solver_that_has_no_steps_left_says_so():
+    (result,) = _optimizer(max_steps=2).refine([_spoilt()])
+    assert result.unresolved[0] == "stopped after 2 steps before it converged"
+
+
+def test_labels_end_where_the_foot_moves():
+    # 20 frames labelled; from frame 9 to 10 it moves 0.3 m/s, from 14 to 15 too: the parts begin a frame later
+    step = np.full((19, 1), 0.05)
+    step[[9, 14]] = 0.3
+    labels = without_slides(np.ones((20, 1), dtype=bool), step, ContactConfig(), 30.0)
+    assert np.flatnonzero(~labels[:, 0]).tolist() == [10, 15]
+
+
+def test_labelled_feet_do_not_slide(refined):
+    kin, limbs = Kinematics(SKELETON), [limb for limb in limbs_of(SKELETON) if limb.is_foot]
+    clip = refined.clip
+    body_pos, body_rot = kin.forward(
+        *(torch.tensor(a) for a in (clip.root_pos, clip.root_rot, clip.joint_rot))
+    )
+    points = surface_points(SKELETON).world(body_pos, body_rot)
+    for foot in limbs:
+        step = points[:, list(foot.corners)].diff(dim=0).norm(dim=-1).amin(dim=-1).numpy()
+        held = np.minimum(clip.contacts[:-1, foot.body], clip.contacts[1:, foot.body]) > 0.5
+        assert held.any()
+        assert step[held].max() < 0.005

@@ -60,11 +60,6 @@ class PointCloud:
         ]
         return torch.cat(parts, dim=-1)
 
-    def place(self, body_pos: Tensor, matrix: Tensor, frame: Tensor, point: Tensor) -> Tensor:
-        """Single points ``[R, 3]`` m: point ``[R]`` in frame ``[R]``, with a gradient."""
-        body = self.body[point]
-        return body_pos[frame, body] + (matrix[frame, body] @ self.points[point][:, :, None]).squeeze(-1)
-
     def gap(self, world: Tensor, terrains: PackedTerrains, terrain_ids: Tensor) -> ColumnGap:
         """Height of every point above its own column; `world` ``[F, 3, P]`` m, `terrain_ids` ``[F]``."""
         scale = 1.0 / terrains.cell[terrain_ids][:, None]

@@ -13,7 +13,15 @@ from parc_kinopt.batch import ClipBatch
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.limbs import Limb
 
-__all__ = ["ContactConfig", "clean_contacts", "geometric_contacts", "hysteresis", "limb_motion"]
+__all__ = [
+    "ContactConfig",
+    "LimbMotion",
+    "clean_contacts",
+    "geometric_contacts",
+    "hysteresis",
+    "limb_motion",
+    "without_slides",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +38,12 @@ class ContactConfig:
         0.3, gt=0.0, unit="m", help="a given label is believed up to this distance"
     )
     label_speed: float = setting(2.0, gt=0.0, unit="m/s", help="a given label is believed up to this speed")
+    grip_speed: float = setting(
+        0.15,
+        gt=0.0,
+        unit="m/s",
+        help="labels after optimisation: between two frames of a contact nothing is faster",
+    )
     min_run: float = setting(0.06, ge=0.0, unit="s", help="shorter contacts are dropped")
     max_gap: float = setting(0.06, ge=0.0, unit="s", help="shorter gaps between two contacts are closed")
 
@@ -44,21 +58,39 @@ def hysteresis(strong: np.ndarray, weak: np.ndarray) -> np.ndarray:
     return kept[labels]
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class LimbMotion:
+    """Where K feet and hands are and how they move; C clips."""
+
+    distance: np.ndarray  # [C, T, K] m, signed distance of the limb's nearest point to the ground
+    step: np.ndarray  # [C, T - 1, K] m/s, speed from frame t to t + 1 of the slowest of a sole's corners
+
+    def of(self, clip: int, frames: int) -> LimbMotion:
+        """One clip without its padding: ``[T, K]`` and ``[T - 1, K]``."""
+        return LimbMotion(distance=self.distance[clip, :frames], step=self.step[clip, : max(frames - 1, 0)])
+
+    @property
+    def speed(self) -> np.ndarray:
+        """Speed of each frame ``[..., T, K]`` m/s: the smaller of the two steps around it.
+
+        So the first frame that stands is standing. A single frame has no speed.
+        """
+        if self.distance.shape[-2] == 1:
+            return np.zeros_like(self.distance)
+        before = np.concatenate([self.step[..., :1, :], self.step], axis=-2)
+        after = np.concatenate([self.step, self.step[..., -1:, :]], axis=-2)
+        return np.minimum(before, after)
+
+
 def limb_motion(
     batch: ClipBatch, body_pos: Tensor, matrix: Tensor, cloud: PointCloud, limbs: tuple[Limb, ...]
-) -> tuple[Tensor, Tensor]:
-    """Distance to the ground and speed of each limb.
-
-    The speed is that of the slowest of a sole's corners, so a rolling foot is not "fast".
-
-    Returns:
-        Signed distance ``[C, T, K]`` m of the limb's nearest point, and speed ``[C, T, K]`` m/s.
-    """
+) -> LimbMotion:
+    """Distance to the ground and speed of each limb; a rolling foot, one corner of which rests, is not fast."""
     clips, frames = batch.num_clips, batch.num_frames
     world = cloud.world(body_pos.flatten(0, 1), matrix.flatten(0, 1))
     ids = batch.terrain_ids.repeat_interleave(frames)
     frame = torch.arange(clips * frames, device=ids.device)
-    distances, speeds = [], []
+    distances, steps = [], []
     for limb in limbs:
         body = torch.full_like(frame, limb.body)
         distances.append(
@@ -68,11 +100,10 @@ def limb_motion(
             list(limb.corners) if limb.is_foot else (cloud.body == limb.body).nonzero().flatten().tolist()[:1]
         )
         place = world[..., points].unflatten(0, (clips, frames))
-        step = (place[:, 1:] - place[:, :-1]).norm(dim=2).amin(dim=-1) / batch.dt[:, None]
-        # the speed of a frame is the smaller of the two steps around it: the first frame that stands is standing
-        before, after = torch.cat([step[:, :1], step], dim=1), torch.cat([step, step[:, -1:]], dim=1)
-        speeds.append(torch.minimum(before, after))
-    return torch.stack(distances, dim=-1), torch.stack(speeds, dim=-1)
+        steps.append((place[:, 1:] - place[:, :-1]).norm(dim=2).amin(dim=-1) / batch.dt[:, None])
+    return LimbMotion(
+        distance=torch.stack(distances, dim=-1).numpy(), step=torch.stack(steps, dim=-1).numpy()
+    )
 
 
 def geometric_contacts(
@@ -104,6 +135,34 @@ def clean_contacts(
     return _tidy(hysteresis(strong, weak), fps, config)
 
 
+def without_slides(contact: np.ndarray, step: np.ndarray, config: ContactConfig, fps: float) -> np.ndarray:
+    """The labels ``[T, K]`` bool without any two neighbours between which the limb moves faster than `grip_speed`.
+
+    A contact falls apart at such a step; parts that are too short are dropped, and where two parts follow on each
+    other the later one begins a frame later.
+
+    Args:
+        step: speed from frame t to t + 1, ``[T - 1, K]`` m/s.
+    """
+    result = contact.copy()
+    shortest = max(round(config.min_run * fps), 2)
+    for k in range(contact.shape[1]):
+        firm = contact[:-1, k] & contact[1:, k] & (step[:, k] < config.grip_speed)
+        lone = contact[:, k] & ~np.append(firm, False) & ~np.insert(firm, 0, False)
+        slides = contact[:-1, k] & contact[1:, k] & ~firm
+        if not slides.any():
+            continue
+        cuts = np.flatnonzero(slides) + 1
+        result[cuts, k] = False
+        result[:, k] &= ~lone
+        labels, count = ndimage.label(result[:, k])
+        for (run,) in ndimage.find_objects(labels)[:count]:
+            inside = run.start > 0 and run.stop < len(labels)
+            if inside and run.stop - run.start < shortest:
+                result[run, k] = False
+    return result
+
+
 def _tidy(contact: np.ndarray, fps: float, config: ContactConfig) -> np.ndarray:
     """Short gaps closed, then short runs dropped; gaps and runs at the ends count as longer than they are."""
     gap, run = round(config.max_gap * fps), round(config.min_run * fps)
@@ -117,6 +176,6 @@ def _drop_short(mask: np.ndarray, longest: int) -> np.ndarray:
         return mask
     labels, count = ndimage.label(mask, structure=np.array([[0, 1, 0], [0, 1, 0], [0, 1, 0]]))
     size = np.bincount(labels.ravel(), minlength=count + 1)
-    size[np.unique(labels[[0, -1]])] = len(mask) + 1
+    size[np.unique(labels[[0, -1]])] = longest + 1
     size[0] = 0
     return (size > longest)[labels]

@@ -16,6 +16,7 @@ from parc_core.data.clip import MotionClip
 from parc_core.data.skeleton import Skeleton
 from parc_core.interfaces.optimizer import Optimizer, Refined
 from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.mass import body_masses
 from parc_core.kinematics.rotations import quat_to_matrix
 from parc_kinopt import kernels
 from parc_kinopt.batch import ClipBatch, join, pack, require_terrain, split, to_clip
@@ -23,13 +24,12 @@ from parc_kinopt.cloud import PointCloud
 from parc_kinopt.compiled.goal import TERMS, goal_of, make_grips
 from parc_kinopt.compiled.ground import make_ground
 from parc_kinopt.compiled.newton import NewtonSettings, Problem, Solution, solve
-from parc_kinopt.compiled.tree import make_tree
+from parc_kinopt.compiled.tree import tree_of
 from parc_kinopt.config import KinoptConfig, NoneConfig
 from parc_kinopt.constraints import BodyConstraint, automatic_constraints, foot_locks, spread
-from parc_kinopt.contacts import clean_contacts, geometric_contacts, limb_motion
+from parc_kinopt.contacts import LimbMotion, clean_contacts, geometric_contacts, limb_motion, without_slides
 from parc_kinopt.hesitation import remove_hesitation
 from parc_kinopt.limbs import limbs_of
-from parc_kinopt.mass import body_masses
 from parc_kinopt.objective import Body, MotionLoss, Targets, centre_of_mass
 from parc_kinopt.problems import unresolved
 from parc_kinopt.smoothing import low_pass, low_pass_rot
@@ -134,10 +134,7 @@ class KinematicOptimizer(Optimizer):
         self.config, self.skeleton = config, skeleton
         self.body = make_body(skeleton)
         self.weights = attrs.asdict(config.weights)
-        cloud = self.body.cloud
-        self.tree = make_tree(
-            skeleton, self.body.mass.numpy(), self.body.com.numpy(), cloud.points.numpy(), cloud.counts
-        )
+        self.tree = tree_of(skeleton)
         self.grips = make_grips(self.body.limbs)
 
     def refine(self, clips: Sequence[MotionClip], report: Report | None = None) -> list[Refined]:
@@ -249,34 +246,30 @@ class KinematicOptimizer(Optimizer):
             joint_rot=low_pass_rot(torch.tensor(clip.joint_rot), clip.fps, cutoff).numpy(),
         )
 
-    def _motion(self, batch: ClipBatch) -> tuple[np.ndarray, np.ndarray]:
+    def _motion(self, batch: ClipBatch) -> LimbMotion:
         body_pos, body_rot = self.body.kin.forward(batch.root_pos, batch.root_rot, batch.joint_rot)
-        pair = limb_motion(batch, body_pos, quat_to_matrix(body_rot), self.body.cloud, self.body.limbs)
-        return pair[0].numpy(), pair[1].numpy()
+        return limb_motion(batch, body_pos, quat_to_matrix(body_rot), self.body.cloud, self.body.limbs)
 
     def _clean(self, batch: ClipBatch) -> Tensor:
         """Contacts of feet and hands corrected by geometry, of other bodies rounded."""
-        distance, speed = self._motion(batch)
+        motion = self._motion(batch)
         contacts = (batch.contacts > 0.5).to(batch.contacts.dtype)
+        bodies = [limb.body for limb in self.body.limbs]
         for clip, (length, dt) in enumerate(zip(batch.lengths.tolist(), batch.dt.tolist())):
-            bodies = [limb.body for limb in self.body.limbs]
-            labels = batch.contacts[clip, :length, bodies].numpy()
-            clean = clean_contacts(
-                labels, distance[clip, :length], speed[clip, :length], 1.0 / dt, self.config.contacts
-            )
+            labels, one = batch.contacts[clip, :length, bodies].numpy(), motion.of(clip, length)
+            clean = clean_contacts(labels, one.distance, one.speed, 1.0 / dt, self.config.contacts)
             contacts[clip, :length, bodies] = torch.as_tensor(clean).to(contacts)
         return contacts
 
     def _relabel(self, batch: ClipBatch, clips: Sequence[MotionClip]) -> list[np.ndarray]:
-        distance, speed = self._motion(batch)
+        motion, config = self._motion(batch), self.config.relabel
+        bodies = [limb.body for limb in self.body.limbs]
         result = []
-        for clip, row in enumerate(batch.contacts.numpy()):
-            length = clips[clip].num_frames
-            labels = row[:length].copy()
-            for k, limb in enumerate(self.body.limbs):
-                one = np.s_[clip, :length, k : k + 1]
-                new = geometric_contacts(distance[one], speed[one], clips[clip].fps, self.config.relabel)
-                labels[:, limb.body] = new[:, 0]
+        for i, clip in enumerate(clips):
+            one = motion.of(i, clip.num_frames)
+            found = geometric_contacts(one.distance, one.speed, clip.fps, config)
+            labels = batch.contacts[i, : clip.num_frames].numpy().copy()
+            labels[:, bodies] = without_slides(found, one.step, config, clip.fps)
             result.append(labels)
         return result
 
@@ -294,9 +287,8 @@ class KinematicOptimizer(Optimizer):
             [np.pad(s.x, [(0, source.num_frames - len(s.x)), (0, 0)], mode="edge") for s in solutions]
         )
         after = torch.from_numpy(padded)
-        complaints = unresolved(
-            MotionLoss(targets, source.terrains, self.body, self.weights), after, self.skeleton
-        )
+        loss = MotionLoss(targets, source.terrains, self.body, self.weights)
+        complaints = unresolved(loss, after, self.skeleton, self.config.max_flight)
         root_pos, root_rot, joint_rot = split(after, self.body.kin)
         moved = attrs.evolve(source, root_pos=root_pos, root_rot=root_rot, joint_rot=joint_rot)
         labels = self._relabel(moved, clips) if self.config.relabel_contacts else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parc_core.plugins.hookspecs import hookimpl
-from parc_core.plugins.provider import Provider
+from parc_core.plugins.provider import Command, Provider
 
 PARC_API = (1, 0)
 
@@ -27,6 +27,13 @@ def parc_providers() -> list[Provider]:
             summary="candidates in the order they came",
         ),
         Provider(
+            kind="selector",
+            name="random",
+            target="parc_kinopt.select:RandomSelector",
+            config="parc_kinopt.select:RandomConfig",
+            summary="candidates in random order",
+        ),
+        Provider(
             kind="optimizer",
             name="kinopt",
             target="parc_kinopt.optimizer:KinematicOptimizer",
@@ -40,4 +47,16 @@ def parc_providers() -> list[Provider]:
             config="parc_kinopt.optimizer:NoneConfig",
             summary="clips as they are",
         ),
+    ]
+
+
+@hookimpl
+def parc_commands() -> list[Command]:
+    """The verbs of this distribution."""
+    return [
+        Command(
+            name="kinopt",
+            target="parc_kinopt.report.command:kinopt",
+            summary="look at what refinement did to generated clips",
+        )
     ]

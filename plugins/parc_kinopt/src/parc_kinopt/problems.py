@@ -11,7 +11,7 @@ from parc_core.geometry.distance import signed_distance
 from parc_core.kinematics.rotations import quat_to_matrix
 from parc_kinopt.batch import split
 from parc_kinopt.constraints import contact_runs
-from parc_kinopt.objective import MotionLoss
+from parc_kinopt.objective import MotionLoss, centre_of_mass
 
 __all__ = ["describe_runs", "unresolved"]
 
@@ -22,13 +22,18 @@ _ANGLE = np.deg2rad(2.0)
 _FALL = 3.0  # m/s^2, mean over a flight
 
 
-def unresolved(loss: MotionLoss, x: Tensor, skeleton: Skeleton) -> list[tuple[str, ...]]:
-    """Texts for each clip at the variables ``[C, T, 6 + D]``; all clips must be in the loss."""
+def unresolved(loss: MotionLoss, x: Tensor, skeleton: Skeleton, max_flight: float) -> list[tuple[str, ...]]:
+    """Texts for each clip at the variables ``[C, T, 6 + D]``.
+
+    Args:
+        max_flight: a body that nothing holds for longer does not jump, it floats, s.
+    """
     targets, body = loss.targets, loss.body
     clips, frames = x.shape[:2]
     body_pos, body_rot = body.kin.forward(*split(x, body.kin))
     matrix = quat_to_matrix(body_rot)
     world = body.cloud.world(body_pos.flatten(0, 1), matrix.flatten(0, 1))
+    height = body.cloud.gap(world, loss.terrains, loss.frame_terrain).gap.amin(dim=-1)
     depth = _depth(loss, world).unflatten(0, (clips, frames))
     frame, which = torch.meshgrid(
         torch.arange(clips * frames), body.cloud.has_points.nonzero()[:, 0], indexing="ij"
@@ -39,13 +44,15 @@ def unresolved(loss: MotionLoss, x: Tensor, skeleton: Skeleton) -> list[tuple[st
     gap[rows] = body.cloud.closest(world, loss.terrains, loss.frame_terrain, *rows)[1].to(gap.dtype)
     gap = gap.unflatten(0, (clips, frames))
     over = torch.maximum(body.kin.dof_lower - x[..., 6:], x[..., 6:] - body.kin.dof_upper)
-    fall = loss.centre_of_mass(body_pos, matrix).diff(n=2, dim=1) / targets.dt[:, None, None].square()
+    fall = centre_of_mass(body, body_pos, matrix).diff(n=2, dim=1) / targets.dt[:, None, None].square()
     fall[..., 2] += 9.81
     result = []
     for c in range(clips):
         length = int(targets.lengths[c])
         texts = _bodies(skeleton, "penetrates", depth[c, :length], _DEPTH)
         texts += _bodies(skeleton, "misses its contact by", gap[c, :length], _GAP)
+        labels, dt = targets.contacts[c, :length].amax(-1).numpy(), float(targets.dt[c])
+        texts += _floating(labels, height.view(clips, frames)[c, :length].numpy(), dt, max_flight)
         texts += _limits(skeleton, over[c, :length].cpu().numpy())
         texts += _slides(loss, skeleton, world.unflatten(0, (clips, frames))[c], c)
         texts += _flights(fall[c].norm(dim=-1).cpu().numpy(), targets.airborne[c].cpu().numpy())
@@ -77,6 +84,19 @@ def _bodies(skeleton: Skeleton, verb: str, values: Tensor, threshold: float) -> 
     for body in (values > threshold).any(dim=0).nonzero()[:, 0].tolist():
         for worst, where in describe_runs(values[:, body].cpu().numpy(), threshold):
             texts.append(f"{skeleton.body_names[body]} {verb} {worst:.3f} m in {where}")
+    return texts
+
+
+def _floating(labels: np.ndarray, height: np.ndarray, dt: float, max_flight: float) -> list[str]:
+    """Where no body is in contact for longer than a jump lasts, or in the whole clip."""
+    texts = []
+    for first, last in contact_runs(1.0 - labels, 0.5):
+        span = last - first + 1
+        lowest = float(height[first : last + 1].min())
+        if lowest > _GAP and (span == len(labels) or span * dt > max_flight):
+            texts.append(
+                f"nothing holds the body in frames {first}-{last}, at least {lowest:.2f} m above the ground"
+            )
     return texts
 
 

@@ -1,129 +1,95 @@
-"""Scores of generated candidates, all candidates of a call in one padded batch; lower is better."""
+"""Measures of generated candidates; lower is better."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import attrs
-import torch
-from torch import Tensor
+import numpy as np
 
 from parc_core.data.clip import MotionClip
 from parc_core.data.path import Path
 from parc_core.data.skeleton import Skeleton
 from parc_core.data.terrain import Terrain
-from parc_core.geometry.distance import penetration_depth
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.rotations import quat_to_matrix
-from parc_kinopt.batch import ClipBatch, pack
-from parc_kinopt.cloud import PointCloud
-from parc_kinopt.kernels import per_clip, third_difference
+from parc_kinopt.compiled.ground import make_ground
+from parc_kinopt.compiled.score import Motion, Route, measure
+from parc_kinopt.compiled.tree import tree_of
 from parc_kinopt.limbs import Limb
 
-__all__ = ["CandidateScorer", "Raw", "goal_distance", "path_distance", "rough_steps"]
+__all__ = ["CandidateScorer", "Raw"]
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True)
 class Raw:
-    """What a selector weighs, one number per candidate ``[C]``; sums run over frames, bodies and points."""
+    """What a selector weighs of one candidate; sums run over frames, bodies and points."""
 
-    frames: Tensor  # frames of the candidate
-    contact: Tensor  # m, distance of bodies in contact from the ground, summed
-    penetration: Tensor  # m, depth of points inside the ground, summed
-    path: Tensor  # m, mean distance of the root from the path in the ground plane
-    roughness: Tensor  # m/s, mean change of the root's velocity from frame to frame
-    jerk: Tensor  # share of frames with a body above the jerk limit
-    slide: Tensor  # m/s, mean speed of feet in contact
-    goal: Tensor  # m, mean distance of the feet from the end of the path, at the nearest frame
+    contact: float  # m, distance of bodies in contact from the ground, summed
+    penetration: float  # m, depth of points inside the ground, summed
+    path: float  # m, mean distance of the root from the path in the ground plane
+    roughness: float  # m/s, mean change of the root's velocity from frame to frame
+    jerk: float  # share of frames with a body above the jerk limit
+    slide: float  # m/s, mean speed of feet in contact
+    progress: float  # m of the path that the root never got to
+    goal: float  # m, distance of the feet from the end of the path, at the nearest frame
 
 
 class CandidateScorer:
-    """Measures candidates of one character."""
+    """Measures candidates of one character, one on every core, in float64."""
 
-    def __init__(self, skeleton: Skeleton, limbs: tuple[Limb, ...], device: str = "cpu") -> None:
-        self.skeleton, self.device = skeleton, device
-        self.kin, self.cloud = Kinematics(skeleton, device), PointCloud(skeleton, device)
-        self.feet = tuple(limb for limb in limbs if limb.is_foot)
+    def __init__(self, skeleton: Skeleton, limbs: tuple[Limb, ...]) -> None:
+        self.skeleton, self.tree = skeleton, tree_of(skeleton)
+        self.feet = np.array([limb.body for limb in limbs if limb.is_foot] or [0], np.int64)
+        centre, radius = np.zeros((skeleton.num_bodies, 3)), np.zeros(skeleton.num_bodies)
+        for b, (start, stop) in enumerate(zip(self.tree.start, self.tree.start[1:])):
+            if stop > start:
+                points = self.tree.point[start:stop]
+                centre[b] = 0.5 * (points.min(axis=0) + points.max(axis=0))
+                radius[b] = np.linalg.norm(points - centre[b], axis=1).max()
+        self.centre, self.radius = centre, radius
 
     def __call__(
         self, clips: Sequence[MotionClip], terrain: Terrain, path: Path, jerk_limit: float, min_label: float
-    ) -> Raw:
+    ) -> list[Raw]:
         """The numbers of every candidate.
 
         Args:
             jerk_limit: a frame with a body above it is jerky, m/s^3.
             min_label: weaker contact labels count as none, 0..1.
+
+        Raises:
+            SkeletonMismatch: a clip was made for another character.
         """
-        batch = pack(
-            clips, [terrain], self.skeleton, self.device, torch.float32, terrain_ids=[0] * len(clips)
+        for clip in clips:
+            clip.require_skeleton(self.skeleton.id, self.skeleton.num_joints)
+        ground = make_ground(terrain)
+        route = Route(
+            points=np.ascontiguousarray(path.points, np.float64),
+            feet=self.feet,
+            centre=self.centre,
+            radius=self.radius,
+            jerk_limit=jerk_limit,
+            min_label=min_label,
         )
-        body_pos, body_rot = self.kin.forward(batch.root_pos, batch.root_rot, batch.joint_rot)
-        matrix = quat_to_matrix(body_rot)
-        contact, penetration = self._ground(batch, body_pos.flatten(0, 1), matrix.flatten(0, 1), min_label)
-        mask, points = batch.mask(), body_pos.new_tensor(path.points)
-        feet = [foot.body for foot in self.feet] or [0]
-        centre = body_pos[:, :, feet].mean(dim=2)
-        return Raw(
-            frames=batch.lengths.to(mask.dtype),
-            contact=contact,
-            penetration=penetration,
-            path=_mean(path_distance(batch.root_pos[..., :2], points[:, :2]), mask),
-            roughness=rough_steps(batch.root_pos, batch.dt, batch.mask(2)),
-            jerk=_jerky(body_pos, batch, jerk_limit),
-            slide=_slide(body_pos[:, :, feet], batch.contacts[:, :, feet], batch.dt, batch.mask(1)),
-            goal=goal_distance(centre, points[-1], mask),
-        )
-
-    def _ground(
-        self, batch: ClipBatch, body_pos: Tensor, matrix: Tensor, min_label: float
-    ) -> tuple[Tensor, Tensor]:
-        cloud, frames = self.cloud, batch.num_frames
-        world = cloud.world(body_pos, matrix)
-        ids = batch.terrain_ids.repeat_interleave(frames)
-        column = cloud.gap(world, batch.terrains, ids)
-        inside = (column.gap < 0) & (batch.mask().flatten() > 0)[:, None]
-        frame, point = inside.nonzero(as_tuple=True)
-        depth = penetration_depth(batch.terrains, ids[frame], world[frame, :, point])
-        penetration = per_clip(depth, frame // frames, batch.num_clips)
-        frame, body = ((batch.contacts.flatten(0, 1) > min_label) & cloud.has_points).nonzero(as_tuple=True)
-        gap = column.gap[frame[:, None], cloud.table[body]].amin(-1)
-        frame, body = frame[gap > 0], body[gap > 0]  # a body with a point inside touches
-        _, distance = cloud.closest(world, batch.terrains, ids, frame, body, column)
-        label = batch.contacts.flatten(0, 1)[frame, body]
-        return per_clip(label * distance.clamp_min(0), frame // frames, batch.num_clips), penetration
+        names = [field.name for field in attrs.fields(Raw)]
+        rows = np.zeros((len(clips), len(names)))
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            jobs = [
+                pool.submit(measure, _motion(clip), route, self.tree, ground, row)
+                for clip, row in zip(clips, rows)
+            ]
+        for job in jobs:
+            job.result()
+        return [Raw(**dict(zip(names, row))) for row in rows.tolist()]
 
 
-def path_distance(xy: Tensor, path_xy: Tensor) -> Tensor:
-    """Distance of points ``[C, T, 2]`` from the nearest place on a polyline ``[P, 2]``, ``[C, T]`` m."""
-    start, way = path_xy[:-1], path_xy[1:] - path_xy[:-1]
-    square = way.square().sum(-1).clamp_min(1e-12)
-    offset = xy[..., None, :] - start
-    along = ((offset * way).sum(-1) / square).clamp(0.0, 1.0)
-    return (offset - along[..., None] * way).norm(dim=-1).amin(dim=-1)
-
-
-def rough_steps(root_pos: Tensor, dt: Tensor, mask: Tensor) -> Tensor:
-    """Mean change of the horizontal root velocity from frame to frame, ``[C]`` m/s; mask ``[C, T - 2]``."""
-    change = root_pos[..., :2].diff(n=2, dim=1).norm(dim=-1) / dt[:, None]
-    return _mean(change, mask)
-
-
-def goal_distance(centre: Tensor, goal: Tensor, mask: Tensor) -> Tensor:
-    """Distance of ``[C, T, 3]`` from the goal ``[3]`` at the frame nearest to it, ``[C]`` m."""
-    distance = (centre - goal).norm(dim=-1)
-    return torch.where(mask > 0, distance, torch.full_like(distance, torch.inf)).amin(dim=-1)
-
-
-def _jerky(body_pos: Tensor, batch: ClipBatch, limit: float) -> Tensor:
-    size = third_difference(body_pos).norm(dim=-1).amax(dim=-1)
-    return _mean((size > limit * batch.dt[:, None] ** 3).to(size.dtype), batch.mask(3))
-
-
-def _slide(feet: Tensor, contacts: Tensor, dt: Tensor, mask: Tensor) -> Tensor:
-    speed = feet[..., :2].diff(dim=1).norm(dim=-1) / dt[:, None, None]
-    grip = torch.minimum(contacts[:, :-1], contacts[:, 1:]) * mask[..., None]
-    return (speed * grip).sum((-1, -2)) / grip.sum((-1, -2)).clamp_min(1.0)
-
-
-def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    return (values * mask).sum(-1) / mask.sum(-1).clamp_min(1.0)
+def _motion(clip: MotionClip) -> Motion:
+    turn = np.concatenate([clip.root_rot[:, None], clip.joint_rot], axis=1, dtype=np.float64)
+    return Motion(
+        root_pos=clip.root_pos.astype(np.float64),
+        # float32 quaternions are not exactly of length 1
+        turn=turn / np.linalg.norm(turn, axis=-1, keepdims=True),
+        contacts=clip.contacts.astype(np.float64),
+        dt=1.0 / clip.fps,
+    )

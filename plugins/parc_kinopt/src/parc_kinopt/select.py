@@ -1,11 +1,13 @@
-"""Selectors: `heuristic` scores candidates, `first` takes them as they come."""
+"""Selectors: `heuristic` scores candidates; `first` and `random` show what that is worth."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import attrs
+import numpy as np
 
 from parc_core.config import setting
 from parc_core.data.clip import MotionClip
@@ -16,7 +18,14 @@ from parc_core.interfaces.selector import Scored, Selector
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.score import CandidateScorer, Raw
 
-__all__ = ["FirstConfig", "FirstSelector", "HeuristicConfig", "HeuristicSelector"]
+__all__ = [
+    "FirstConfig",
+    "FirstSelector",
+    "HeuristicConfig",
+    "HeuristicSelector",
+    "RandomConfig",
+    "RandomSelector",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +46,7 @@ class HeuristicConfig:
             "w_roughness": 0.0,
             "w_jerk": 0.0,
             "w_slide": 0.0,
+            "w_progress": 0.0,
             "max_contact": 3.0,
             "max_penetration": 8.0,
             "max_path": None,
@@ -60,6 +70,7 @@ class HeuristicConfig:
     )
     w_jerk: float = setting(1.0, ge=0.0, help="per share of frames with jerk above the limit")
     w_slide: float = setting(1.0, ge=0.0, help="per m/s that feet in contact move")
+    w_progress: float = setting(1.0, ge=0.0, help="per m of the path that the root never got to")
     jerk_limit: float = setting(11666.0, gt=0.0, unit="m/s^3", help="a frame with a body above it is jerky")
     goal_radius: float = setting(
         0.5, gt=0.0, unit="m", help="feet this near to the end of the path have finished"
@@ -79,29 +90,30 @@ class HeuristicSelector(Selector):
 
     def __init__(self, config: HeuristicConfig, *, skeleton: Skeleton, device: str = "cpu") -> None:
         self.config = config
-        self._measure = CandidateScorer(skeleton, limbs_of(skeleton), device)
+        self._measure = CandidateScorer(skeleton, limbs_of(skeleton))
 
     def select(self, candidates: Sequence[MotionClip], terrain: Terrain, path: Path) -> list[Scored]:
         """Every candidate once: accepted first, best first; equal totals keep their order."""
         if not candidates:
             return []
         raw = self._measure(candidates, terrain, path, self.config.jerk_limit, self.config.min_label)
-        scored = [self._judge(clip, raw, i) for i, clip in enumerate(candidates)]
+        scored = [self._judge(clip, one) for clip, one in zip(candidates, raw)]
         return sorted(scored, key=lambda s: (not s.accepted, s.total))
 
-    def _judge(self, clip: MotionClip, raw: Raw, i: int) -> Scored:
+    def _judge(self, clip: MotionClip, raw: Raw) -> Scored:
         config = self.config
-        share = float(raw.frames[i]) if config.normalize == "frame" else 1.0
+        share = clip.num_frames if config.normalize == "frame" else 1
         measures = {
-            "contact": float(raw.contact[i]) / share,
-            "penetration": float(raw.penetration[i]) / share,
-            "path": float(raw.path[i]),
-            "roughness": float(raw.roughness[i]),
-            "jerk": float(raw.jerk[i]),
-            "slide": float(raw.slide[i]),
+            "contact": raw.contact / share,
+            "penetration": raw.penetration / share,
+            "path": raw.path,
+            "roughness": raw.roughness,
+            "jerk": raw.jerk,
+            "slide": raw.slide,
+            "progress": raw.progress,
         }
         scores = {name: getattr(config, f"w_{name}") * value for name, value in measures.items()}
-        goal = float(raw.goal[i])
+        goal = raw.goal
         finished = goal < config.goal_radius
         scores["unfinished"] = 0.0 if finished else config.unfinished_penalty
         total = sum(scores.values())
@@ -135,3 +147,29 @@ class FirstSelector(Selector):
     def select(self, candidates: Sequence[MotionClip], terrain: Terrain, path: Path) -> list[Scored]:
         """Every candidate, accepted, in the given order; its total is its place."""
         return [Scored(clip=clip, total=float(i), scores={}) for i, clip in enumerate(candidates)]
+
+
+@attrs.frozen(kw_only=True)
+class RandomConfig:
+    """Candidates in random order."""
+
+    seed: int = setting(0, ge=0, help="another seed, another order of the same candidates")
+
+
+class RandomSelector(Selector):
+    """Accepts every candidate, in an order that depends on nothing but the seed and the candidates themselves.
+
+    The same candidates come in the same order in every run; those of another motion in another.
+    """
+
+    def __init__(self, config: RandomConfig, *, skeleton: Skeleton, device: str = "cpu") -> None:
+        self.config = config
+
+    def select(self, candidates: Sequence[MotionClip], terrain: Terrain, path: Path) -> list[Scored]:
+        """Every candidate, accepted; its total is its place in the order."""
+        digest = hashlib.sha256()
+        for clip in candidates:
+            digest.update(clip.root_pos.tobytes())
+        words = np.frombuffer(digest.digest(), np.uint32).tolist()
+        order = np.random.default_rng([self.config.seed, *words]).permutation(len(candidates))
+        return [Scored(clip=candidates[i], total=float(k), scores={}) for k, i in enumerate(order)]

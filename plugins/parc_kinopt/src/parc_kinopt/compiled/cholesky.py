@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from parc_kinopt.compiled.jit import kernel
 
 __all__ = ["factor", "solve_with"]
 
 _REACH = 4  # blocks per column, the diagonal one included
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def factor(blocks: np.ndarray, ridge: float, inverses: np.ndarray) -> bool:
     """Replace the lower blocks ``[T, 4, V, V]`` by those of their Cholesky factor; False when there is none.
 
@@ -44,7 +45,7 @@ def factor(blocks: np.ndarray, ridge: float, inverses: np.ndarray) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def solve_with(blocks: np.ndarray, inverses: np.ndarray, right: np.ndarray) -> None:
     """Replace the right side ``[T, V]`` by the solution, with what `factor` made."""
     frames = blocks.shape[0]
@@ -58,7 +59,7 @@ def solve_with(blocks: np.ndarray, inverses: np.ndarray, right: np.ndarray) -> N
         right[t] = np.dot(inverses[t].T, right[t])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _factor_block(a: np.ndarray, ridge: float) -> bool:
     """Lower Cholesky factor of one block in place; reads the lower triangle, clears the upper one."""
     size = len(a)
@@ -79,7 +80,7 @@ def _factor_block(a: np.ndarray, ridge: float) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _invert_lower(a: np.ndarray, out: np.ndarray) -> None:
     """Inverse of a lower triangular block."""
     size = len(a)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from parc_kinopt.compiled.goal import Look
+from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.tree import Pose, Tree
 from parc_kinopt.compiled.turns import cross, rotate
 
@@ -14,7 +14,7 @@ __all__ = ["fill_blocks"]
 _SECOND = (1.0, -2.0, 1.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def fill_blocks(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
     """Write the curvature's lower blocks, ``[T, 4, V, V]``: (t, k) holds rows of frame t + k, columns of frame t.
 
@@ -49,7 +49,7 @@ def fill_blocks(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
     _mass(tree, pose, look, blocks)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _jacobian(tree: Tree, pose: Pose, t: int, b: int, out: np.ndarray) -> None:
     """Movement and turn of a body per variable that moves it, ``[3 + chain, 6]``."""
     for i in range(3):
@@ -65,7 +65,7 @@ def _jacobian(tree: Tree, pose: Pose, t: int, b: int, out: np.ndarray) -> None:
         row[3], row[4], row[5] = axis[0], axis[1], axis[2]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _weigh(look: Look, t: int, b: int, k: int, count: int, there: np.ndarray, out: np.ndarray) -> bool:
     """G J of frame t + k, ``[3 + chain, 6]``; False when the block is empty."""
     block = look.same[t, b] if k == 0 else (look.next[t, b] if k == 1 else look.far[k - 2, t, b])
@@ -85,7 +85,7 @@ def _weigh(look: Look, t: int, b: int, k: int, count: int, there: np.ndarray, ou
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _mass(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
     """Terms in the centre of mass couple all bodies."""
     frames, bodies = pose.pos.shape[0], pose.pos.shape[1]

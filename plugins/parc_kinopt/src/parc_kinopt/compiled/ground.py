@@ -6,11 +6,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from parc_core.data.terrain import Terrain
+from parc_kinopt.compiled.jit import kernel
 
-__all__ = ["Ground", "column_of", "make_ground", "surface_from"]
+__all__ = ["Ground", "column_of", "make_ground", "offset_to_column", "surface_from"]
 
 
 class Ground(NamedTuple):
@@ -30,7 +30,7 @@ def make_ground(terrain: Terrain) -> Ground:
     )
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def column_of(x: float, y: float, ground: Ground) -> tuple[int, int]:
     """Cell that a point lies in or, outside the grid, the nearest one."""
     i = math.floor((x - ground.origin[0]) / ground.cell + 0.5)
@@ -38,8 +38,8 @@ def column_of(x: float, y: float, ground: Ground) -> tuple[int, int]:
     return min(max(i, 0), ground.height.shape[0] - 1), min(max(j, 0), ground.height.shape[1] - 1)
 
 
-@njit(cache=True, inline="always")
-def _aside(p: float, index: int, count: int, origin: float, cell: float) -> float:
+@kernel(inline="always")
+def offset_to_column(p: float, index: int, count: int, origin: float, cell: float) -> float:
     """How far the coordinate has to go to reach a cell's interval, with sign; border cells have no outer end."""
     low = origin + (index - 0.5) * cell
     if index > 0 and p < low:
@@ -50,7 +50,7 @@ def _aside(p: float, index: int, count: int, origin: float, cell: float) -> floa
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def surface_from(
     x: float, y: float, z: float, ground: Ground, inside: bool, most: float
 ) -> tuple[float, float, float, float]:
@@ -72,25 +72,25 @@ def surface_from(
             # the nearest side of the square of cells that were looked at
             side = math.inf
             if own_i - ring >= 0:
-                side = min(side, abs(_aside(x, own_i - ring, nx, ground.origin[0], ground.cell)))
+                side = min(side, abs(offset_to_column(x, own_i - ring, nx, ground.origin[0], ground.cell)))
             if own_i + ring < nx:
-                side = min(side, abs(_aside(x, own_i + ring, nx, ground.origin[0], ground.cell)))
+                side = min(side, abs(offset_to_column(x, own_i + ring, nx, ground.origin[0], ground.cell)))
             if own_j - ring >= 0:
-                side = min(side, abs(_aside(y, own_j - ring, ny, ground.origin[1], ground.cell)))
+                side = min(side, abs(offset_to_column(y, own_j - ring, ny, ground.origin[1], ground.cell)))
             if own_j + ring < ny:
-                side = min(side, abs(_aside(y, own_j + ring, ny, ground.origin[1], ground.cell)))
+                side = min(side, abs(offset_to_column(y, own_j + ring, ny, ground.origin[1], ground.cell)))
             if side >= best:
                 break
         for i in range(max(own_i - ring, 0), min(own_i + ring, nx - 1) + 1):
             edge = abs(i - own_i) == ring
-            dx = _aside(x, i, nx, ground.origin[0], ground.cell)
+            dx = offset_to_column(x, i, nx, ground.origin[0], ground.cell)
             if abs(dx) >= best:
                 continue
             step = 1 if edge else 2 * ring
             j = own_j - ring
             while j <= own_j + ring:
                 if 0 <= j < ny:
-                    dy = _aside(y, j, ny, ground.origin[1], ground.cell)
+                    dy = offset_to_column(y, j, ny, ground.origin[1], ground.cell)
                     dz = ground.height[i, j] - z
                     # a solid column answers from its top down, a column of air from its ground up
                     dz = max(dz, 0.0) if inside else min(dz, 0.0)

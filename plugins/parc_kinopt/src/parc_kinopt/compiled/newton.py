@@ -13,12 +13,12 @@ import math
 
 import attrs
 import numpy as np
-from numba import njit
 
 from parc_kinopt.compiled.cholesky import factor, solve_with
 from parc_kinopt.compiled.curvature import fill_blocks
 from parc_kinopt.compiled.goal import Goal, Grips, Look, make_look
 from parc_kinopt.compiled.ground import Ground
+from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.terms import look_at
 from parc_kinopt.compiled.tree import Pose, Tree, make_pose
 
@@ -104,7 +104,7 @@ def solve(problem: Problem, x: np.ndarray, settings: NewtonSettings) -> Solution
     return Solution(x=x, total=total, steps=steps, looks=looks, converged=converged)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _descend(
     x: np.ndarray,
     tree: Tree,
@@ -124,8 +124,10 @@ def _descend(
     frames, size = x.shape
     blocks, inverses = np.zeros((frames, 4, size, size)), np.zeros((frames, size, size))
     steps, looks, converged = 0, 0, True
+    # not written as True and False: for each of these Numba would compile the whole loss once more
+    curved, flat = frames > 0, frames < 0
     for width in widths:
-        total = look_at(x, tree, ground, goal, grips, weights, width, firmness, True, pose, look)
+        total = look_at(x, tree, ground, goal, grips, weights, width, firmness, curved, pose, look)
         looks += 1
         while True:
             if steps >= max_steps or not math.isfinite(total):
@@ -137,9 +139,7 @@ def _descend(
             step, found, value = 1.0, False, math.inf
             while step >= _SHORTEST:
                 ahead = x + step * direction
-                value = look_at(
-                    ahead, tree, ground, goal, grips, weights, width, firmness, False, pose, trial
-                )
+                value = look_at(ahead, tree, ground, goal, grips, weights, width, firmness, flat, pose, trial)
                 looks += 1
                 if value <= total + _ARMIJO * step * slope:
                     found = True
@@ -149,15 +149,15 @@ def _descend(
                 break
             x[:] = ahead
             slow = total - value < tolerance * abs(total)
-            total = look_at(x, tree, ground, goal, grips, weights, width, firmness, True, pose, look)
+            total = look_at(x, tree, ground, goal, grips, weights, width, firmness, curved, pose, look)
             looks += 1
             if slow:
                 break
-    exact = look_at(x, tree, ground, goal, grips, weights, _EXACT, firmness, False, pose, trial)
+    exact = look_at(x, tree, ground, goal, grips, weights, _EXACT, firmness, flat, pose, trial)
     return exact, steps, looks + 1, converged
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _direction(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray, inverses: np.ndarray) -> np.ndarray:
     """Minus the inverse curvature times the gradient, ``[T, V]``; the diagonal grows until there is a factor."""
     fill_blocks(tree, pose, look, blocks)
@@ -173,7 +173,7 @@ def _direction(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray, inverses:
     return direction
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _parabola(step: float, slope: float, rise: float) -> float:
     """Where a parabola through value, slope and the refused value is lowest; half the step at most."""
     curve = 2.0 * (rise - step * slope)

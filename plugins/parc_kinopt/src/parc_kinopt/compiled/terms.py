@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from parc_kinopt.compiled.goal import Goal, Grips, Look
 from parc_kinopt.compiled.ground import Ground, column_of, surface_from
+from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.tree import Pose, Tree, gradient_of_forces, pose_bodies
 from parc_kinopt.compiled.turns import cross, rotate, turn_between
 
@@ -25,7 +25,7 @@ _GRAVITY = 9.81  # m/s^2
 _FAR = 1e9  # m
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def look_at(
     x: np.ndarray,
     tree: Tree,
@@ -77,7 +77,7 @@ def look_at(
     return (weights * look.values).sum()
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _excess(r: float, width: float) -> tuple[float, float]:
     """Value and slope of max(r, 0) rounded over `width`."""
     if r <= 0.0:
@@ -87,7 +87,7 @@ def _excess(r: float, width: float) -> tuple[float, float]:
     return r - 0.5 * width, 1.0
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _stiffness(r: float, width: float, firmness: float) -> float:
     """Curvature that `_excess` counts with."""
     if r <= 0.0:
@@ -95,7 +95,7 @@ def _stiffness(r: float, width: float, firmness: float) -> float:
     return 1.0 / width if r < width else firmness / r
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _push(
     look: Look, t: int, b: int, lx: float, ly: float, lz: float, fx: float, fy: float, fz: float
 ) -> None:
@@ -109,7 +109,7 @@ def _push(
     look.torque[t, b, 2] += mz
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _stiffen(
     block: np.ndarray, lx: float, ly: float, lz: float, nx: float, ny: float, nz: float, weight: float
 ) -> None:
@@ -120,7 +120,7 @@ def _stiffen(
             block[i, j] += weight * row[i] * row[j]
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _stiffen_pair(
     block: np.ndarray,
     a: tuple[float, float, float],
@@ -137,7 +137,7 @@ def _stiffen_pair(
             block[i, j] -= weight * first[i] * second[j]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _source(
     x: np.ndarray, tree: Tree, goal: Goal, weights: np.ndarray, curved: bool, pose: Pose, look: Look
 ) -> None:
@@ -168,7 +168,7 @@ def _source(
                         look.own[t, i, j] += w * (a[0] * c[0] + a[1] * c[1] + a[2] * c[2])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _steps(goal: Goal, weights: np.ndarray, curved: bool, pose: Pose, look: Look) -> None:
     """Movement from frame to frame against the source's: smoothness, and sliding of what is in contact."""
     smooth, slide = weights[3], weights[6]
@@ -218,7 +218,7 @@ def _steps(goal: Goal, weights: np.ndarray, curved: bool, pose: Pose, look: Look
                         pair[3 + i, 3 + j] -= value
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _ground(
     tree: Tree,
     ground: Ground,
@@ -273,7 +273,7 @@ def _ground(
                     _stiffen(look.same[t, b], nlx, nly, nlz, nx, ny, nz, stiff)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _held(
     tree: Tree,
     goal: Goal,
@@ -316,7 +316,7 @@ def _held(
                     _stiffen(block, lx, ly, lz, 0.0, 0.0, 1.0, across)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _jerk(
     goal: Goal, weight: float, width: float, firmness: float, curved: bool, pose: Pose, look: Look
 ) -> None:
@@ -356,7 +356,7 @@ def _jerk(
                                     look.far[j - i - 2, t + i, b, c, d] += value
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _limits(
     x: np.ndarray, tree: Tree, weight: float, width: float, firmness: float, curved: bool, look: Look
 ) -> None:
@@ -373,7 +373,7 @@ def _limits(
                     look.own[t, k, k] += weight * _stiffness(over, width, firmness)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _locks(
     tree: Tree,
     goal: Goal,
@@ -436,7 +436,7 @@ def _locks(
                         _stiffen_pair(look.next[t, b], lever, after, n, stiff)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _balance(
     tree: Tree, goal: Goal, steady: float, fall: float, curved: bool, pose: Pose, look: Look
 ) -> None:

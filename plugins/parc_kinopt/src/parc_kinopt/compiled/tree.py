@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+import torch
 
 from parc_core.data.skeleton import JointKind, Skeleton
+from parc_core.kinematics.mass import body_masses
+from parc_core.kinematics.surface import SurfacePoints, surface_points
+from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.turns import (
     cross,
     left_jacobian,
@@ -17,7 +20,7 @@ from parc_kinopt.compiled.turns import (
     rotate,
 )
 
-__all__ = ["Pose", "Tree", "gradient_of_forces", "make_pose", "make_tree", "pose_bodies"]
+__all__ = ["Pose", "Tree", "gradient_of_forces", "make_pose", "pose_bodies", "tree_of"]
 
 
 class Tree(NamedTuple):
@@ -49,17 +52,14 @@ class Pose(NamedTuple):
     axis: np.ndarray  # [T, V, 3] world axis about which a turning variable turns; the first 3 are not used
 
 
-def make_tree(
-    skeleton: Skeleton, mass: np.ndarray, com: np.ndarray, points: np.ndarray, counts: tuple[int, ...]
-) -> Tree:
+def tree_of(skeleton: Skeleton, surface: SurfacePoints | None = None) -> Tree:
     """The arrays of a character.
 
     Args:
-        mass: share of each body, ``[B]``.
-        com: centres of mass, ``[B, 3]`` m, body frame.
-        points: surface points sorted by body, ``[P, 3]`` m.
-        counts: how many each body has, ``[B]``.
+        surface: its surface points; those of `parc_core.kinematics.surface` when not given.
     """
+    surface = surface or surface_points(skeleton, dtype=torch.float64)
+    mass, com = body_masses(skeleton)
     bodies = skeleton.num_bodies
     width, first, axis = np.zeros(bodies, np.int64), np.zeros(bodies, np.int64), np.zeros((bodies, 3))
     width[0], first[0] = 3, 3
@@ -85,10 +85,10 @@ def make_tree(
         centre=centre,
         chain=np.array([chain + [0] * (longest - len(chain)) for chain in chains], np.int64),
         chain_length=np.array([len(chain) for chain in chains], np.int64),
-        mass=np.ascontiguousarray(mass, np.float64),
+        mass=mass / mass.sum(),
         com=np.ascontiguousarray(com, np.float64),
-        point=np.ascontiguousarray(points, np.float64),
-        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        point=surface.points.double().cpu().numpy(),
+        start=np.concatenate([[0], np.cumsum(surface.counts)]).astype(np.int64),
     )
 
 
@@ -104,7 +104,7 @@ def make_pose(frames: int, tree: Tree) -> Pose:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def pose_bodies(x: np.ndarray, tree: Tree, pose: Pose) -> None:
     """Fill `pose` for the variables ``[T, V]``."""
     jacobian = np.empty((3, 3))
@@ -147,7 +147,7 @@ def pose_bodies(x: np.ndarray, tree: Tree, pose: Pose) -> None:
             quat_to_matrix(pose.quat[t, b], pose.matrix[t, b])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def gradient_of_forces(
     tree: Tree, pose: Pose, force: np.ndarray, torque: np.ndarray, grad: np.ndarray
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from parc_kinopt.compiled.jit import kernel
 
 __all__ = [
     "cross",
@@ -20,13 +21,13 @@ __all__ = [
 _SMALL = 1e-6  # squared angle below which series take over, rad^2
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def cross(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> tuple[float, float, float]:
     """a x b."""
     return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def quat_multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """a * b (b is applied first), ``[4]`` each."""
     ax, ay, az, aw = a[0], a[1], a[2], a[3]
@@ -37,7 +38,7 @@ def quat_multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     out[3] = aw * bw - ax * bx - ay * by - az * bz
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def quat_of_expmap(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
     """Quaternion ``[4]`` of an exponential map, rad."""
     square = vx * vx + vy * vy + vz * vz
@@ -49,7 +50,7 @@ def quat_of_expmap(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
     out[0], out[1], out[2], out[3] = vx * scale, vy * scale, vz * scale, w
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def quat_to_matrix(q: np.ndarray, out: np.ndarray) -> None:
     """Matrix ``[3, 3]`` of a unit quaternion."""
     x, y, z, w = q[0], q[1], q[2], q[3]
@@ -58,7 +59,7 @@ def quat_to_matrix(q: np.ndarray, out: np.ndarray) -> None:
     out[2, 0], out[2, 1], out[2, 2] = 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def rotate(m: np.ndarray, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Matrix ``[3, 3]`` times a vector."""
     return (
@@ -68,7 +69,7 @@ def rotate(m: np.ndarray, x: float, y: float, z: float) -> tuple[float, float, f
     )
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def turn_between(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float, float]:
     """Angle in [0, pi] of the rotation that takes a to b, and its axis times that angle: (angle, x, y, z) rad."""
     ax, ay, az, aw = -a[0], -a[1], -a[2], a[3]
@@ -87,7 +88,7 @@ def turn_between(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float, flo
     return angle, x * scale, y * scale, z * scale
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def left_jacobian(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
     """Rotation in the parent frame per change of an exponential map, ``[3, 3]``."""
     square = vx * vx + vy * vy + vz * vz

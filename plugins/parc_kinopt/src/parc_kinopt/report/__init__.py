@@ -1,0 +1,1 @@
+"""`parc kinopt report`: a picture of what refinement did to generated clips."""

@@ -1,0 +1,176 @@
+"""One pose on its ground, seen from the side and a little from above, without perspective.
+
+Columns and shapes are drawn from the far to the near, so that a box in front hides what is behind it; surface points
+inside the ground are marked on top of everything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from scipy.spatial import ConvexHull
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.skeleton import Geom, Skeleton
+from parc_core.data.terrain import Terrain
+from parc_core.geometry.packed import PackedTerrains
+from parc_core.kinematics import rotations as rot
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.surface import surface_points
+from parc_kinopt.report.style import BURIED, HELD, PAPER, Colour
+
+__all__ = ["Poses", "View", "draw_pose", "posed"]
+
+_FINE = 3
+_ELEVATION = np.deg2rad(22.0)
+_DEEP = 0.01  # m, points that lie less deep are not marked
+_BODY, _FAR_LIMB = (96, 108, 124), (146, 156, 170)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Poses:
+    """A clip with everything that is drawn of it."""
+
+    clip: MotionClip
+    body_pos: np.ndarray  # [T, B, 3] m
+    body_rot: np.ndarray  # [T, B, 4]
+    points: np.ndarray  # [T, P, 3] m
+    height: np.ndarray  # [T, P] m above the point's own column
+
+
+def posed(clip: MotionClip, skeleton: Skeleton) -> Poses:
+    """The clip's bodies and surface points."""
+    pose = [torch.tensor(a) for a in (clip.root_pos, clip.root_rot, clip.joint_rot)]
+    body_pos, body_rot = Kinematics(skeleton).forward(*pose)
+    points = surface_points(skeleton).world(body_pos, body_rot)
+    ids = torch.zeros(len(points), dtype=torch.long)
+    ground = PackedTerrains.of([clip.terrain]).height_at(ids, points[..., :2])
+    height = (points[..., 2] - ground).numpy()
+    return Poses(
+        clip=clip, body_pos=body_pos.numpy(), body_rot=body_rot.numpy(), points=points.numpy(), height=height
+    )
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class View:
+    """Where the picture of a pose looks at."""
+
+    centre: np.ndarray  # [3] m, in the middle of the picture
+    heading: float  # rad, direction that points to the right
+    scale: float  # pixels per m
+    width: int  # pixels
+    height: int  # pixels
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Pixels from the upper left corner, ``[..., 2]``, of points ``[..., 3]`` m."""
+        d = np.asarray(points, dtype=np.float64) - self.centre
+        right = d[..., 0] * math.cos(self.heading) + d[..., 1] * math.sin(self.heading)
+        up = d[..., 2] * math.cos(_ELEVATION) + self.depth(points) * math.sin(_ELEVATION)
+        return np.stack([self.width / 2 + self.scale * right, self.height / 2 - self.scale * up], axis=-1)
+
+    def depth(self, points: np.ndarray) -> np.ndarray:
+        """Distance away from the viewer in the ground plane, m from the centre, ``[...]``."""
+        d = np.asarray(points, dtype=np.float64)[..., :2] - self.centre[:2]
+        return d[..., 1] * math.cos(self.heading) - d[..., 0] * math.sin(self.heading)
+
+
+def draw_pose(poses: Poses, frame: int, skeleton: Skeleton, view: View) -> Image.Image:
+    """The pose of a frame."""
+    fine = attrs.evolve(view, scale=view.scale * _FINE, width=view.width * _FINE, height=view.height * _FINE)
+    picture = Image.new("RGB", (fine.width, fine.height), PAPER)
+    draw = ImageDraw.Draw(picture)
+    items = [*_columns(poses.clip.terrain, fine, draw), *_shapes(poses, frame, skeleton, fine, draw)]
+    for _, paint in sorted(items, key=lambda item: -item[0]):
+        paint()
+    for x, y in fine.project(poses.points[frame][poses.height[frame] < -_DEEP]):
+        r = 2.2 * _FINE
+        draw.ellipse([x - r, y - r, x + r, y + r], fill=BURIED)
+    return picture.resize((view.width, view.height), Image.Resampling.BOX)
+
+
+Item = tuple[float, Callable[[], None]]
+
+
+def _columns(terrain: Terrain, view: View, draw: ImageDraw.ImageDraw) -> list[Item]:
+    """The columns that may be seen, each with its top and the sides that face the viewer."""
+    reach = 0.5 * view.width / view.scale + terrain.cell
+    deep = 1.3  # m before and behind the character
+    nx, ny = terrain.shape
+    i, j = np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij")
+    x, y = terrain.origin_xy[0] + i * terrain.cell, terrain.origin_xy[1] + j * terrain.cell
+    middle = np.stack([x, y, terrain.height], axis=-1).astype(np.float64)
+    right = (middle[..., :2] - view.centre[:2]) @ [math.cos(view.heading), math.sin(view.heading)]
+    depth = view.depth(middle)
+    bottom = float(view.centre[2]) - view.height / view.scale
+    items: list[Item] = []
+    for a, b in np.argwhere((np.abs(right) < reach) & (np.abs(depth) < deep)):
+        items.append(
+            (float(depth[a, b]), lambda p=middle[a, b]: _column(p, terrain.cell, bottom, view, draw))
+        )
+    return items
+
+
+def _column(top: np.ndarray, cell: float, bottom: float, view: View, draw: ImageDraw.ImageDraw) -> None:
+    h = 0.5 * cell
+    corners = top + np.array([[-h, -h, 0], [h, -h, 0], [h, h, 0], [-h, h, 0]])
+    away = np.array([-math.sin(view.heading), math.cos(view.heading)])
+    for k, normal in enumerate(((0, -1), (1, 0), (0, 1), (-1, 0))):
+        facing = -float(np.dot(normal, away))
+        if facing > 1e-3:
+            a, b = corners[k], corners[(k + 1) % 4]
+            low = np.array([0, 0, bottom - top[2]])
+            shade = round(150 + 45 * facing)
+            _polygon(draw, view, np.stack([a, b, b + low, a + low]), (shade, shade, shade - 8))
+    _polygon(draw, view, corners, (226, 226, 218))
+
+
+def _polygon(draw: ImageDraw.ImageDraw, view: View, points: np.ndarray, colour: Colour) -> None:
+    edge = tuple(max(c - 26, 0) for c in colour)
+    draw.polygon([tuple(p) for p in view.project(points)], fill=colour, outline=edge)
+
+
+def _shapes(
+    poses: Poses, frame: int, skeleton: Skeleton, view: View, draw: ImageDraw.ImageDraw
+) -> list[Item]:
+    depths = view.depth(poses.body_pos[frame])
+    depths = depths - depths[0]
+    items: list[Item] = []
+    for geom in skeleton.geoms:
+        b = geom.body
+        q = torch.tensor(poses.body_rot[frame, b], dtype=torch.float64)
+        turn = rot.quat_to_matrix(rot.normalize(q)).numpy()
+        own = rot.quat_to_matrix(torch.tensor(geom.rot, dtype=torch.float64)).numpy()
+        centre = poses.body_pos[frame, b] + turn @ geom.pos
+        colour = _FAR_LIMB if depths[b] > 0.05 else _BODY
+        if poses.clip.contacts[frame, b] > 0.5:
+            colour = HELD
+        args = (geom, centre, turn @ own, view, draw, colour)
+        items.append((float(view.depth(centre)), lambda args=args: _shape(*args)))
+    return items
+
+
+def _shape(
+    geom: Geom, centre: np.ndarray, turn: np.ndarray, view: View, draw: ImageDraw.ImageDraw, colour: Colour
+) -> None:
+    rim = tuple(max(c - 40, 0) for c in colour)
+    if geom.kind == "box":
+        signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+        draw.polygon(_hull(view.project(centre + (signs * geom.size) @ turn.T)), fill=colour, outline=rim)
+        return
+    length = float(geom.size[1]) if len(geom.size) > 1 else 0.0
+    ends = view.project(np.stack([centre - length * turn[:, 2], centre + length * turn[:, 2]]))
+    for radius, paint in ((float(geom.size[0]) * view.scale + 0.5 * _FINE, rim),
+                          (float(geom.size[0]) * view.scale - 0.5 * _FINE, colour)):  # fmt: skip
+        draw.line([tuple(end) for end in ends], fill=paint, width=round(2 * radius))
+        for x, y in ends:
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=paint)
+
+
+def _hull(points: np.ndarray) -> list[tuple[float, float]]:
+    """Corners of the convex hull of points ``[N, 2]``, in order around it."""
+    return [tuple(points[i]) for i in ConvexHull(points).vertices]
