@@ -91,7 +91,8 @@ class Simulator(ABC):
     step is one action held for 1 / `control_hz` s. Quaternions xyzw everywhere.
     """
 
-    #: what else it can do: "rollout" (see `rollout`)
+    #: what else it is: "rollout" (see `rollout`); "one_world" (scenes of a single terrain only, which the tracking
+    #: environment lays all terrains out on; see `parc_core.geometry.terrain_grid`)
     capabilities: frozenset[str] = frozenset()
 
     #: how many times a copy has diverged since `build`

@@ -13,7 +13,7 @@ from torch import Tensor
 from parc_core.data.skeleton import Skeleton
 from parc_core.interfaces.simulator import BodyState, Simulator
 
-__all__ = ["ActionSpec", "Done", "ObservationGroup", "Reference", "Step", "TrackerEnv"]
+__all__ = ["ActionSpec", "Done", "ObservationGroup", "Reference", "Snapshot", "Step", "TrackerEnv"]
 
 
 class Done(enum.IntEnum):
@@ -32,6 +32,7 @@ class ObservationGroup:
     name: str
     size: int
     normalize: bool = True  # whether an agent's normaliser may touch it
+    description: str = ""  # what it shows, for people
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -68,6 +69,16 @@ class Step:
     final_obs: Tensor  # [N, O], of the state that the step ended in, before any reset
     errors: dict[str, Tensor]  # tracking errors of this step by name, [N] each
     reward_terms: dict[str, Tensor]  # [N] each, before weighting
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Snapshot:
+    """Everything about one instant that a recorder may want to write down."""
+
+    motion_ids: Tensor  # [N] motion that each env follows
+    motion_times: Tensor  # [N] s, time in it
+    state: BodyState  # simulated, [N, ...]
+    reference: Reference  # of the same instant, [N, ...]
 
 
 class TrackerEnv(ABC):
@@ -125,6 +136,22 @@ class TrackerEnv(ABC):
     @abstractmethod
     def reference(self, motion_ids: Tensor, times: Tensor) -> Reference:
         """The reference of motions at times (s, clamped to the motion)."""
+
+    def snapshot(self) -> Snapshot:
+        """The present instant of every env: simulated state and reference side by side."""
+        return Snapshot(
+            motion_ids=self.motion_ids.clone(),
+            motion_times=self.motion_times.clone(),
+            state=self.read(),
+            reference=self.reference(self.motion_ids, self.motion_times),
+        )
+
+    def statistics(self) -> dict[str, Any]:
+        """What ended since the last call, JSON values: episodes, their lengths, returns and errors, fail rates.
+
+        Empty where an environment keeps none, and after `reset` and `playback` begin anew.
+        """
+        return {}
 
     @abstractmethod
     def dof_target(self, action: Tensor) -> Tensor:

@@ -36,6 +36,11 @@ class TrackerEnvContract:
         assert obs.shape == (env.num_envs, env.obs_size)
         assert torch.isfinite(obs).all()
 
+    def test_groups_have_different_names_and_sizes_above_zero(self, make) -> None:
+        groups = make().observation
+        assert len({group.name for group in groups}) == len(groups)
+        assert all(group.size > 0 for group in groups)
+
     def test_a_step_has_the_promised_shapes(self, make) -> None:
         env = make()
         env.reset()
@@ -100,6 +105,23 @@ class TrackerEnvContract:
         torch.testing.assert_close(state.body_pos[:n], ref.body_pos, atol=1e-4, rtol=0)
         assert torch.equal(env.motion_ids[:n], ids)
         torch.testing.assert_close(env.motion_times[:n], times)
+
+    def test_a_snapshot_shows_state_and_reference_of_one_instant(self, make) -> None:
+        env = make()
+        ids, times = _every_motion(env, 0.4)
+        env.playback(ids, times)
+        now, n = env.snapshot(), len(ids)
+        assert torch.equal(now.motion_ids[:n], ids)
+        torch.testing.assert_close(now.motion_times[:n], times)
+        torch.testing.assert_close(now.state.body_pos[:n], now.reference.body_pos[:n], atol=1e-4, rtol=0)
+        env.step(_nothing(env))
+        torch.testing.assert_close(now.motion_times[:n], times)  # it stays what it was
+
+    def test_statistics_are_json_values_and_begin_anew_with_each_call(self, make) -> None:
+        env = make()
+        env.reset()
+        json.dumps(env.statistics())
+        assert not env.statistics()
 
     def test_each_playback_ends_once_and_then_stands_still(self, make) -> None:
         env = make()

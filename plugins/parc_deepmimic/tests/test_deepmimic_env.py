@@ -56,6 +56,68 @@ def test_the_default_observation_is_the_published_one():
     assert sum(size for size, _ in sizes.values()) == 1312
 
 
+@pytest.mark.parametrize(
+    ("setting", "gone"),
+    [
+        ({"own_state": False}, "own_state"),
+        ({"targets": False}, "targets"),
+        ({"target_contacts": False}, "target_contacts"),
+        ({"contacts": False}, "contacts"),
+        ({"terrain": "none"}, "terrain_rays"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_group_can_be_switched_off_and_leaves_the_others_as_they_are(setting, gone):
+    whole = make(DeepMimicConfig(start=EXACT))
+    part = make(DeepMimicConfig(start=EXACT, observation=ObservationConfig(**setting)))
+    ids, times = torch.tensor([0, 1]), torch.tensor([0.2, 0.4])
+    kept = [columns for name, columns in whole._layout.columns.items() if name != gone]
+    obs = whole.playback(ids, times)
+    assert torch.equal(part.playback(ids, times), torch.cat([obs[:, columns] for columns in kept], dim=1))
+
+
+def test_nothing_to_see_is_refused():
+    off = ObservationConfig(
+        own_state=False, targets=False, target_contacts=False, contacts=False, terrain="none"
+    )
+    with pytest.raises(ConfigError, match="observation: every group is switched off"):
+        make(DeepMimicConfig(observation=off))
+
+
+def test_every_group_says_what_it_shows():
+    for config in (DeepMimicConfig(), SMALL):
+        assert all(group.description for group in make(config).observation)
+
+
+def test_more_environments_than_are_observed_at_once_see_the_same():
+    few, many = make(DeepMimicConfig(), num_envs=2), make(DeepMimicConfig(), num_envs=1100)
+    ids, times = torch.tensor([0, 1]), torch.tensor([0.2, 0.4])
+    obs = few.playback(ids, times)
+    repeated = many.playback(ids.repeat(550), times.repeat(550))
+    torch.testing.assert_close(repeated, obs.repeat(550, 1), atol=1e-6, rtol=0)
+
+
+def test_terms_of_weight_zero_are_not_reported():
+    env = make(attrs.evolve(SMALL, reward=RewardConfig(w_body_pos=0.0, w_key=0.0)))
+    env.reset()
+    terms = set(env.step(nothing(env)).reward_terms)
+    assert terms == {"pose", "vel", "root", "root_vel", "body_rot", "contact"}
+
+
+def test_statistics_tell_what_ended_in_training():
+    env = make(attrs.evolve(SMALL, episode_length_s=0.1, start=EXACT))
+    env.reset()
+    for _ in range(3):
+        step = env.step(nothing(env))
+    assert (step.done == Done.TIMEOUT).all()
+    found = env.statistics()
+    assert found["episodes"] == 6
+    assert found["length_s"] == pytest.approx(0.1)
+    assert found["fail_frac"] == 0.0
+    assert found["fail_rates"]["classes"]["stand"]["max"] == pytest.approx(float(env.fail_rates.max()))
+    assert env.statistics() == {}
+
+
 def test_the_small_observation_has_323_numbers():
     assert make(SMALL).obs_size == 323
 

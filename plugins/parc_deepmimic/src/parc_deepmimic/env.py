@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,12 +19,17 @@ from parc_core.interfaces.simulator import BodyState, Scene, Simulator
 from parc_core.interfaces.tracker_env import Done, Reference, Step, TrackerEnv
 from parc_deepmimic.actions import absolute_bounds, action_spec, lead_targets
 from parc_deepmimic.config import DeepMimicConfig
+from parc_deepmimic.difference import difference
 from parc_deepmimic.errors import tracking_errors
 from parc_deepmimic.fail_rates import StartCurriculum
 from parc_deepmimic.layout import ObservationLayout
+from parc_deepmimic.one_world import in_own_coordinates
 from parc_deepmimic.reference import MotionLibrary
 from parc_deepmimic.scoring import RewardModel, TerminationModel
-from parc_deepmimic.starts import body_state, perturb, state_of, without_broken
+from parc_deepmimic.starts import body_state, is_exact, perturb, state_of, without_broken
+from parc_deepmimic.statistics import EpisodeStatistics, fail_rate_summary
+from parc_deepmimic.subject import STATE_FIELDS, Subject
+from parc_deepmimic.variants import terrains_of
 
 __all__ = ["DeepMimicEnv"]
 
@@ -32,13 +37,24 @@ __all__ = ["DeepMimicEnv"]
 class DeepMimicEnv(TrackerEnv):
     """Many characters, each following one motion of a set on that motion's own terrain.
 
-    Clips without a terrain stand on level ground at z = 0. A copy of the character that diverges in the simulator
+    Clips without a terrain stand on level ground at z = 0. With `terrains.per_motion` above 1 training draws a
+    terrain of the motion at each start; playbacks keep to its own. A simulator that has one world for all (capability
+    "one_world") gets all terrains laid out on one grid. A copy of the character that diverges in the simulator
     fails its episode; its state is replaced by the reference's, so no NaN reaches an agent.
 
     Episodes of training end with FAIL when the reference is lost, TIMEOUT at its end (or FAIL, see
     `termination.end_is_fail`) and after `episode_length_s`. In a playback the end of the reference is SUCCESS, each
     env reports its end once, and the clock of an env that ended stands still.
     """
+
+    #: methods whose time `parc env bench` reports, and as what
+    timed_parts: ClassVar[dict[str, str]] = {
+        "_observe": "observation",
+        "_judge": "reward",
+        "_ends": "reward",
+        "_start_drawn": "reset",
+        "_begin_again": "reset",
+    }
 
     def __init__(
         self,
@@ -53,13 +69,18 @@ class DeepMimicEnv(TrackerEnv):
         device: str = "cpu",
     ) -> None:
         _check(clips, weights, num_envs)
+        simulator = in_own_coordinates(simulator)
         self.config, self.simulator, self.skeleton, self.num_envs = config, simulator, skeleton, num_envs
         self._rng, self.control_hz, self._dt = rng, config.control_hz, 1.0 / config.control_hz
         self._library = library = MotionLibrary(clips, skeleton, device)
         self.num_motions, self.motion_names, self.motion_lengths = len(clips), library.names, library.lengths
-        terrains, terrain_of_motion = _distinct_terrains(clips)
+        self._classes = tuple(clip.motion_class for clip in clips)
+        per_motion = [
+            terrains_of(clip, config.terrains, library.kinematics, seed=m) for m, clip in enumerate(clips)
+        ]
+        terrains, choices = _distinct_terrains(per_motion)
         self._motion_weights = torch.tensor(weights / np.sum(weights), dtype=torch.float32, device=device)
-        self._terrain_of_motion = torch.tensor(terrain_of_motion, device=device)
+        self._terrain_choices = torch.tensor(choices, device=device)  # [M, V], a motion's own first
         simulator.build(
             Scene(skeleton=skeleton, terrains=terrains, num_envs=num_envs, control_hz=config.control_hz)
         )
@@ -69,7 +90,6 @@ class DeepMimicEnv(TrackerEnv):
             library,
             PackedTerrains.of(terrains, device),
             config.control_hz,
-            config.contact_threshold,
         )
         self.observation = self._layout.groups
         self._lower, self._upper = (bound.to(device) for bound in absolute_bounds(skeleton))
@@ -78,6 +98,7 @@ class DeepMimicEnv(TrackerEnv):
         self._reward = RewardModel(config.reward, skeleton, device)
         self._lost = TerminationModel(config.termination, skeleton, config.contact_threshold, device)
         self._curriculum = StartCurriculum(library, weights, config.start)
+        self._episodes = EpisodeStatistics(num_envs, library.names, config.control_hz, device)
         self._make_clocks(device)
 
     def _make_clocks(self, device: str) -> None:
@@ -109,8 +130,9 @@ class DeepMimicEnv(TrackerEnv):
     def reset(self) -> Tensor:
         """Start a new episode everywhere, training mode; the observation ``[N, O]``."""
         self._training, self._on_frames = True, self._frames_fit
-        self.active[:] = True
-        return self._start_drawn(self._all_envs)
+        self.active = torch.ones_like(self.active)
+        self._episodes.restart()
+        return self._observe(self._start_drawn(self._all_envs))
 
     def playback(self, motion_ids: Tensor, start_times: Tensor) -> Tensor:
         """Put env i exactly on motion ``motion_ids[i]`` at ``start_times[i]`` s; the observation ``[N, O]``."""
@@ -128,27 +150,33 @@ class DeepMimicEnv(TrackerEnv):
         if 0 < count < self.num_envs:
             ids[count:], times[count:] = motion_ids[0], times[0]
         self._on_frames = self._library.is_on_frames(ids, times, self.config.control_hz)
-        return self._start(self._all_envs, ids, times, noise=False)
+        terrain_ids = self._terrain_choices[ids, 0]
+        return self._observe(self._start(self._all_envs, ids, times, terrain_ids, noise=False))
 
     def step(self, action: Tensor) -> Step:
         """One control step under actions ``[N, A]``."""
-        self.simulator.set_targets(self.dof_target(action))
-        moving = self.active
-        # in a playback, what has ended or never began costs nothing
-        self.simulator.step(None if self._training or bool(moving.all()) else moving.nonzero().flatten())
-        self._steps += moving
-        self.motion_times = self._start_times + self._steps * self._dt
+        self._simulate(action)
         ref = self._library.query(self.motion_ids, self.motion_times, self._on_frames)
         state, sound = self._read_sound(ref)
         force = state.contact_force.norm(dim=-1)
-        errors = tracking_errors(state, ref)
-        reward, terms = self._reward(state, ref, force)
-        lost = self._lost(state, ref, errors, force)
+        reward, terms, errors, lost = self._judge(state, ref, force)
         if sound is not None:
             lost, reward = lost | ~sound, reward * sound
-        done = self._ends(lost, moving)
-        final_obs = self._observe(state, self._all_envs, force > self.config.contact_threshold)
-        obs = self._go_on(done, lost, sound, final_obs)
+        done = self._ends(lost, self.active)
+        seen = Subject.of(
+            state,
+            self._layout.key_bodies,
+            contacts=force > self.config.contact_threshold,
+            motion_ids=self.motion_ids,
+            motion_times=self.motion_times,
+            terrain_ids=self._terrain_ids,
+        )
+        if self._training:
+            self._episodes.add(reward, errors)
+            final_obs, obs = self._begin_again(done, lost, seen)
+        else:
+            self._stay(done, sound)
+            final_obs = obs = self._observe(seen)
         return Step(obs=obs, reward=reward, done=done, final_obs=final_obs, errors=errors, reward_terms=terms)
 
     def read(self) -> BodyState:
@@ -184,9 +212,28 @@ class DeepMimicEnv(TrackerEnv):
             raw = np.frombuffer(base64.b64decode(state["rng"]), dtype=np.uint8).copy()
             self._rng.set_state(torch.from_numpy(raw))
 
+    def statistics(self) -> dict[str, Any]:
+        """Episodes of the training that ended since the last call; see `parc_deepmimic.statistics`.
+
+        ``episodes``, ``fail_frac``, ``length_s``, ``return``, ``errors``, the same per motion in ``motions``, and
+        ``fail_rates`` (quantiles, hardest motions, classes). Empty where no episode ended.
+        """
+        found = self._episodes.take()
+        if found:
+            found["fail_rates"] = fail_rate_summary(self.fail_rates, self.motion_names, self._classes)
+        return found
+
     def close(self) -> None:
         """Close the simulator; may be called twice."""
         self.simulator.close()
+
+    def _simulate(self, action: Tensor) -> None:
+        self.simulator.set_targets(self.dof_target(action))
+        # in a playback, what has ended or never began costs nothing
+        all_move = self._training or bool(self.active.all())
+        self.simulator.step(None if all_move else self.active.nonzero().flatten())
+        self._steps = self._steps + self.active
+        self.motion_times = self._start_times + self._steps * self._dt
 
     def _lead_now(self) -> Tensor:
         times = self.motion_times + self._dt
@@ -200,66 +247,94 @@ class DeepMimicEnv(TrackerEnv):
         state = self.simulator.read()
         if bool(state.finite.all()):
             return state, None
-        return without_broken(state, body_state(state_of(ref), self._library.kinematics)), state.finite
+        return without_broken(state, body_state(state_of(ref), self._library.planar)), state.finite
+
+    def _judge(
+        self, state: BodyState, ref: Reference, force: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """Reward, its terms, tracking errors, and who has lost the reference."""
+        off = difference(state, ref)
+        reward, terms = self._reward(off, force, ref.contacts)
+        return reward, terms, tracking_errors(off), self._lost(off, force)
+
+    def _observe(self, seen: Subject) -> Tensor:
+        return self._layout(seen, self._on_frames)
 
     def _ends(self, lost: Tensor, moving: Tensor) -> Tensor:
         ended = self.motion_times >= self.motion_lengths[self.motion_ids] - 0.5 * self._dt
+        end = Done.SUCCESS
         done = torch.zeros(self.num_envs, dtype=torch.int8, device=lost.device)
         if self._training:
+            end = Done.FAIL if self.config.termination.end_is_fail else Done.TIMEOUT
             if self._library.any_loops:  # those go on until the episode is over
                 ended = ended & ~self._library.loops[self.motion_ids]
-            done[self._steps >= self._episode_steps] = int(Done.TIMEOUT)
-            done[ended] = int(Done.FAIL if self.config.termination.end_is_fail else Done.TIMEOUT)
-        else:
-            done[ended] = int(Done.SUCCESS)
-        done[lost] = int(Done.FAIL)
-        done[~moving] = int(Done.NULL)
+            done = done.masked_fill_(self._steps >= self._episode_steps, int(Done.TIMEOUT))
+        done.masked_fill_(ended, int(end)).masked_fill_(lost, int(Done.FAIL))
+        done.masked_fill_(~moving, int(Done.NULL))
         return done
 
-    def _go_on(self, done: Tensor, lost: Tensor, sound: Tensor | None, final_obs: Tensor) -> Tensor:
+    def _begin_again(self, done: Tensor, lost: Tensor, seen: Subject) -> tuple[Tensor, Tensor]:
+        """Observations of the states that the step ended in, and those that agents go on from."""
         over = done.nonzero().flatten()
-        if self._training:
-            if len(over) == 0:
-                return final_obs
-            # the end of a reference is never held against a motion, even where it counts as a failure for the value
-            self._curriculum.update(self.motion_ids[over], self._bins[over], lost[over])
-            obs = final_obs.clone()
-            obs[over] = self._start_drawn(over)
-            return obs
+        if len(over) == 0:
+            obs = self._observe(seen)
+            return obs, obs
+        # the end of a reference is never held against a motion, even where it counts as a failure for the value
+        self._curriculum.update(self.motion_ids[over], self._bins[over], lost[over])
+        self._episodes.end(over, self.motion_ids[over], lost[over])
+        # old and new characters in one call: a second one for a few rows would cost nearly as much as the first
+        rows = self._observe(seen.joined(self._start_drawn(over)))
+        final_obs = rows[: self.num_envs]
+        return final_obs, final_obs.index_copy(0, over, rows[self.num_envs :])
+
+    def _stay(self, done: Tensor, sound: Tensor | None) -> None:
         self.active = self.active & (done == int(Done.NULL))
         if sound is not None:  # diverged copies stand on their reference from now on
             broken = (~sound).nonzero().flatten()
             ref = self._library.query(self.motion_ids[broken], self.motion_times[broken], self._on_frames)
             self.simulator.reset(broken, state_of(ref))
-        return final_obs
 
-    def _start_drawn(self, env_ids: Tensor) -> Tensor:
-        ids, frames, self._bins[env_ids] = self._curriculum.draw(len(env_ids), self._rng)
-        return self._start(env_ids, ids, frames / self._library.fps[ids], noise=True)
+    def _start_drawn(self, env_ids: Tensor) -> Subject:
+        ids, frames, bins = self._curriculum.draw(len(env_ids), self._rng)
+        self._bins[env_ids] = bins
+        choices = self._terrain_choices[ids]
+        if choices.shape[1] == 1:
+            terrain_ids = choices[:, 0]
+        else:
+            which = torch.randint(choices.shape[1], ids.shape, generator=self._rng, device=ids.device)
+            terrain_ids = choices.gather(1, which[:, None])[:, 0]
+        return self._start(env_ids, ids, frames / self._library.fps[ids], terrain_ids, noise=True)
 
-    def _start(self, env_ids: Tensor, motion_ids: Tensor, times: Tensor, noise: bool) -> Tensor:
-        self.motion_ids[env_ids], self._steps[env_ids] = motion_ids, 0
-        self.motion_times[env_ids] = self._start_times[env_ids] = times
-        terrain_ids = self._terrain_of_motion[motion_ids]
+    def _start(
+        self, env_ids: Tensor, motion_ids: Tensor, times: Tensor, terrain_ids: Tensor, noise: bool
+    ) -> Subject:
         moved = self._terrain_ids[env_ids] != terrain_ids
         if bool(moved.any()):
             self.simulator.set_terrains(env_ids[moved], terrain_ids[moved])
-            self._terrain_ids[env_ids] = terrain_ids
+        # new tensors: what was handed out of the step before keeps its values
+        self.motion_ids = self.motion_ids.index_copy(0, env_ids, motion_ids)
+        self.motion_times = self.motion_times.index_copy(0, env_ids, times)
+        self._terrain_ids = self._terrain_ids.index_copy(0, env_ids, terrain_ids)
+        self._start_times[env_ids] = times
+        self._steps = self._steps.index_fill(0, env_ids, 0)
         ref = self._library.query(motion_ids, times, self._on_frames)
         state = state_of(ref)
+        body_pos = ref.body_pos
         if noise:
             state = perturb(state, self.config.start, self._library.kinematics, self._rng)
+            if not is_exact(self.config.start):
+                rotation = torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
+                body_pos, _ = self._library.planar.forward(state.root_pos, rotation)
         self.simulator.reset(env_ids, state)
-        # forces are not known before the first step: the reference's contacts are the best guess
-        return self._observe(body_state(state, self._library.kinematics), env_ids, ref.contacts > 0.5)
-
-    def _observe(self, state: BodyState, env_ids: Tensor, contacts: Tensor) -> Tensor:
-        ids, times, terrains = (
-            self.motion_ids[env_ids],
-            self.motion_times[env_ids],
-            self._terrain_ids[env_ids],
+        return Subject(
+            **{name: getattr(state, name) for name in STATE_FIELDS},
+            key_pos=body_pos.index_select(1, self._layout.key_bodies),
+            # forces are not known before the first step: the reference's contacts are the best guess
+            contacts=ref.contacts > 0.5,
+            motion_ids=motion_ids,
+            motion_times=times,
+            terrain_ids=terrain_ids,
         )
-        return self._layout(state, ids, times, terrains, contacts, self._on_frames)
 
 
 def _check(clips: Sequence[MotionClip], weights: np.ndarray, num_envs: int) -> None:
@@ -282,17 +357,18 @@ def _check(clips: Sequence[MotionClip], weights: np.ndarray, num_envs: int) -> N
         raise DataError(f"the tracking environment got two clips called '{min(twice)}'; names must differ.")
 
 
-def _distinct_terrains(clips: Sequence[MotionClip]) -> tuple[list[Terrain], list[int]]:
-    """The different terrains of the clips, and which of them each clip stands on."""
-    level = Terrain(height=np.zeros((2, 2)))
+def _distinct_terrains(per_motion: Sequence[Sequence[Terrain]]) -> tuple[list[Terrain], list[list[int]]]:
+    """The different terrains of all motions, and which of them belong to each motion (equally many of each)."""
     terrains: list[Terrain] = []
     known: dict[tuple[Any, ...], int] = {}
-    index = []
-    for clip in clips:
-        terrain = clip.terrain or level
-        key = (terrain.height.tobytes(), terrain.shape, terrain.origin_xy.tobytes(), terrain.cell)
-        if key not in known:
-            known[key] = len(terrains)
-            terrains.append(terrain)
-        index.append(known[key])
-    return terrains, index
+    count, choices = max(len(own) for own in per_motion), []
+    for own in per_motion:
+        ids = []
+        for terrain in own:
+            key = (terrain.height.tobytes(), terrain.shape, terrain.origin_xy.tobytes(), terrain.cell)
+            if key not in known:
+                known[key] = len(terrains)
+                terrains.append(terrain)
+            ids.append(known[key])
+        choices.append([ids[k % len(ids)] for k in range(count)])
+    return terrains, choices

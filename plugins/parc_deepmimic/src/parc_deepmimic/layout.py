@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -9,18 +11,20 @@ from parc_core.data.skeleton import Skeleton
 from parc_core.errors import ConfigError
 from parc_core.geometry.heights import grid_offsets, height_patch
 from parc_core.geometry.packed import PackedTerrains
-from parc_core.interfaces.simulator import BodyState
 from parc_core.interfaces.tracker_env import ObservationGroup, Reference
 from parc_core.kinematics import rotations as rot
 from parc_deepmimic.config import ObservationConfig
-from parc_deepmimic.observations import ground_heights, own_state, pose_targets, ray_offsets
+from parc_deepmimic.observations import ground_heights, into_heading, ray_offsets, target_vectors
 from parc_deepmimic.reference import MotionLibrary
+from parc_deepmimic.subject import Subject
 
 __all__ = ["ObservationLayout"]
 
+_CHUNK = 1024  # characters at a time on a CPU: what is in between stays in the cache
+
 
 class ObservationLayout:
-    """Builds observations ``[N, O]`` of states against references.
+    """Builds observations ``[N, O]`` of characters that follow references.
 
     Order of the published observation: own state, targets, target contacts, own contacts, ground heights. Heights and
     contacts are marked as not to be normalised.
@@ -33,18 +37,20 @@ class ObservationLayout:
         library: MotionLibrary,
         terrains: PackedTerrains,
         control_hz: float,
-        contact_threshold: float,
     ) -> None:
         _check(config)
         self._config, self._library, self._terrains = config, library, terrains
-        self._threshold = contact_threshold
         device = library.lengths.device
-        self._key_bodies = torch.tensor(skeleton.key_bodies, dtype=torch.long, device=device)
+        self.key_bodies = torch.tensor(skeleton.key_bodies, dtype=torch.long, device=device)
         self._ahead = torch.tensor(config.target_steps, device=device) / control_hz  # [S] s
         self._points = _points(config, device)
-        joints, dofs, keys = skeleton.num_joints, skeleton.num_dofs, len(skeleton.key_bodies)
-        self._pose_size = 6 * joints if config.pose == "rot6d" else dofs
-        self.groups = _groups(config, skeleton.num_bodies, self._pose_size, dofs, keys, self._points)
+        self.groups = _groups(config, skeleton, self._points)
+        sizes = [group.size for group in self.groups]
+        #: columns of each group by name
+        self.columns = {
+            group.name: slice(end - group.size, end)
+            for group, end in zip(self.groups, itertools.accumulate(sizes))
+        }
         self._table, self._widths = self._target_table(library.frames)
 
     @property
@@ -52,80 +58,99 @@ class ObservationLayout:
         """O."""
         return sum(group.size for group in self.groups)
 
-    def __call__(
-        self,
-        state: BodyState,
-        motion_ids: Tensor,
-        times: Tensor,
-        terrain_ids: Tensor,
-        contacts: Tensor,
-        on_frames: bool,
-    ) -> Tensor:
-        """Observations ``[N, O]``.
+    def __call__(self, subject: Subject, on_frames: bool) -> Tensor:
+        """Observations ``[N, O]``; `on_frames`: see `MotionLibrary.query`."""
+        count, device = len(subject.root_pos), subject.root_pos.device
+        obs = torch.empty(count, self.size, device=device)
+        if device.type != "cpu" or count <= _CHUNK:
+            self._write(obs, subject, on_frames)
+            return obs
+        for first in range(0, count, _CHUNK):
+            rows = slice(first, first + _CHUNK)
+            self._write(obs[rows], subject.rows(rows), on_frames)
+        return obs
 
-        Args:
-            state: N characters.
-            motion_ids: ``[N]`` motion that each follows.
-            times: ``[N]`` s, where it is in it.
-            terrain_ids: ``[N]`` terrain that it stands on.
-            contacts: ``[N, B]`` bool, which bodies touch something.
-            on_frames: see `MotionLibrary.query`.
-        """
-        config = self._config
-        yaw = rot.heading(state.root_rot)
-        cos, sin = torch.cos(yaw), torch.sin(yaw)
-        key_offset = state.body_pos[:, self._key_bodies] - state.root_pos[:, None]
-        axes, moving, keys = own_state(
-            state.root_rot, state.root_vel, state.root_ang_vel, key_offset, cos, sin
-        )
-        pose = self._pose(state.joint_rot)
-        parts = [axes, moving, pose, state.dof_vel, keys]
-        if config.root_height:
-            ground = self._terrains.height_at(terrain_ids, state.root_pos[:, :2])
-            parts.insert(0, (state.root_pos[:, 2] - ground)[:, None])
-        targets, target_contacts = self._targets(state.root_pos, pose, motion_ids, times, cos, sin, on_frames)
-        parts.append(targets)
-        if config.target_contacts:
-            parts.append(target_contacts)
+    def _write(self, obs: Tensor, subject: Subject, on_frames: bool) -> None:
+        config, places = self._config, self.columns
+        yaw = rot.heading(subject.root_rot)
+        axes, pose = self._axes_and_pose(subject)
+        vectors = self._own_vectors(subject, axes) if config.own_state else []
+        own_count = sum(part.shape[1] for part in vectors)
+        if config.targets or config.target_contacts:
+            features = self._coming(subject, on_frames)
+            if config.targets:
+                vectors.append(self._target_vectors(subject, features))
+            if config.target_contacts:
+                obs[:, places["target_contacts"]] = features[-1].flatten(1)
+        if vectors:
+            local = into_heading(torch.cat(vectors, dim=1), torch.cos(yaw), torch.sin(yaw))
+            if config.own_state:
+                self._write_own_state(obs[:, places["own_state"]], subject, pose, local[:, :own_count])
+            if config.targets:
+                steps = local[:, own_count:].unflatten(1, (len(self._ahead), -1)).flatten(2)
+                self._write_targets(obs[:, places["targets"]], steps, features[3], pose)
         if config.contacts:
-            parts.append(contacts.to(pose.dtype))
+            obs[:, places["contacts"]] = subject.contacts.to(obs.dtype)
         if self._points is not None:
-            height = height_patch(self._terrains, terrain_ids, state.root_pos[:, :2], yaw, self._points)
-            parts.append(ground_heights(height, state.root_pos[:, 2], config.height_clip))
-        return torch.cat(parts, dim=1)
+            self._write_heights(obs, subject, yaw)
 
-    def _targets(
-        self,
-        root_pos: Tensor,
-        pose: Tensor,
-        motion_ids: Tensor,
-        times: Tensor,
-        cos: Tensor,
-        sin: Tensor,
-        on_frames: bool,
-    ) -> tuple[Tensor, Tensor]:
-        steps = len(self._ahead)
-        ids = motion_ids[:, None].expand(-1, steps)
-        at = times[:, None] + self._ahead
+    def _axes_and_pose(self, subject: Subject) -> tuple[Tensor | None, Tensor | None]:
+        """The root as two axes ``[N, 2, 3]`` and the pose ``[N, P]``, as far as anybody needs them."""
+        config = self._config
+        if not (config.own_state or (config.targets and config.target_difference)):
+            return None, None
+        if config.pose == "rot6d":  # root and joints at once
+            every = torch.cat([subject.root_rot[:, None], subject.joint_rot], dim=1)
+            features = rot.quat_to_rot6d(every)
+            return features[:, 0].unflatten(-1, (2, 3)), features[:, 1:].flatten(1)
+        return rot.quat_to_rot6d(subject.root_rot).unflatten(-1, (2, 3)), self._pose(subject.joint_rot)
+
+    def _own_vectors(self, subject: Subject, axes: Tensor) -> list[Tensor]:
+        moving = torch.stack([subject.root_vel, subject.root_ang_vel], dim=1)
+        return [axes, moving, subject.key_pos - subject.root_pos[:, None]]
+
+    def _target_vectors(self, subject: Subject, features: tuple[Tensor, ...]) -> Tensor:
+        keys = features[2].unflatten(-1, (-1, 3))
+        return target_vectors(subject.root_pos, features[0], features[1], keys).flatten(1, 2)
+
+    def _write_own_state(self, out: Tensor, subject: Subject, pose: Tensor, local: Tensor) -> None:
+        # published order: (height,) axes, velocities, pose, joint velocities, key bodies
+        parts = [local[:, :4].flatten(1), pose, subject.dof_vel, local[:, 4:].flatten(1)]
+        if self._config.root_height:
+            ground = self._terrains.height_at(subject.terrain_ids, subject.root_pos[:, :2])
+            parts.insert(0, (subject.root_pos[:, 2] - ground)[:, None])
+        out.copy_(torch.cat(parts, dim=1))
+
+    def _write_targets(self, out: Tensor, local: Tensor, ref_pose: Tensor, pose: Tensor | None) -> None:
+        # published order of a target: root position, root axes, pose, key bodies
+        target = out.unflatten(1, (len(self._ahead), -1))
+        target[..., :9] = local[..., :9]
+        end = 9 + ref_pose.shape[-1]
+        target[..., 9:end] = ref_pose - pose[:, None] if self._config.target_difference else ref_pose
+        target[..., end:] = local[..., 9:]
+
+    def _write_heights(self, obs: Tensor, subject: Subject, yaw: Tensor) -> None:
+        root = subject.root_pos
+        height = height_patch(self._terrains, subject.terrain_ids, root[:, :2], yaw, self._points)
+        out = obs[:, self.columns[f"terrain_{self._config.terrain}"]]
+        out.copy_(ground_heights(height, root[:, 2], self._config.height_clip))
+
+    def _coming(self, subject: Subject, on_frames: bool) -> tuple[Tensor, ...]:
+        """Root position, root axes, key offsets, pose and contacts at the target steps, ``[N, S, ...]`` each."""
+        steps, ids = len(self._ahead), subject.motion_ids
+        at = subject.motion_times[:, None] + self._ahead
         if on_frames:
             rows, loops = self._library.rows(ids, at)
             features = self._table[rows]
             if self._library.any_loops:
-                features[..., :3] += self._library.travel[ids] * loops[..., None]
+                features[..., :3] += self._library.travel[ids][:, None] * loops[..., None]
         else:
-            ref = self._library.query(ids.flatten(), at.flatten())
+            ref = self._library.query(ids.repeat_interleave(steps), at.flatten())
             features = self._target_table(ref)[0].unflatten(0, (-1, steps))
-        ref_root, ref_axes, ref_keys, ref_pose, contacts = features.split(self._widths, dim=-1)
-        keys = ref_keys.unflatten(-1, (-1, 3))
-        where = pose_targets(root_pos, ref_root, ref_axes, keys, cos, sin)
-        if self._config.target_difference:
-            ref_pose = ref_pose - pose[:, None]
-        # published order of a target: root position, root axes, pose, key bodies
-        target = torch.cat([where[..., :9], ref_pose, where[..., 9:]], dim=-1)
-        return target.flatten(1), contacts.flatten(1)
+        return features.split(self._widths, dim=-1)
 
     def _target_table(self, ref: Reference) -> tuple[Tensor, list[int]]:
-        keys = ref.body_pos[:, self._key_bodies] - ref.root_pos[:, None]
+        keys = ref.body_pos[:, self.key_bodies] - ref.root_pos[:, None]
         axes = rot.quat_to_rot6d(ref.root_rot)
         parts = [ref.root_pos, axes, keys.flatten(1), self._pose(ref.joint_rot), ref.contacts]
         return torch.cat(parts, dim=1), [part.shape[1] for part in parts]
@@ -146,6 +171,9 @@ def _check(config: ObservationConfig) -> None:
             "observation.target_difference: differences of rotation axes mean nothing; "
             f"set `pose: dof` (it is '{config.pose}') or `target_difference: false`."
         )
+    shown = (config.own_state, config.targets, config.target_contacts, config.contacts)
+    if not any(shown) and config.terrain == "none":
+        raise ConfigError("observation: every group is switched off; an agent needs something to see.")
 
 
 def _points(config: ObservationConfig, device: torch.device) -> Tensor | None:
@@ -158,19 +186,31 @@ def _points(config: ObservationConfig, device: torch.device) -> Tensor | None:
 
 
 def _groups(
-    config: ObservationConfig, bodies: int, pose: int, dofs: int, keys: int, points: Tensor | None
+    config: ObservationConfig, skeleton: Skeleton, points: Tensor | None
 ) -> tuple[ObservationGroup, ...]:
-    steps = len(config.target_steps)
-    own = int(config.root_height) + 6 + 6 + pose + dofs + 3 * keys
-    groups = [
-        ObservationGroup(name="own_state", size=own),
-        ObservationGroup(name="targets", size=steps * (3 + 6 + pose + 3 * keys)),
-    ]
+    steps, bodies, keys = len(config.target_steps), skeleton.num_bodies, 3 * len(skeleton.key_bodies)
+    pose = 6 * skeleton.num_joints if config.pose == "rot6d" else skeleton.num_dofs
+    form = "joints as two axes each" if config.pose == "rot6d" else "joints as scalar coordinates"
+    groups = []
+    if config.own_state:
+        height = "height above the ground, " if config.root_height else ""
+        text = f"{height}root axes, root velocities, {form}, joint velocities, hands and feet"
+        size = int(config.root_height) + 6 + 6 + pose + skeleton.num_dofs + keys
+        groups.append(ObservationGroup(name="own_state", size=size, description=text))
+    if config.targets:
+        ahead = ", ".join(f"+{step}" for step in config.target_steps)
+        text = f"reference at {ahead} control steps: root position, root axes, {form}, hands and feet"
+        groups.append(ObservationGroup(name="targets", size=steps * (3 + 6 + pose + keys), description=text))
     if config.target_contacts:
-        groups.append(ObservationGroup(name="target_contacts", size=steps * bodies, normalize=False))
+        text = "contact labels of the reference at those steps, 0..1"
+        groups.append(
+            ObservationGroup(name="target_contacts", size=steps * bodies, normalize=False, description=text)
+        )
     if config.contacts:
-        groups.append(ObservationGroup(name="contacts", size=bodies, normalize=False))
+        text = "which bodies touch something, 0 or 1"
+        groups.append(ObservationGroup(name="contacts", size=bodies, normalize=False, description=text))
     if points is not None:
-        size = points.shape[:-1].numel()
-        groups.append(ObservationGroup(name=f"terrain_{config.terrain}", size=size, normalize=False))
+        text = f"ground heights relative to the root along {config.terrain}, m"
+        size, name = points.shape[:-1].numel(), f"terrain_{config.terrain}"
+        groups.append(ObservationGroup(name=name, size=size, normalize=False, description=text))
     return tuple(groups)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.kinematics import rotations as rot
-
-__all__ = ["ground_heights", "into_heading", "own_state", "pose_targets", "ray_offsets"]
+__all__ = ["ground_heights", "into_heading", "ray_offsets", "target_vectors"]
 
 
 def into_heading(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -21,52 +19,22 @@ def into_heading(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack([cos * x + sin * y, cos * y - sin * x, z], dim=-1)
 
 
-def own_state(
-    root_rot: Tensor,
-    root_vel: Tensor,
-    root_ang_vel: Tensor,
-    key_offset: Tensor,
-    cos: Tensor,
-    sin: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Root rotation as two axes, root velocities, key body positions, all in the heading frame.
-
-    Args:
-        root_rot: ``[N, 4]``.
-        root_vel: ``[N, 3]`` m/s.
-        root_ang_vel: ``[N, 3]`` rad/s, world.
-        key_offset: key bodies minus root, ``[N, K, 3]`` m, world axes.
-        cos: of the heading, ``[N]``.
-        sin: of the heading, ``[N]``.
-
-    Returns:
-        ``[N, 6]``, ``[N, 6]`` (linear, then angular) and ``[N, 3 K]``.
-    """
-    axes = rot.quat_to_rot6d(root_rot).unflatten(-1, (2, 3))
-    moving = torch.stack([root_vel, root_ang_vel], dim=1)
-    local = into_heading(torch.cat([axes, moving, key_offset], dim=1), cos, sin)
-    return local[:, :2].flatten(1), local[:, 2:4].flatten(1), local[:, 4:].flatten(1)
-
-
-def pose_targets(
-    root_pos: Tensor, ref_root_pos: Tensor, ref_axes: Tensor, ref_key_offset: Tensor, cos: Tensor, sin: Tensor
+def target_vectors(
+    root_pos: Tensor, ref_root_pos: Tensor, ref_axes: Tensor, ref_key_offset: Tensor
 ) -> Tensor:
-    """Where the reference's root and key bodies will be, seen from the simulated root.
+    """Where the reference's root and key bodies will be, seen from the simulated root, world axes.
 
     Args:
         root_pos: simulated root, ``[N, 3]`` m.
         ref_root_pos: S coming roots, ``[N, S, 3]`` m.
         ref_axes: their rotations as two axes, ``[N, S, 6]``.
-        ref_key_offset: reference key bodies minus reference root, ``[N, S, K, 3]`` m, world axes.
+        ref_key_offset: reference key bodies minus reference root, ``[N, S, K, 3]`` m.
 
     Returns:
-        ``[N, S, 3 + 6 + 3 K]``: root, axes, key bodies relative to the simulated root.
+        ``[N, S, 1 + 2 + K, 3]``: root, axes, key bodies relative to the simulated root.
     """
-    away = ref_root_pos - root_pos[:, None]
-    keys = ref_key_offset + away[:, :, None]
-    n, steps = away.shape[:2]
-    vectors = torch.cat([away[:, :, None], ref_axes.unflatten(-1, (2, 3)), keys], dim=2)
-    return into_heading(vectors.flatten(1, 2), cos, sin).reshape(n, steps, -1)
+    away = (ref_root_pos - root_pos[:, None])[:, :, None]
+    return torch.cat([away, ref_axes.unflatten(-1, (2, 3)), ref_key_offset + away], dim=2)
 
 
 def ray_offsets(
@@ -84,4 +52,4 @@ def ray_offsets(
 
 def ground_heights(height: Tensor, root_height: Tensor, limit: float) -> Tensor:
     """World heights ``[N, ...]`` m as seen from the root ``[N]`` m, cut off at the limit: ``[N, P]``."""
-    return (height.flatten(1) - root_height[:, None]).clamp(-limit, limit)
+    return (height.flatten(1) - root_height[:, None]).clamp_(-limit, limit)

@@ -18,13 +18,15 @@ from parc_core.data.clip import MotionClip
 from parc_core.data.skeleton import Skeleton
 from parc_core.errors import DataError
 from parc_core.interfaces.tracker_env import Reference
-from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.velocity import angular_velocity, joint_angular_velocity, linear_velocity
+from parc_deepmimic.planar import PlanarKinematics, slerp
 
 __all__ = ["MotionLibrary"]
 
-_FIELDS = tuple(field.name for field in attrs.fields(Reference))
+_FIELDS = (
+    "root_pos", "root_rot", "joint_rot", "root_vel", "root_ang_vel", "dof_vel", "contacts", "body_pos", "body_rot",
+)  # fmt: skip
 
 
 class MotionLibrary:
@@ -46,11 +48,12 @@ class MotionLibrary:
             clip.require_skeleton(skeleton.id, skeleton.num_joints)
             if clip.num_frames < 2:
                 raise DataError(f"clip '{clip.name}' has 1 frame; a motion to follow needs at least 2.")
-        self.kinematics = Kinematics(skeleton, device)
+        self.kinematics, self.planar = Kinematics(skeleton, device), PlanarKinematics(skeleton, device)
         at = {"device": device}
         self.names = tuple(clip.name for clip in clips)
         self.num_frames = torch.tensor([clip.num_frames for clip in clips], **at)  # [M]
         self.fps = torch.tensor([clip.fps for clip in clips], **at)  # [M]
+        self._last, self._one_fps = self.num_frames - 1, bool((self.fps == self.fps[0]).all())
         self.lengths = torch.tensor([clip.length for clip in clips], **at)  # [M] s
         self.loops = torch.tensor([clip.loop == "wrap" for clip in clips], **at)  # [M]
         self.first = torch.cumsum(self.num_frames, dim=0) - self.num_frames  # [M] row of frame 0
@@ -61,9 +64,12 @@ class MotionLibrary:
         self.travel = travel * self.loops[:, None]  # [M, 3] m per loop
         self.any_loops = bool(self.loops.any())
         # one wide table: a single gather per query instead of one per field
-        self._shapes = {name: columns[name].shape[1:] for name in _FIELDS}
+        self._shapes = {name: columns[name].shape[1:] for name in _FIELDS if columns[name].ndim > 2}
         self._widths = [columns[name][0].numel() for name in _FIELDS]
         self._table = torch.cat([columns[name].flatten(1) for name in _FIELDS], dim=1)  # [F, W]
+        # rotations of root and joints lie next to each other, as interpolation wants them
+        before = sum(self._widths[: _FIELDS.index("root_rot")])
+        self._rotations = slice(before, before + 4 * skeleton.num_bodies)
 
     @property
     def num_motions(self) -> int:
@@ -75,26 +81,29 @@ class MotionLibrary:
         """Every stored frame of every motion, one after the other: fields of shape ``[F, ...]``."""
         return self._split(self._table)
 
-    def rows(self, motion_ids: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+    def rows(self, motion_ids: Tensor, times: Tensor) -> tuple[Tensor, Tensor | None]:
         """Row of the frame nearest to each time, and how many loops lie behind it; for times on frames.
 
         Args:
-            motion_ids: ``[...]`` int64.
-            times: ``[...]`` s.
+            motion_ids: ``[N]`` int64.
+            times: ``[N]`` or ``[N, S]`` s, those of a row in the same motion.
 
         Returns:
-            rows ``[...]`` int64 into `frames` and loops ``[...]`` (0 unless the clip loops).
+            rows like `times`, int64, into `frames`, and loops like `times` (0 unless the clip loops), or None where no
+            clip of the set loops.
         """
-        last = self.num_frames[motion_ids] - 1
-        frame = (times * self.fps[motion_ids]).round().long()
+        tail = (1,) * (times.ndim - 1)
+        first, last = (table[motion_ids].reshape(-1, *tail) for table in (self.first, self._last))
+        fps = self.fps[0] if self._one_fps else self.fps[motion_ids].reshape(-1, *tail)
+        frame = (times * fps).round().long()
         if not self.any_loops:
-            return self.first[motion_ids] + frame.clamp_min(0).minimum(last), torch.zeros_like(times)
-        looping = self.loops[motion_ids]
+            return first + frame.clamp_min(0).minimum(last), None
+        looping = self.loops[motion_ids].reshape(-1, *tail)
         inside = torch.where(looping, frame.remainder(last), frame.clamp_min(0).minimum(last))
         # the last frame of a loop is its first again; stay on it exactly at the end of the first pass
         inside = torch.where(looping & (frame == last), last, inside)
         loops = torch.where(looping & (frame != last), frame.div(last, rounding_mode="floor"), 0)
-        return self.first[motion_ids] + inside, loops.to(times.dtype)
+        return first + inside, loops.to(times.dtype)
 
     def query(self, motion_ids: Tensor, times: Tensor, on_frames: bool = False) -> Reference:
         """The reference of motions ``[N]`` at times ``[N]`` s, clamped to the motion unless it loops.
@@ -127,12 +136,15 @@ class MotionLibrary:
         index = place.floor().long()
         share = place - index
         row = self.first[motion_ids]
-        a = self._split(self._table.index_select(0, row + index))
-        b = self._split(self._table.index_select(0, row + (index + 1).minimum(last)))
+        rows_a = self._table.index_select(0, row + index)
+        rows_b = self._table.index_select(0, row + (index + 1).minimum(last))
+        a, b = self._split(rows_a), self._split(rows_b)
         root_pos = torch.lerp(a.root_pos, b.root_pos, share[:, None])
-        root_rot = rot.slerp(a.root_rot, b.root_rot, share)
-        joint_rot = rot.slerp(a.joint_rot, b.joint_rot, share[:, None].expand(a.joint_rot.shape[:-1]))
-        body_pos, body_rot = self.kinematics.forward(root_pos, root_rot, joint_rot)
+        rotation = slerp(
+            *(rows[:, self._rotations].unflatten(1, (-1, 4)) for rows in (rows_a, rows_b)), share
+        )
+        body_pos, body_rot = self.planar.forward(root_pos, rotation)
+        root_rot, joint_rot = rotation[:, 0], rotation[:, 1:]
         ref = attrs.evolve(
             a,
             root_pos=root_pos,
@@ -145,8 +157,10 @@ class MotionLibrary:
         return ref, loops
 
     def _split(self, rows: Tensor) -> Reference:
-        parts = rows.split(self._widths, dim=1)
-        return Reference(**{name: p.unflatten(1, self._shapes[name]) for name, p in zip(_FIELDS, parts)})
+        parts = dict(zip(_FIELDS, rows.split(self._widths, dim=1)))
+        for name, shape in self._shapes.items():
+            parts[name] = parts[name].unflatten(1, shape)
+        return Reference(**parts)
 
 
 def _frames(clip: MotionClip, kinematics: Kinematics, device: str | torch.device) -> Reference:

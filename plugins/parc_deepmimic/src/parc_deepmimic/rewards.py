@@ -1,7 +1,8 @@
-"""Reward terms of motion imitation, each a pure function of tensors, 1 for a perfect match.
+"""Reward terms of motion imitation, each a pure function of differences to the reference, 1 for a perfect match.
 
-Source: published implementation (DeepMimic reward with key bodies and a contact term). Its contact term is unbounded
-although its reward is declared to lie in 0..1; `contact_agreement` is the bounded one that is the default here.
+Source: published implementation (DeepMimic reward with key bodies and a contact term); the terms of body positions
+and rotations are those that the documents list besides. The published contact term is unbounded although its reward
+is declared to lie in 0..1; `contact_agreement` is the bounded one that is the default here.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_deepmimic.errors import rotation_angle
+from parc_deepmimic.difference import square_length
 
 __all__ = [
+    "body_pos_reward",
+    "body_rot_reward",
     "contact_agreement",
     "key_reward",
     "pose_reward",
@@ -22,42 +25,48 @@ __all__ = [
 ]
 
 
-def pose_reward(joint_rot: Tensor, ref_joint_rot: Tensor, weights: Tensor, k: float) -> Tensor:
-    """exp(-k * weighted sum of squared joint rotations between the poses), ``[N]``; weights ``[J]``."""
-    angle = rotation_angle(joint_rot, ref_joint_rot)
-    return torch.exp(-k * (weights * angle.square()).sum(dim=-1))
+def pose_reward(joint_angle: Tensor, weights: Tensor, k: float) -> Tensor:
+    """exp(-k * weighted sum of squared rotations between the joints ``[N, J]`` rad), ``[N]``; weights ``[J]``."""
+    return torch.exp(-k * (weights * joint_angle.square()).sum(dim=-1))
 
 
-def vel_reward(dof_vel: Tensor, ref_dof_vel: Tensor, weights: Tensor, k: float) -> Tensor:
-    """exp(-k * weighted sum of squared velocity differences), ``[N]``; weights ``[D]``."""
-    return torch.exp(-k * (weights * (dof_vel - ref_dof_vel).square()).sum(dim=-1))
+def vel_reward(dof_vel: Tensor, weights: Tensor, k: float) -> Tensor:
+    """exp(-k * weighted sum of squared velocity differences ``[N, D]`` rad/s), ``[N]``; weights ``[D]``."""
+    return torch.exp(-k * (weights * dof_vel.square()).sum(dim=-1))
 
 
-def root_reward(
-    root_pos: Tensor, ref_root_pos: Tensor, root_rot: Tensor, ref_root_rot: Tensor, k: float, k_rot: float
-) -> Tensor:
-    """exp(-k * (squared distance + k_rot * squared rotation)) of the roots, ``[N]``."""
-    distance = (root_pos - ref_root_pos).square().sum(dim=-1)
-    return torch.exp(-k * (distance + k_rot * rotation_angle(root_rot, ref_root_rot).square()))
+def root_reward(root_pos: Tensor, root_angle: Tensor, k: float, k_rot: float) -> Tensor:
+    """exp(-k * (squared distance of the roots + k_rot * squared rotation)), ``[N]``.
+
+    Args:
+        root_pos: difference of the roots, ``[N, 3]`` m.
+        root_angle: rotation between them, ``[N]`` rad.
+    """
+    return torch.exp(-k * (square_length(root_pos) + k_rot * root_angle.square()))
 
 
-def root_vel_reward(
-    root_vel: Tensor,
-    ref_root_vel: Tensor,
-    root_ang_vel: Tensor,
-    ref_root_ang_vel: Tensor,
-    k: float,
-    k_ang: float,
-) -> Tensor:
-    """exp(-k * (squared velocity difference + k_ang * squared angular velocity difference)), ``[N]``."""
-    linear = (root_vel - ref_root_vel).square().sum(dim=-1)
-    angular = (root_ang_vel - ref_root_ang_vel).square().sum(dim=-1)
-    return torch.exp(-k * (linear + k_ang * angular))
+def root_vel_reward(root_vel: Tensor, root_ang_vel: Tensor, k: float, k_ang: float) -> Tensor:
+    """exp(-k * (squared velocity difference + k_ang * squared angular velocity difference)) of ``[N, 3]``, ``[N]``."""
+    return torch.exp(-k * (square_length(root_vel) + k_ang * square_length(root_ang_vel)))
 
 
-def key_reward(key_offset: Tensor, ref_key_offset: Tensor, k: float) -> Tensor:
-    """exp(-k * summed squared distances of key bodies ``[N, K, 3]``), each relative to its own root, ``[N]``."""
-    return torch.exp(-k * (key_offset - ref_key_offset).square().sum(dim=(-1, -2)))
+def key_reward(key_pos: Tensor, k: float) -> Tensor:
+    """exp(-k * summed squared distances of the end effectors), ``[N]``.
+
+    Args:
+        key_pos: differences of hands and feet, each relative to its own root, ``[N, K, 3]`` m.
+    """
+    return torch.exp(-k * key_pos.square().sum(dim=(-1, -2)))
+
+
+def body_pos_reward(body_pos: Tensor, k: float) -> Tensor:
+    """exp(-k * mean squared distance of bodies ``[N, B - 1, 3]`` m, each relative to its own root), ``[N]``."""
+    return torch.exp(-k * square_length(body_pos).mean(dim=-1))
+
+
+def body_rot_reward(body_angle: Tensor, k: float) -> Tensor:
+    """exp(-k * mean squared rotation between bodies ``[N, B]`` rad, world frame), ``[N]``."""
+    return torch.exp(-k * body_angle.square().mean(dim=-1))
 
 
 def contact_agreement(force: Tensor, ref_contacts: Tensor, weights: Tensor) -> Tensor:

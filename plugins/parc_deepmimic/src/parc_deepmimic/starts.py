@@ -11,8 +11,9 @@ from parc_core.interfaces.tracker_env import Reference
 from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
 from parc_deepmimic.config import StartConfig
+from parc_deepmimic.planar import PlanarKinematics
 
-__all__ = ["body_state", "perturb", "state_of", "without_broken"]
+__all__ = ["body_state", "is_exact", "perturb", "state_of", "without_broken"]
 
 
 def state_of(ref: Reference) -> CharacterState:
@@ -41,21 +42,40 @@ def perturb(
     joint, dof_vel, root_rot, root_vel, root_ang_vel = noise.split([dofs, dofs, 3, 3, 3], dim=1)
     shift = torch.zeros(n, 3, device=device)
     shift[:, :2] = (2.0 * torch.rand(n, 2, generator=rng, device=device) - 1.0) * config.xy_offset
+    if is_exact(config):  # what was drawn is not used: the stream goes on as it would with noise
+        return state
     bend = kinematics.dof_to_joint_rot(joint * config.joint_noise)
     turn = rot.expmap_to_quat(root_rot * config.root_rot_noise)
+    # the root turns in the world, joints in their own frames; one product for all of them
+    first = torch.cat([turn[:, None], state.joint_rot], dim=1)
+    turned = rot.multiply(first, torch.cat([state.root_rot[:, None], bend], dim=1))
     return CharacterState(
         root_pos=state.root_pos + shift,
-        root_rot=rot.multiply(turn, state.root_rot),
-        joint_rot=rot.multiply(state.joint_rot, bend),
+        root_rot=turned[:, 0],
+        joint_rot=turned[:, 1:],
         root_vel=state.root_vel + root_vel * config.root_vel_noise,
         root_ang_vel=state.root_ang_vel + root_ang_vel * config.root_ang_vel_noise,
         dof_vel=state.dof_vel + dof_vel * config.dof_vel_noise,
     )
 
 
-def body_state(state: CharacterState, kinematics: Kinematics) -> BodyState:
+def is_exact(config: StartConfig) -> bool:
+    """Whether every start is exactly on the reference."""
+    noise = (
+        config.joint_noise,
+        config.dof_vel_noise,
+        config.root_rot_noise,
+        config.root_vel_noise,
+        config.root_ang_vel_noise,
+    )
+    return config.xy_offset == 0.0 and (config.perturbed_frac == 0.0 or not any(noise))
+
+
+def body_state(state: CharacterState, kinematics: PlanarKinematics) -> BodyState:
     """What a simulator would read back, as far as observations need it: no forces yet, velocities of the root only."""
-    body_pos, body_rot = kinematics.forward(state.root_pos, state.root_rot, state.joint_rot)
+    body_pos, body_rot = kinematics.forward(
+        state.root_pos, torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
+    )
     still = torch.zeros_like(body_pos)
     body_vel, body_ang_vel = still.clone(), still.clone()
     body_vel[:, 0], body_ang_vel[:, 0] = state.root_vel, state.root_ang_vel

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from parc_deepmimic.difference import square_length
+
 __all__ = ["body_lost", "fallen", "root_lost"]
 
 
@@ -16,15 +18,14 @@ def root_lost(distance: Tensor, rotation: Tensor, max_distance: float, max_rotat
     return (distance > max_distance) | (rotation > max_rotation)
 
 
-def body_lost(body_offset: Tensor, ref_body_offset: Tensor, limits: Tensor) -> Tensor:
+def body_lost(body_pos: Tensor, limits: Tensor) -> Tensor:
     """Some body is further than its limit from where it should be, world axes, relative to the own root.
 
     Args:
-        body_offset: ``[N, B - 1, 3]`` m, bodies after the root.
-        ref_body_offset: the reference's.
+        body_pos: differences to the reference, ``[N, B - 1, 3]`` m, bodies after the root.
         limits: ``[B - 1]`` m.
     """
-    return ((body_offset - ref_body_offset).square().sum(dim=-1) > limits.square()).any(dim=-1)
+    return (square_length(body_pos) > limits.square()).any(dim=-1)
 
 
 def fallen(force: Tensor, body_ids: Tensor, threshold: float) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.tracker_env import Done, TrackerEnv
+from parc_core.interfaces.tracker_env import Done, Snapshot, TrackerEnv
 
 __all__ = ["Trial", "run_trials"]
 
@@ -53,7 +53,7 @@ def run_trials(
     starts = torch.tensor(start_times, device=device)
     obs = env.playback(ids, starts)
     agent.start(env)
-    states = [_snapshot(env, ids, starts, count)]
+    states = [_arrays(env.snapshot(), count)]
     alive = torch.ones(count, dtype=torch.bool, device=device)
     success, steps = torch.zeros_like(alive), torch.zeros(count, dtype=torch.long, device=device)
     sums: dict[str, Tensor] = {}
@@ -64,7 +64,7 @@ def run_trials(
         steps += alive
         for name, value in step.errors.items():
             sums[name] = sums.get(name, 0.0) + torch.where(alive, value[:count], 0.0)
-        states.append(_snapshot(env, ids, env.motion_times[:count], count))
+        states.append(_arrays(env.snapshot(), count))
         success |= alive & (done == int(Done.SUCCESS))
         alive = alive & (done == int(Done.NULL))
     stacked = {name: torch.stack([s[name] for s in states], dim=1).cpu().numpy() for name in states[0]}
@@ -75,14 +75,14 @@ def run_trials(
     ]
 
 
-def _snapshot(env: TrackerEnv, ids: Tensor, times: Tensor, count: int) -> dict[str, Tensor]:
-    state = env.read()
+def _arrays(now: Snapshot, count: int) -> dict[str, Tensor]:
+    state = now.state
     return {
         "root_pos": state.root_pos[:count],
         "root_rot": state.root_rot[:count],
         "joint_rot": state.joint_rot[:count],
         "force": state.contact_force[:count].norm(dim=-1),
-        "ref_contacts": env.reference(ids, times).contacts,
+        "ref_contacts": now.reference.contacts[:count],
     }
 
 

@@ -1,0 +1,1 @@
+"""Measuring a tracking environment: steps per second by part."""

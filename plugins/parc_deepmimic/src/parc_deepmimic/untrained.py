@@ -1,0 +1,101 @@
+"""Agents that learn nothing, for sanity: `zero`, `random` and `reference` say what a trained one has to beat."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from parc_core import storage
+from parc_core.data.policy import Policy
+from parc_core.errors import DataError
+from parc_core.interfaces.agent import Agent
+from parc_core.interfaces.context import StageContext
+from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.kinematics.forward import Kinematics
+from parc_deepmimic.actions import lead_targets
+from parc_deepmimic.config import RandomConfig, ReferenceConfig, ZeroConfig
+
+__all__ = ["RandomAgent", "ReferenceAgent", "UntrainedAgent", "ZeroAgent"]
+
+
+class UntrainedAgent(Agent):
+    """What these agents share: a policy without weights."""
+
+    trains = False
+
+    def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
+        """Nothing to learn; writes a policy without weights."""
+        policy = Policy(
+            folder=storage.make_folder(ctx.folder / "policy"),
+            agent=self.name,
+            skeleton=env.skeleton.id,
+            observation={group.name: group.size for group in env.observation},
+            action={"kind": env.action.kind, "size": len(env.action.lower)},
+        )
+        return policy.save()
+
+    def restore(self, policy: Policy, env: TrackerEnv) -> None:
+        """Check that the policy is one of this agent, for this character."""
+        if policy.agent != self.name:
+            raise DataError(
+                f"{policy.folder}: a policy of agent '{policy.agent}'; agent '{self.name}' reads its own only."
+            )
+        if policy.skeleton != env.skeleton.id:
+            raise DataError(
+                f"{policy.folder}: a policy for character '{policy.skeleton}'; the environment has '{env.skeleton.id}'."
+            )
+
+
+class ZeroAgent(UntrainedAgent):
+    """Actions of zero: the reference run ahead of the servos (residual actions), or straight joints (absolute)."""
+
+    name = "zero"
+
+    def __init__(self, config: ZeroConfig, *, device: str = "cpu") -> None:
+        self.config, self._device = config, device
+
+    def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
+        """``[N, A]`` zeros."""
+        return torch.zeros(env.num_envs, len(env.action.lower), device=self._device)
+
+
+class RandomAgent(UntrainedAgent):
+    """Actions drawn evenly between the bounds; a playback that is repeated sees the same ones."""
+
+    name = "random"
+
+    def __init__(self, config: RandomConfig, *, device: str = "cpu") -> None:
+        self.config, self._device = config, device
+        self._rng = torch.Generator(device).manual_seed(config.seed)
+
+    def start(self, env: TrackerEnv) -> None:
+        """Begin the stream of actions anew."""
+        self._rng.manual_seed(self.config.seed)
+
+    def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
+        """``[N, A]`` within the bounds, or the configured share of their range about its middle."""
+        lower, upper = env.action.lower, env.action.upper
+        draw = torch.rand(env.num_envs, len(lower), generator=self._rng, device=self._device)
+        return 0.5 * (lower + upper) + self.config.share * (draw - 0.5) * (upper - lower)
+
+
+class ReferenceAgent(UntrainedAgent):
+    """Servo targets that are a coming pose of the reference, run ahead along its velocity by the servos' lag.
+
+    Source: measured on a real simulated clip: open loop, such targets follow it for half a second from nine frames in
+    ten. Targets are held for a whole control step and reached later still, so the pose two steps ahead follows better
+    than that of the next one.
+    """
+
+    name = "reference"
+
+    def __init__(self, config: ReferenceConfig, *, device: str = "cpu") -> None:
+        self.config, self._device = config, device
+        self._kinematics: Kinematics | None = None
+
+    def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
+        """The actions that stand for those targets, ``[N, A]``."""
+        if self._kinematics is None or self._kinematics.skeleton is not env.skeleton:
+            self._kinematics = Kinematics(env.skeleton, self._device)
+        ref = env.reference(env.motion_ids, env.motion_times + self.config.lead_steps / env.control_hz)
+        return env.action_for(lead_targets(ref, self._kinematics, self.config.feed_forward_s))

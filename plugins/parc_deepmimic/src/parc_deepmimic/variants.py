@@ -1,0 +1,60 @@
+"""Further terrains under a motion: boxes that raise or lower the ground where the motion does not touch it.
+
+Source: published implementation for the bounds that keep a motion valid (ground under the body stays, ground far below
+it may rise, everything else is free) and for boxes as a way to vary a terrain.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import torch
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.terrain import Terrain
+from parc_core.geometry.packed import PackedTerrains
+from parc_core.geometry.touched import height_bounds, touched_cells
+from parc_core.kinematics.forward import Kinematics
+from parc_core.kinematics.surface import surface_points
+from parc_deepmimic.config import VariantConfig
+
+__all__ = ["terrain_bounds", "terrains_of", "variant"]
+
+
+def terrains_of(clip: MotionClip, config: VariantConfig, kinematics: Kinematics, seed: int) -> list[Terrain]:
+    """The clip's own terrain (level ground where it has none) and the further ones; equal seeds give equal ones."""
+    if clip.terrain is None:
+        return [Terrain(height=np.zeros((2, 2)))]
+    if config.per_motion == 1:
+        return [clip.terrain]
+    bounds = clip.terrain.bounds
+    if bounds is None:
+        bounds = terrain_bounds(clip, kinematics)
+    rng = np.random.default_rng(seed)
+    others = [variant(clip.terrain, bounds, config, rng) for _ in range(config.per_motion - 1)]
+    return [clip.terrain, *others]
+
+
+def terrain_bounds(clip: MotionClip, kinematics: Kinematics) -> np.ndarray:
+    """Lowest and highest height of each cell that leave the motion valid: ``[nx, ny, 2]`` m."""
+    packed = PackedTerrains.of([clip.terrain], kinematics.device)
+    pos, turn, joint = (
+        torch.tensor(getattr(clip, name), device=kinematics.device)
+        for name in ("root_pos", "root_rot", "joint_rot")
+    )
+    owner = torch.zeros(clip.num_frames, dtype=torch.long, device=kinematics.device)
+    surface = surface_points(kinematics.skeleton, kinematics.device)
+    _, lowest = touched_cells(packed, owner, *kinematics.forward(pos, turn, joint), surface)
+    bounds = height_bounds(packed, lowest, pos[:, 2].amax()[None])
+    return bounds[0].reshape(*clip.terrain.shape, 2).cpu().numpy()
+
+
+def variant(terrain: Terrain, bounds: np.ndarray, config: VariantConfig, rng: np.random.Generator) -> Terrain:
+    """The terrain with some boxes of other height, kept within the bounds ``[nx, ny, 2]`` m."""
+    height = terrain.height.copy()
+    for _ in range(int(rng.integers(config.boxes + 1))):
+        size = rng.integers(1, config.largest_cells + 1, size=2)
+        corner = np.array([rng.integers(n) for n in terrain.shape])
+        i, j = (slice(c, c + s) for c, s in zip(corner, size))
+        height[i, j] += np.float32(rng.uniform(-config.change, config.change))
+    return attrs.evolve(terrain, height=np.clip(height, bounds[..., 0], bounds[..., 1]), bounds=None)
