@@ -10,8 +10,9 @@ from torch import Tensor
 
 from parc_core.errors import DataError, ShapeError
 from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_mujoco.bodies import BodyMotion
 from parc_mujoco.config import MujocoConfig
-from parc_mujoco.convert import StateLayout, to_xyzw
+from parc_mujoco.convert import StateLayout
 from parc_mujoco.divergence import FASTEST, MAX_DUMPS, Divergence, DivergenceLog
 from parc_mujoco.ground import TerrainModels
 from parc_mujoco.model import count_substeps
@@ -19,7 +20,7 @@ from parc_mujoco.rollouts import Rollouts, SavedStates
 
 __all__ = ["MujocoConfig", "MujocoSimulator"]
 
-_VELOCITIES = mujoco.mjtStage.mjSTAGE_VEL.value
+_NOTHING = mujoco.mjtStage.mjSTAGE_NONE.value  # after the last physics step: `read` computes what it needs
 _FORCES = mujoco.mjtStage.mjSTAGE_ACC.value
 _KEPT = ("qpos", "qvel", "qacc_warmstart", "time")  # of the state that a step begins with
 
@@ -49,6 +50,7 @@ class MujocoSimulator(Simulator):
             raise DataError("the simulator's scene has no terrain; every environment needs ground.")
         self._models = TerrainModels(scene.skeleton, scene.terrains, self.config)
         self._layout = StateLayout.of(scene.skeleton)
+        self._bodies = BodyMotion(scene.skeleton, self._layout)
         self._terrain_ids = np.zeros(scene.num_envs, dtype=np.int64)
         self._moved = True
         self._alive = np.ones(scene.num_envs, dtype=bool)
@@ -60,10 +62,6 @@ class MujocoSimulator(Simulator):
             "ctrl",
             "time",
             "qacc_warmstart",
-            "xpos",
-            "xquat",
-            "cvel",
-            "subtree_com",
             "sensordata",
         )
         self._field = {name: self._batch.bind(name) for name in names}
@@ -129,7 +127,7 @@ class MujocoSimulator(Simulator):
         try:
             if moving.any():
                 ids = None if moving.all() else np.flatnonzero(moving)
-                self._batch.step(ids, nstep=self.substeps, stage=_VELOCITIES)
+                self._batch.step(ids, nstep=self.substeps, stage=_NOTHING)
         except SimulationError as err:  # the others have stepped
             lost[err.ids] = True
         lost |= moving & ~self._is_finite(slice(None))
@@ -138,18 +136,16 @@ class MujocoSimulator(Simulator):
 
     def read(self) -> BodyState:
         """The state after the last physics step."""
-        field, layout = self._field, self._layout
-        pos, rot = field["xpos"][:, 1:], to_xyzw(field["xquat"][:, 1:])
-        spin, linear = field["cvel"][:, 1:, :3], field["cvel"][:, 1:, 3:]
-        # cvel is the velocity of the point of the body that lies at the character's centre of mass
-        vel = linear + np.cross(spin, pos - field["subtree_com"][:, 1:2])
+        field = self._field
+        joint_rot = self._layout.joint_rot(field["qpos"])
+        pos, rot, vel, spin = self._bodies(field["qpos"], field["qvel"], joint_rot)
         sensors = field["sensordata"].reshape(len(pos), -1, 4)
         return BodyState(
             body_pos=self._tensor(pos),
             body_rot=self._tensor(rot),
             body_vel=self._tensor(vel),
             body_ang_vel=self._tensor(spin),
-            joint_rot=self._tensor(layout.joint_rot(field["qpos"])),
+            joint_rot=self._tensor(joint_rot),
             dof_vel=self._tensor(field["qvel"][:, 6:]),
             contact_force=self._tensor(-sensors[:, :, 1:4]),
             finite=torch.from_numpy(self._alive.copy()).to(self.device),
