@@ -23,11 +23,10 @@ class BodyMotion:
             depth[body] = depth[parent] + 1
         self._levels = []
         for level in range(1, max(depth) + 1):
-            bodies = [body for body, at in enumerate(depth) if at == level]
-            parents = [skeleton.parents[body] for body in bodies]
-            offsets = skeleton.offsets[bodies].astype(np.float64).T[..., None]  # [3, k, 1] m
-            self._levels.append((bodies, parents, offsets))
-        self._num_bodies = skeleton.num_bodies
+            bodies = np.array([body for body, at in enumerate(depth) if at == level])
+            self._levels.append((bodies, np.array(skeleton.parents)[bodies]))
+        self._parents = np.array(skeleton.parents[1:])
+        self._offsets = skeleton.offsets[1:].astype(np.float64).T[..., None]  # [3, J, 1] m
         self._spin = _joint_spin(skeleton, layout)
 
     def __call__(
@@ -44,23 +43,25 @@ class BodyMotion:
             Position ``[N, B, 3]`` m, rotation ``[N, B, 4]``, velocity ``[N, B, 3]`` m/s and angular velocity
             ``[N, B, 3]`` rad/s, float32.
         """
-        count, bodies = len(qpos), self._num_bodies
-        joint = np.ascontiguousarray(joint_rot.transpose(2, 1, 0))  # [4, J, N]
+        count, bodies = len(qpos), len(self._parents) + 1
+        joint = np.ascontiguousarray(joint_rot.transpose(2, 1, 0), dtype=np.float64)  # [4, J, N]
         own = (
             (self._spin @ qvel[:, 6:].T).reshape(-1, 3, count).transpose(1, 0, 2)
         )  # [3, J, N], in the child's frame
         pos, rot = np.empty((3, bodies, count)), np.empty((4, bodies, count))
         vel, spin = np.empty((3, bodies, count)), np.empty((3, bodies, count))
         pos[:, 0], rot[:, 0], vel[:, 0] = qpos[:, :3].T, qpos[:, [4, 5, 6, 3]].T, qvel[:, :3].T
+        for children, parents in self._levels:
+            rot[:, children] = _multiply(rot[:, parents], joint[:, children - 1])
         spin[:, 0] = _rotate(rot[:, 0], qvel[:, 3:6].T)
-        for children, parents, offsets in self._levels:
-            turn, around = rot[:, parents], spin[:, parents]
-            arm = _rotate(turn, offsets)
-            pos[:, children] = pos[:, parents] + arm
-            vel[:, children] = vel[:, parents] + _cross(around, arm)
-            joints = [body - 1 for body in children]
-            rot[:, children] = own_turn = _multiply(turn, joint[:, joints])
-            spin[:, children] = around + _rotate(own_turn, own[:, joints])
+        arm = _rotate(rot[:, self._parents], self._offsets)
+        turned = _rotate(rot[:, 1:], own)
+        for children, parents in self._levels:
+            pos[:, children] = pos[:, parents] + arm[:, children - 1]
+            spin[:, children] = spin[:, parents] + turned[:, children - 1]
+        swung = _cross(spin[:, self._parents], arm)
+        for children, parents in self._levels:
+            vel[:, children] = vel[:, parents] + swung[:, children - 1]
         return _by_copy(pos), _by_copy(rot), _by_copy(vel), _by_copy(spin)
 
 
@@ -79,24 +80,31 @@ def _by_copy(values: np.ndarray) -> np.ndarray:
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+    """Cross products of ``[3, ...]``."""
+    out = np.empty(np.broadcast_shapes(a.shape, b.shape))
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        np.multiply(a[j], b[k], out=out[i])
+        out[i] -= a[k] * b[j]
+    return out
 
 
 def _rotate(q: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Vectors ``[3, ...]`` turned by quaternions ``[4, ...]`` (xyzw)."""
-    t = 2.0 * _cross(q[:3], v)
-    return v + q[3] * t + _cross(q[:3], t)
+    t = _cross(q[:3], v)
+    t *= 2.0
+    out = _cross(q[:3], t)
+    t *= q[3]
+    out += t
+    out += v
+    return out
 
 
 def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Quaternion products ``[4, ...]``; b is applied first."""
-    ax, ay, az, aw = a
-    bx, by, bz, bw = b
-    return np.stack(
-        [
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-            aw * bw - ax * bx - ay * by - az * bz,
-        ]
-    )
+    out = np.empty(a.shape)
+    out[:3] = _cross(a[:3], b[:3])
+    out[:3] += a[3] * b[:3]
+    out[:3] += a[:3] * b[3]
+    np.multiply(a[3], b[3], out=out[3])
+    out[3] -= (a[:3] * b[:3]).sum(axis=0)
+    return out
