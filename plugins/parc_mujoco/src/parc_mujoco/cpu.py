@@ -54,6 +54,7 @@ class MujocoSimulator(Simulator):
         self._terrain_ids = np.zeros(scene.num_envs, dtype=np.int64)
         self._moved = True
         self._alive = np.ones(scene.num_envs, dtype=bool)
+        self._unmeasured = np.ones(scene.num_envs, dtype=bool)  # put somewhere since forces were computed
         self.num_diverged, self._log = 0, DivergenceLog("mujoco", self.config, scene.skeleton)
         self._batch = Batch(self._models[0], scene.num_envs, nthread=self.threads)
         names = (
@@ -68,7 +69,6 @@ class MujocoSimulator(Simulator):
         self._rollouts = Rollouts(self._models, self._layout, self.substeps, self.threads, self.device)
         self._start = {name: self._field[name].copy() for name in ("qpos", "qvel")}
         self._before = {name: self._field[name].copy() for name in _KEPT}
-        self._forward(None)
 
     def set_terrains(self, env_ids: Tensor, terrain_ids: Tensor) -> None:
         """Put envs on other terrains; a pointer per environment, so it is cheap at every reset."""
@@ -100,8 +100,7 @@ class MujocoSimulator(Simulator):
         for name, start in self._start.items():
             start[ids[sound]] = field[name][ids[sound]]
             field[name][ids[~sound]] = start[ids[~sound]]
-        if sound.any():
-            self._forward(ids[sound])
+        self._unmeasured[ids[sound]] = True
         self._count(int((~sound).sum()))
 
     def set_targets(self, dof_target: Tensor) -> None:
@@ -127,6 +126,7 @@ class MujocoSimulator(Simulator):
         try:
             if moving.any():
                 ids = None if moving.all() else np.flatnonzero(moving)
+                self._unmeasured &= ~moving
                 self._batch.step(ids, nstep=self.substeps, stage=_NOTHING)
         except SimulationError as err:  # the others have stepped
             lost[err.ids] = True
@@ -136,6 +136,9 @@ class MujocoSimulator(Simulator):
 
     def read(self) -> BodyState:
         """The state after the last physics step."""
+        if self._unmeasured.any():
+            self._forward(np.flatnonzero(self._unmeasured))
+            self._unmeasured[:] = False
         field = self._field
         joint_rot = self._layout.joint_rot(field["qpos"])
         pos, rot, vel, spin = self._bodies(field["qpos"], field["qvel"], joint_rot)
@@ -184,7 +187,7 @@ class MujocoSimulator(Simulator):
             field[name][ids] = start[ids]
         field["time"][ids], field["qacc_warmstart"][ids], field["ctrl"][ids] = 0.0, 0.0, 0.0
         self._alive[ids] = False
-        self._forward(ids)
+        self._unmeasured[ids] = True
         self._count(len(ids))
 
     def _count(self, more: int) -> None:
@@ -197,12 +200,15 @@ class MujocoSimulator(Simulator):
             self._batch.set_models([self._models[t] for t in self._terrain_ids.tolist()])
             self._moved = False
 
-    def _forward(self, ids: np.ndarray | None) -> None:
+    def _forward(self, ids: np.ndarray) -> None:
+        """Contact forces of copies that were put somewhere and have not stepped since."""
         self._settle()
+        warm_start = self._field["qacc_warmstart"][ids]
         try:
             self._batch.forward(ids, stage=_FORCES)
         except SimulationError as err:
             self._alive[err.ids] = False
+        self._field["qacc_warmstart"][ids] = warm_start  # looking changes nothing
 
     def _is_finite(self, ids: np.ndarray | slice) -> np.ndarray:
         # comparisons with NaN are false, so one bound does for NaN, infinity and the merely absurd
