@@ -7,9 +7,10 @@ import pathlib
 import attrs
 import numpy as np
 import pytest
-from parc_data.contacts import ContactConfig, clip_points, contact_labels, label_clip, motion_contacts, runs
+from parc_data.contacts import ContactConfig, clip_points, contact_labels, label_clip, motion_contacts
 from parc_data.parc_ms import read_published
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
+from parc_data.runs import runs
 from parc_data.source_motion import SourceMotion
 
 from parc_core.data.clip import MotionClip

@@ -26,6 +26,7 @@ from parc_core.geometry.distance import clearance
 from parc_core.geometry.packed import PackedTerrains
 from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.surface import surface_points
+from parc_data.runs import runs
 from parc_data.source_motion import SourceMotion
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
     "label_clip",
     "motion_contacts",
     "point_speed",
-    "runs",
 ]
 
 _CHUNK = 512  # frames at a time
@@ -160,12 +160,6 @@ def point_speed(points: np.ndarray, fps: float) -> np.ndarray:
         return np.zeros(points.shape[:2])
     step = np.linalg.norm(np.diff(points, axis=0), axis=-1) * fps
     return np.minimum(np.concatenate([step[:1], step]), np.concatenate([step, step[-1:]]))
-
-
-def runs(held: np.ndarray) -> np.ndarray:
-    """First frame and stop of each run of True, ``[n, 2]``."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(held, dtype=np.int8), [0]])))
-    return edges.reshape(-1, 2)
 
 
 def _check(points: np.ndarray, body: np.ndarray, labelled: np.ndarray, fps: float) -> None:

@@ -24,7 +24,8 @@ from parc_core.data.skeleton import Skeleton
 from parc_core.data.terrain import Terrain
 from parc_core.errors import DataError
 from parc_data.box_terrain import LARGEST_CELL, PADDING, best_grid, level_grids
-from parc_data.contacts import clip_points, point_speed, runs
+from parc_data.contacts import clip_points, point_speed
+from parc_data.runs import runs
 
 __all__ = ["FitConfig", "TerrainFit", "fit_clip", "fit_terrain"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from parc_core.data.terrain import Terrain
-from parc_data.contacts import runs
+from parc_data.runs import runs
 
 __all__ = ["Stands", "find_stands", "follow"]
 

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 
 from parc_core.config import setting
+from parc_data.runs import runs
 
 __all__ = ["LEVELS", "ClipReport", "Finding", "Level", "ValidateConfig", "frame_runs", "worst_of"]
 
@@ -84,9 +85,7 @@ class ClipReport:
 
 def frame_runs(bad: np.ndarray) -> tuple[tuple[int, int], ...]:
     """First and last frame of every run of True in ``[T]``."""
-    edge = np.diff(np.concatenate([[0], bad.astype(np.int8), [0]]))
-    starts, ends = np.flatnonzero(edge == 1), np.flatnonzero(edge == -1) - 1
-    return tuple((int(a), int(b)) for a, b in zip(starts, ends))
+    return tuple((int(first), int(stop) - 1) for first, stop in runs(bad))
 
 
 def worst_of(
