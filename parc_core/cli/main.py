@@ -6,16 +6,15 @@ a signal, 141 the reader of our output went away.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 import parc_core
+from parc_core.cli.verbs import CoreGroup
 from parc_core.errors import ParcError
 
 __all__ = ["cli", "main"]
@@ -31,32 +30,7 @@ _VERBS = {
 _STOPPED = 130
 
 
-class _LazyGroup(click.Group):
-    """Lists verbs of the core and of plugins, and imports one when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all verbs: the core's first."""
-        return [*_VERBS, *(name for name in _plugin_commands() if name not in _VERBS)]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb, imported now; None when there is no such verb."""
-        if cmd_name in _VERBS:
-            module, _, attribute = _VERBS[cmd_name][0].partition(":")
-            return getattr(importlib.import_module(module), attribute)
-        registered = _plugin_commands().get(cmd_name)
-        return registered.load() if registered is not None else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """One line per verb, without importing any."""
-        rows = [(name, summary) for name, (_, summary) in _VERBS.items()]
-        for name, registered in _plugin_commands().items():
-            if name not in _VERBS:
-                rows.append((name, f"{registered.command.summary} ({registered.dist})"))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CoreGroup, verbs=_VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
     parc_core.__version__,
     prog_name="parc-core",
@@ -118,12 +92,6 @@ def _is_stopped(err: BaseException) -> bool:
 
 def _verb_index(arguments: list[str]) -> int:
     return next((i for i, text in enumerate(arguments) if not text.startswith("-")), len(arguments))
-
-
-def _plugin_commands() -> dict[str, Any]:
-    from parc_core.plugins.registry import Registry
-
-    return Registry.discover().commands
 
 
 if __name__ == "__main__":

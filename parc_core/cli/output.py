@@ -21,6 +21,7 @@ set_option = click.option(
     help="Change one setting, e.g. kin_gen.selector.use=first. May be repeated.",
 )
 
+_READER_GONE = 141
 _PLAIN_WIDTH = 140  # columns of a table that goes into a file or pipe
 
 
@@ -28,7 +29,14 @@ def make_console() -> Console:
     """A console on stdout; without a terminal it prints plain text of a fixed width."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    class Quitting(Console):
+        def on_broken_pipe(self) -> None:
+            try:
+                super().on_broken_pipe()
+            except SystemExit:  # Rich ends with 1, which would be an error
+                raise SystemExit(_READER_GONE) from None
+
+    return Quitting(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 
 
 def print_json(value: Any) -> None:

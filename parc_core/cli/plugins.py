@@ -10,7 +10,7 @@ import click
 from parc_core.cli.output import make_console, print_json
 from parc_core.errors import PluginError, UnknownProvider
 from parc_core.plugins.provider import KINDS
-from parc_core.plugins.registry import Registered, Registry
+from parc_core.plugins.registry import Registered, RegisteredCommand, Registry
 
 __all__ = ["plugins"]
 
@@ -24,11 +24,13 @@ def plugins(name: str | None, kind: str | None, problems: bool, as_json: bool) -
     """List what is installed; with NAME, the settings of that provider (or what a distribution offers)."""
     registry = Registry.discover()
     if name is None:
-        document = _overview(registry, registry.providers(kind), problems)
+        commands = registry.commands if kind is None else {}
+        document = _overview(registry, registry.providers(kind), commands, problems)
     else:
         found = _find(registry, name, kind)
         if any(item.dist == name for item in found):
-            document = _overview(registry, found, False)
+            commands = {verb: item for verb, item in registry.commands.items() if item.dist == name}
+            document = _overview(registry, found, commands, False)
         else:
             document = {"providers": [_with_settings(registry, item) for item in found]}
     if as_json:
@@ -39,12 +41,14 @@ def plugins(name: str | None, kind: str | None, problems: bool, as_json: bool) -
         _render_overview(document, problems)
 
 
-def _overview(registry: Registry, shown: list[Registered], only_problems: bool) -> dict[str, Any]:
+def _overview(
+    registry: Registry, shown: list[Registered], commands: dict[str, RegisteredCommand], only_problems: bool
+) -> dict[str, Any]:
     document: dict[str, Any] = {} if only_problems else {
         "providers": [_row(item) for item in shown],
         "commands": [
             {"name": name, "dist": item.dist, "version": item.version, "summary": item.command.summary}
-            for name, item in registry.commands.items()
+            for name, item in commands.items()
         ],
     }  # fmt: skip
     document["problems"] = [
@@ -103,6 +107,11 @@ def _render_overview(document: dict[str, Any], only_problems: bool) -> None:
         for row in document["providers"]:
             table.add_row(row["kind"], row["name"], f"{row['dist']} {row['version']}", row["summary"])
         console.print(table)
+        if document["commands"]:
+            table = Table("verb", "from", "what it does")
+            for row in document["commands"]:
+                table.add_row(f"parc {row['name']}", f"{row['dist']} {row['version']}", row["summary"])
+            console.print(table)
     if document["problems"]:
         table = Table("not loaded", "entry point", "why", title="problems", title_justify="left")
         for row in document["problems"]:

@@ -99,6 +99,9 @@ class PhysRecordConfig:
     record: tuple[Literal["generated", "inputs"], ...] = setting(
         ("generated",), help="which motions are followed"
     )
+    chunk: int = setting(
+        256, ge=1, help="motions recorded side by side; memory is held for these alone", unit="motions"
+    )
 
     def __attrs_post_init__(self) -> None:
         if not self.record or len(set(self.record)) != len(self.record):

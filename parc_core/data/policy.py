@@ -18,7 +18,8 @@ class Policy:
     """A folder with an agent's weights and `policy.json`, which says what they need.
 
     `observation` and `action` describe what the weights were trained on, so that a policy is refused by an
-    environment that speaks differently.
+    environment that speaks differently. `extra["trained_in"]` holds the settings (`character`, `env`, `simulator`,
+    `agent`) that a run trained it with.
     """
 
     folder: pathlib.Path

@@ -85,16 +85,13 @@ def height_patch(
             f"heading {list(heading.shape)}, offsets {list(offsets.shape)}; expected [N], [N, 2], [N], [..., 2]."
         )
     # one matrix product puts every point into units of cells, half a cell on: the whole part is the cell
-    ahead, left = offsets.reshape(-1, 2).T.to(centre_xy)
+    cell = packed.cell[terrain_ids][:, None]
     cos, sin = torch.cos(heading), torch.sin(heading)
-    turn = (
-        torch.stack([cos, -sin, sin, cos], dim=-1).reshape(count, 2, 2)
-        / packed.cell[terrain_ids][:, None, None]
-    )
-    start = (centre_xy - packed.origin_xy[terrain_ids]) / packed.cell[terrain_ids][:, None] + 0.5
+    turn = torch.stack([cos, -sin, sin, cos], dim=-1) / cell
+    start = (centre_xy - packed.origin_xy[terrain_ids]) / cell + 0.5
     last = (packed.shape[terrain_ids] - 1).to(start.dtype)
-    axes = []
-    for axis in range(2):
-        index = torch.addmm(start[:, axis, None], turn[:, axis], torch.stack([ahead, left]))
-        axes.append(torch.minimum(index.clamp_min_(0), last[:, axis, None]).floor_())
-    return packed.heights_of(terrain_ids, *axes).reshape(count, *offsets.shape[:-1])
+    points = offsets.reshape(-1, 2).T.to(start)
+    index = torch.addmm(start.reshape(-1, 1), turn.reshape(-1, 2), points).clamp_min_(0)
+    index = torch.minimum(index, last.reshape(-1, 1), out=index).floor_()
+    i, j = index.unflatten(0, (count, 2)).unbind(1)
+    return packed.heights_of(terrain_ids, i, j).reshape(count, *offsets.shape[:-1])

@@ -110,8 +110,9 @@ class PackedTerrains:
     def heights_of(self, terrain_ids: Tensor, i: Tensor, j: Tensor) -> Tensor:
         """Heights of cells as `locate` gives them: ``[N, ...]`` m for ``i``, ``j`` ``[N, ...]``."""
         rows, columns = self.height.shape[1:]
-        flat = torch.add(j, i, alpha=columns).long()
-        flat += (terrain_ids * (rows * columns)).reshape(-1, *[1] * (flat.ndim - 1))
+        # 32 bits take half the time of 64
+        flat = torch.add(j, i, alpha=columns).int()
+        flat += (terrain_ids * (rows * columns)).int().reshape(-1, *[1] * (flat.ndim - 1))
         flat.clamp_(
             0, self.height.numel() - 1
         )  # a position that is not finite must not read beyond the tensor

@@ -1,10 +1,12 @@
-"""Deterministic evaluation of an agent: follow every motion from given starts and say how it went."""
+"""Deterministic evaluation of an agent: follow motions from given starts and say how it went."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from parc_core.interfaces.tracker_env import Done
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from parc_core.interfaces.agent import Agent
     from parc_core.interfaces.tracker_env import TrackerEnv
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "follow", "mean_errors"]
 
 
 def evaluate(agent: Agent, env: TrackerEnv, start_fractions: tuple[float, ...] = (0.0,)) -> dict[str, Any]:
@@ -23,33 +25,72 @@ def evaluate(agent: Agent, env: TrackerEnv, start_fractions: tuple[float, ...] =
 
     Returns:
         ``success_rate`` 0..1, ``errors`` {name: mean}, ``motions`` [{motion, start_fraction, success, tracked_s,
-        length_s, errors}].
+        length_s, steps, errors}].
     """
     trials = [(m, f) for m in range(env.num_motions) for f in start_fractions]
-    rows: list[dict[str, Any]] = []
-    for first in range(0, len(trials), env.num_envs):
-        rows += _follow(agent, env, trials[first : first + env.num_envs])
-    names = list(rows[0]["errors"]) if rows else []
-    steps = sum(row["steps"] for row in rows)
-    mean = {name: sum(row["errors"][name] * row["steps"] for row in rows) / max(steps, 1) for name in names}
+    device = env.motion_lengths.device
+    ids = torch.tensor([m for m, _ in trials], dtype=torch.long, device=device)
+    starts = torch.tensor([f for _, f in trials], device=device) * env.motion_lengths[ids]
+    rows = follow(agent, env, ids, starts)
+    motions = [
+        {"motion": row["motion"], "start_fraction": f, **{k: v for k, v in row.items() if k not in _PLACE}}
+        for row, (_, f) in zip(rows, trials)
+    ]
     return {
         "success_rate": sum(row["success"] for row in rows) / max(len(rows), 1),
-        "errors": mean,
-        "motions": rows,
+        "errors": mean_errors(rows),
+        "motions": motions,
     }
 
 
-def _follow(agent: Agent, env: TrackerEnv, trials: list[tuple[int, float]]) -> list[dict[str, Any]]:
-    ids = torch.tensor([m for m, _ in trials], device=env.motion_lengths.device)
-    starts = torch.tensor([f for _, f in trials], device=ids.device) * env.motion_lengths[ids]
-    count = len(trials)
-    obs = env.playback(ids, starts)
+def follow(
+    agent: Agent,
+    env: TrackerEnv,
+    motion_ids: Tensor,
+    start_times: Tensor,
+    noise: torch.Generator | None = None,
+) -> list[dict[str, Any]]:
+    """Let an agent follow motions from given starts, as many side by side as the env has room for.
+
+    Args:
+        motion_ids: ``[K]``, any number.
+        start_times: s, ``[K]``.
+        noise: perturbs the starts; see `TrackerEnv.playback`.
+
+    Returns:
+        A row per start, in order: ``motion`` (its name), ``start_s``, ``success`` (its end was reached), ``tracked_s``,
+        ``length_s`` of the motion, ``steps``, ``errors`` {name: mean over the steps}.
+    """
+    rows: list[dict[str, Any]] = []
+    with torch.no_grad():
+        for first in range(0, len(motion_ids), env.num_envs):
+            chosen = slice(first, first + env.num_envs)
+            rows += _follow(agent, env, motion_ids[chosen], start_times[chosen], noise)
+    return rows
+
+
+def mean_errors(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Mean tracking errors over all steps of rows that `follow` gave, by name."""
+    names = list(rows[0]["errors"]) if rows else []
+    steps = sum(row["steps"] for row in rows)
+    return {name: sum(row["errors"][name] * row["steps"] for row in rows) / max(steps, 1) for name in names}
+
+
+_PLACE = ("motion", "start_s")
+
+
+def _follow(
+    agent: Agent, env: TrackerEnv, ids: Tensor, starts: Tensor, noise: torch.Generator | None
+) -> list[dict[str, Any]]:
+    count = len(ids)
+    # without noise the call is that of the interface's first version: such environments can still be evaluated
+    obs = env.playback(ids, starts) if noise is None else env.playback(ids, starts, noise)
     agent.start(env)
     alive = torch.ones(count, dtype=torch.bool, device=ids.device)
     success = torch.zeros_like(alive)
     steps = torch.zeros(count, device=ids.device)
     end = starts.clone()
-    sums: dict[str, torch.Tensor] = {}
+    sums: dict[str, Tensor] = {}
     while alive.any():
         step = env.step(agent.act(env, obs, deterministic=True))
         obs, done = step.obs, step.done[:count]
@@ -62,12 +103,12 @@ def _follow(agent: Agent, env: TrackerEnv, trials: list[tuple[int, float]]) -> l
     return [
         {
             "motion": env.motion_names[m],
-            "start_fraction": f,
+            "start_s": round(float(starts[i]), 4),
             "success": bool(success[i]),
             "tracked_s": round(float(end[i] - starts[i]), 4),
             "length_s": round(float(env.motion_lengths[m]), 4),
             "steps": int(steps[i]),
             "errors": {name: float(value[i] / steps[i].clamp_min(1)) for name, value in sums.items()},
         }
-        for i, (m, f) in enumerate(trials)
+        for i, m in enumerate(ids.tolist())
     ]

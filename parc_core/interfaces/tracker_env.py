@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from parc_core.data.skeleton import Skeleton
+from parc_core.errors import ShapeError
 from parc_core.interfaces.simulator import BodyState, Simulator
 
 __all__ = ["ActionSpec", "Done", "ObservationGroup", "Reference", "Snapshot", "Step", "TrackerEnv"]
@@ -33,6 +35,14 @@ class ObservationGroup:
     size: int
     normalize: bool = True  # whether an agent's normaliser may touch it
     description: str = ""  # what it shows, for people
+    shape: tuple[int, ...] = ()  # rows and columns of numbers that are a picture, row by row; (): none
+
+    def __attrs_post_init__(self) -> None:
+        if self.shape and math.prod(self.shape) != self.size:
+            raise ShapeError(
+                f"observation group '{self.name}' has {self.size} numbers and shape {list(self.shape)}, which are "
+                f"{math.prod(self.shape)}. Give it a shape of {self.size} numbers, or none."
+            )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -88,8 +98,8 @@ class TrackerEnv(ABC):
     num_envs=int, skeleton=Skeleton, rng=torch.Generator, device=str)``; it builds the simulator's scene itself.
 
     Two modes: after `reset` episodes start at drawn motions and times and restart by themselves (training); after
-    `playback` each env follows the motion it was told, without noise, and stays where it ended (evaluation,
-    recording, planning).
+    `playback` each env follows the motion it was told, without noise unless it is asked for, and stays where it ended
+    (evaluation, recording, planning).
     """
 
     simulator: Simulator
@@ -103,6 +113,7 @@ class TrackerEnv(ABC):
     motion_ids: Tensor  # [N] motion that each env follows now
     motion_times: Tensor  # [N] s, time in it
     motion_lengths: Tensor  # [M] s
+    motion_classes: tuple[str, ...] = ()  # class of each motion ("": none), for reports; (): nothing is known
 
     @property
     def obs_size(self) -> int:
@@ -114,15 +125,25 @@ class TrackerEnv(ABC):
         """How much each motion matters, ``[M]``, sums to 1: the weights it was made with; equal unless overridden."""
         return torch.full((self.num_motions,), 1.0 / self.num_motions)
 
+    @property
+    def reward_range(self) -> tuple[float, float] | None:
+        """Least and largest reward that a step can give; None: not known. Agents hold their values to it."""
+        return None
+
     @abstractmethod
     def reset(self) -> Tensor:
         """Start a new episode everywhere, training mode; the observation ``[N, O]``."""
 
     @abstractmethod
-    def playback(self, motion_ids: Tensor, start_times: Tensor) -> Tensor:
+    def playback(
+        self, motion_ids: Tensor, start_times: Tensor, noise: torch.Generator | None = None
+    ) -> Tensor:
         """Put env i exactly on motion ``motion_ids[i]`` at ``start_times[i]`` s; the observation ``[N, O]``.
 
         Fewer ids than envs are allowed: the rest are idle (their `done` stays NULL and means nothing).
+
+        Args:
+            noise: where given, every start is perturbed as the perturbed starts of training are, drawn from it.
         """
 
     @abstractmethod

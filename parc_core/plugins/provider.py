@@ -39,8 +39,21 @@ class Provider:
 
 @attrs.frozen(kw_only=True)
 class Command:
-    """A verb that a plugin adds to `parc`; `target` is a click command, imported when the verb is used."""
+    """A verb that a plugin adds to `parc`; `target` is a click command, imported when the verb is used.
 
-    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9-]*"))
+    A name of two words, ``eval tracker``, is a verb in a group; several distributions may add to the same group.
+    """
+
+    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9-]*( [a-z][a-z0-9-]*)?"))
     target: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
     summary: str = ""
+
+    @property
+    def group(self) -> str:
+        """The group that the verb is in; empty for a verb by itself."""
+        return self.name.rpartition(" ")[0]
+
+    @property
+    def verb(self) -> str:
+        """The name within its group."""
+        return self.name.rpartition(" ")[2]

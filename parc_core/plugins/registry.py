@@ -87,12 +87,19 @@ class Registry:
 
     @property
     def commands(self) -> dict[str, RegisteredCommand]:
-        """Verbs by name; those of a name that two distributions own are under ``dist:name`` only."""
+        """Verbs by name, ``verb`` or ``group verb``.
+
+        Of a name that two distributions own there are ``dist:verb`` and ``group dist:verb`` only; likewise of a verb
+        that is called like a group.
+        """
         names = [registered.command.name for registered in self._commands]
-        return {
-            name if names.count(name) == 1 else f"{registered.dist}:{name}": registered
-            for name, registered in zip(names, self._commands)
-        }
+        names += {registered.command.group for registered in self._commands}
+        found = {}
+        for registered in self._commands:
+            command = registered.command
+            verb = command.verb if names.count(command.name) == 1 else f"{registered.dist}:{command.verb}"
+            found[f"{command.group} {verb}".lstrip()] = registered
+        return found
 
     def plugins(self) -> tuple[tuple[str, str], ...]:
         """(distribution, version) of every plugin that loaded, for manifests."""

@@ -24,6 +24,7 @@ _COLUMNS = (
     ("%HJF", "high_jerk_percent", 1.0),
     ("sliding cm", "foot_slide_m", 100.0),
 )
+_SHOWN = 10  # motions that were not recorded, by name
 
 
 def describe(path: pathlib.Path) -> dict[str, Any]:
@@ -162,12 +163,22 @@ def _tracker(tracker: dict[str, Any]) -> list[tuple[str, str]]:
     if recording is not None:
         agents = ", ".join(f"{count} by {agent}" for agent, count in recording["by_agent"].items()) or "none"
         whole = f"{recording['whole']} from their first frame"
-        rows.append(("recorded", f"{recording['out']} of {recording['in']} motions: {agents}; {whole}"))
+        followed = f"{recording['recorded']} of {recording['in']} motions: {agents}; {whole}"
+        rows.append(("recorded", f"{followed}; of {recording['partial']} others a part"))
         done, count = recording["generated_recorded"], recording["generated"]
         if count:
             rows.append(("", f"of {count} generated clips {done} ({100 * done / count:.0f} %) are physical now"))
         rows.append(("  errors", _errors(recording["errors"])))
+        rows += _not_recorded(recording["not_recorded"])
     return rows
+
+
+def _not_recorded(reasons: dict[str, str]) -> list[tuple[str, str]]:
+    """A row per motion, the first few of them; `report.json` of the stage has them all, with every try."""
+    rows = [(f"  {name}", text) for name, text in list(reasons.items())[:_SHOWN]]
+    if len(reasons) > _SHOWN:
+        rows.append(("", f"and {len(reasons) - _SHOWN} more, see report.json of the stage"))
+    return [("not recorded", f"{len(reasons)} motions"), *rows] if rows else []
 
 
 def _errors(errors: dict[str, float]) -> str:

@@ -9,6 +9,7 @@ from parc_core import storage
 from parc_core.data.clip_file import load_clip
 from parc_core.data.skeleton import Skeleton
 from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.stages import record_report
 from parc_core.stages.job import JobRecord, read_record
 
 __all__ = ["collect", "iteration_folders", "records_of"]
@@ -73,7 +74,7 @@ def _generator_metrics(iteration: pathlib.Path) -> dict[str, dict[str, float]]:
         "optimised": sorted(
             p for p in (iteration / "p2_kin_gen").glob("*_*/*.npz") if p.parent.parent.name == "p2_kin_gen"
         ),
-        "recorded": sorted((iteration / "p4_phys_record" / "recorded_motions").glob("*.npz")),
+        "recorded": sorted((iteration / "p4_phys_record" / "recorded_motions").rglob("*.npz")),
     }
     skeleton = None
     result = {}
@@ -105,8 +106,12 @@ def _tracker(iteration: pathlib.Path) -> dict[str, Any]:
         document = storage.read_json(evaluation)
         result["evaluation"] = {"success_rate": document["success_rate"], "errors": document["errors"]}
     recorded = iteration / "p4_phys_record" / "report.json"
-    if recorded.is_file():
-        result["recording"] = storage.read_json(recorded)["summary"]
+    document = storage.read_json(recorded) if recorded.is_file() else {}
+    if document.get("format") == record_report.FORMAT:
+        rows = [(row["motion"], row) for row in document["recorded"] if row.get("kept") == "partial"]
+        rows += document["lost"].items()
+        missing = {name: row["text"] for name, row in sorted(rows)}
+        result["recording"] = {**document["summary"], "not_recorded": missing}
     return result
 
 

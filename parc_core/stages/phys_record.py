@@ -1,7 +1,13 @@
-"""Stage 4: let the tracker carry the motions out in physics, and keep what succeeded."""
+"""Stage 4: let the tracker carry the motions out in physics, and keep what succeeded.
+
+Motions are recorded in chunks, so that memory is held for one chunk at a time: its terrains and models, its clips, its
+tries. A chunk has an environment, agents and checkpoints of its own; what it gave is written before the next begins.
+"""
 
 from __future__ import annotations
 
+import pathlib
+import re
 from typing import Any
 
 import attrs
@@ -12,18 +18,23 @@ from parc_core.config.fields import Use
 from parc_core.data.clip import MotionClip
 from parc_core.data.clip_file import save_clip
 from parc_core.data.dataset import DatasetEntry, MotionDataset
+from parc_core.data.execution import execution_file, save_execution
+from parc_core.data.policy import Policy
 from parc_core.errors import DataError
 from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.recorder import RecordReport
+from parc_core.interfaces.context import Progress, StageContext
+from parc_core.interfaces.recorder import Recorded, RecordReport
 from parc_core.stages import train_tracker
 from parc_core.stages.context import RunContext
 from parc_core.stages.inputs import balance
 from parc_core.stages.job import Job, JobRecord
+from parc_core.stages.record_report import extended, missing, report_of
 
-__all__ = ["STAGE", "job", "recorded_dataset", "run_stage"]
+__all__ = ["STAGE", "clip_folder", "job", "recorded_dataset", "run_stage"]
 
 STAGE = "phys_record"
-_MAX_ENVS = 256  # playbacks side by side; more only costs memory
+_PER_FOLDER = 50
+_NUMBERED = re.compile(r"(.+?)_(\d+)_")
 
 
 def recorded_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
@@ -49,12 +60,17 @@ def job(run: RunContext, dataset_digest: str) -> Job:
         },
         dataset=dataset_digest,
         policy=policy_digest,
+        chunk=run.config.phys_record.chunk,
     )
     return Job(stage=STAGE, folder=run.folder / "p4_phys_record", key_fields=fields, attic=run.attic)
 
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
-    """Record, or skip; `recorded_motions/` holds the clips, `report.json` what became of every motion."""
+    """Record, or skip.
+
+    Afterwards `recorded_motions/` holds the clips, each with an `.execution` of what the simulator was told, and
+    `report.json` says what became of every motion.
+    """
     motions = recorded_dataset(run, dataset)
     if not len(motions):
         raise DataError(
@@ -65,31 +81,87 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     if record is not None:
         return record
     with work.attempt() as folder:
-        use = run.config.phys_record.recorder
         motions.save(folder / "motions.yaml")
-        storage.write_json(folder / "recorder.yaml", {"recorder": dump(use)})
+        storage.write_json(folder / "recorder.yaml", {"recorder": dump(run.config.phys_record.recorder)})
         policy, _ = train_tracker.trained_policy(run)
-        clips = list(motions)
-        env = train_tracker.make_env(run, motions, min(len(motions), _MAX_ENVS), STAGE)
-        try:
-            agent = run.registry.create("agent", run.config.train_tracker.agent, device=run.device)
-            agent.restore(policy, env)
-            recorder = run.registry.create(
-                "recorder", use, skeleton=run.skeleton, second_chance=_second(run, use)
-            )
-            with run.stage_context(STAGE, folder) as ctx:
-                report = recorder.record(env, agent, clips, ctx)
-        finally:
-            env.close()
-        digests = {entry.name: entry.digest for entry in motions.entries}
-        for one in report.recorded:
-            save_clip(
-                folder / "recorded_motions" / f"{one.clip.name}.npz",
-                _with_parent(one.clip, digests[one.motion]),
-            )
-    document = _document(report, motions)
-    storage.write_json(folder / "report.json", document)
+        document = _so_far(folder / "report.json", motions)
+        size = run.config.phys_record.chunk
+        for number, first in enumerate(range(0, len(motions), size)):
+            chunk = MotionDataset(entries=motions.entries[first : first + size])
+            if missing(document, [entry.name for entry in chunk.entries]):
+                with run.stage_context(STAGE, folder, checkpoint_stem=f"chunk_{number:05d}") as ctx:
+                    progress = _Shifted(inner=ctx.progress, before=first, total=len(motions))
+                    ctx = attrs.evolve(ctx, progress=progress)
+                    report = _record(run, chunk, policy, ctx)
+                document = extended(document, report, motions, _write(run, folder, report, chunk))
+                storage.write_json(folder / "report.json", document)
+            _drop_checkpoints(folder / "checkpoints", f"chunk_{number:05d}")
     return work.commit(document["summary"])
+
+
+def clip_folder(name: str) -> str:
+    """The folder below `recorded_motions` for a clip: fifty clips each by the first number in the name.
+
+    >>> clip_folder("motions_75_0_opt_dm")
+    'motions_50_99'
+
+    A name without ``_<number>_`` stays at the top, ``""``. Source: published recorder.
+    """
+    found = _NUMBERED.match(name)
+    if found is None:
+        return ""
+    first = int(found[2]) // _PER_FOLDER * _PER_FOLDER
+    return f"{found[1]}_{first}_{first + _PER_FOLDER - 1}"
+
+
+@attrs.frozen(kw_only=True)
+class _Shifted:
+    """Progress of a chunk as progress of the stage."""
+
+    inner: Progress
+    before: int  # motions of earlier chunks
+    total: int
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        self.inner.update(self.before + done, self.total, note)
+
+
+def _so_far(path: pathlib.Path, motions: MotionDataset) -> dict[str, Any]:
+    return storage.read_json(path) if path.is_file() else report_of(motions, [], {})
+
+
+def _record(run: RunContext, chunk: MotionDataset, policy: Policy, ctx: StageContext) -> RecordReport:
+    use = run.config.phys_record.recorder
+    env = train_tracker.make_env(run, chunk, len(chunk), STAGE)
+    try:
+        agent = run.registry.create("agent", run.config.train_tracker.agent, device=run.device)
+        agent.restore(policy, env)
+        recorder = run.registry.create(
+            "recorder", use, skeleton=run.skeleton, second_chance=_second(run, use)
+        )
+        return recorder.record(env, agent, list(chunk), ctx)
+    finally:
+        env.close()
+
+
+def _write(
+    run: RunContext, folder: pathlib.Path, report: RecordReport, chunk: MotionDataset
+) -> dict[str, str]:
+    """Write clips and executions; where each clip lies, by its name."""
+    digests = {entry.name: entry.digest for entry in chunk.entries}
+    simulator = dump(run.config.train_tracker.simulator)
+    files = {}
+    for one in report.recorded:
+        path = folder / "recorded_motions" / clip_folder(one.clip.name) / f"{one.clip.name}.npz"
+        save_clip(path, _with_parent(one, digests[one.motion]))
+        save_execution(execution_file(path), attrs.evolve(one.execution, simulator=simulator))
+        files[one.clip.name] = path.relative_to(folder).as_posix()
+    return files
+
+
+def _drop_checkpoints(folder: pathlib.Path, stem: str) -> None:
+    for path in sorted(folder.glob(f"{stem}_*")):
+        storage.remove(path)
 
 
 def _second(run: RunContext, recorder: Use) -> Agent | None:
@@ -97,51 +169,5 @@ def _second(run: RunContext, recorder: Use) -> Agent | None:
     return None if use is None else run.registry.create("agent", use, device=run.device)
 
 
-def _with_parent(clip: MotionClip, digest: str) -> MotionClip:
-    return attrs.evolve(clip, provenance=attrs.evolve(clip.provenance, parents=(digest,)))
-
-
-def _document(report: RecordReport, motions: MotionDataset) -> dict[str, Any]:
-    origin = {entry.name: entry.origin for entry in motions.entries}
-    rows = [
-        {
-            "motion": one.motion,
-            "clip": one.clip.name,
-            "origin": origin[one.motion],
-            "agent": one.agent,
-            "start_fraction": one.start_fraction,
-            "attempts": one.attempts,
-            "errors": {name: float(value) for name, value in one.errors.items()},
-        }
-        for one in report.recorded
-    ]
-    by_agent: dict[str, int] = {}
-    for row in rows:
-        by_agent[row["agent"]] = by_agent.get(row["agent"], 0) + 1
-    names = sorted({name for row in rows for name in row["errors"]})
-    errors = (
-        {name: sum(row["errors"].get(name, 0.0) for row in rows) / len(rows) for name in names}
-        if rows
-        else {}
-    )
-    generated = [name for name, kind in origin.items() if kind == "generated"]
-    done = {row["motion"] for row in rows}
-    summary = {
-        "in": len(motions),
-        "out": len(rows),
-        "by_agent": by_agent,
-        "whole": sum(row["start_fraction"] == 0.0 for row in rows),
-        "generated": len(generated),
-        "generated_recorded": sum(name in done for name in generated),
-        "rejected": _count(report.lost),
-        "errors": errors,
-    }
-    return {"summary": summary, "recorded": rows, "lost": report.lost}
-
-
-def _count(lost: dict[str, str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for reason in lost.values():
-        short = reason.split(":")[0].split(" at ")[0]
-        counts[short] = counts.get(short, 0) + 1
-    return counts
+def _with_parent(one: Recorded, digest: str) -> MotionClip:
+    return attrs.evolve(one.clip, provenance=attrs.evolve(one.clip.provenance, parents=(digest,)))

@@ -139,7 +139,7 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
             if start is not None:
                 agent.restore(Policy.load(start), env)
             with run.stage_context(STAGE, folder) as ctx:
-                policy = agent.train(env, ctx)
+                policy = _with_task(agent.train(env, ctx), run)
             summary: dict[str, Any] = {
                 "in": len(motions),
                 "out": 1,
@@ -159,6 +159,15 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
         finally:
             env.close()
     return work.commit(summary)
+
+
+def _with_task(policy: Policy, run: RunContext) -> Policy:
+    """The policy, saved again with what it was trained in, so that others can build the same environment for it."""
+    settings = run.config.train_tracker
+    task = {name: dump(getattr(settings, name)) for name in ("env", "simulator", "agent")}
+    return attrs.evolve(
+        policy, extra={**policy.extra, "trained_in": {"character": run.config.character, **task}}
+    ).save()
 
 
 def trained_policy(run: RunContext) -> tuple[Policy, str]:

@@ -11,6 +11,7 @@ import base64
 import math
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ ACTION_SCALE = 1.0  # rad per unit of action
 _HZ = 30.0  # control steps per second
 _FAIL_ERROR = 0.58  # rad, largest error of one dof that is still following
 _EPISODE_STEPS = 45
+_NOISE = 0.05  # rad, standard deviation of a dof at a perturbed start
 
 
 def make_arm_skeleton() -> Skeleton:
@@ -101,12 +103,14 @@ class FakeTrackerEnv(TrackerEnv):
         self._start_random(torch.arange(self.num_envs, device=self.motion_ids.device))
         return self._observe(self._dof_error())
 
-    def playback(self, motion_ids: Tensor, start_times: Tensor) -> Tensor:
-        """Exact starts; envs beyond the given ones idle."""
+    def playback(
+        self, motion_ids: Tensor, start_times: Tensor, noise: torch.Generator | None = None
+    ) -> Tensor:
+        """Exact starts, or joints off by some hundredths of a radian; envs beyond the given ones idle."""
         self._training = False
         count = len(motion_ids)
         self.active = torch.arange(self.num_envs, device=motion_ids.device) < count
-        self._start(torch.arange(count, device=motion_ids.device), motion_ids, start_times)
+        self._start(torch.arange(count, device=motion_ids.device), motion_ids, start_times, noise)
         return self._observe(self._dof_error())
 
     def step(self, action: Tensor) -> Step:
@@ -210,13 +214,20 @@ class FakeTrackerEnv(TrackerEnv):
         frame = (torch.rand(count, generator=self._rng, device=device) * last).floor()
         self._start(env_ids, ids, frame / _HZ)
 
-    def _start(self, env_ids: Tensor, motion_ids: Tensor, times: Tensor) -> None:
+    def _start(
+        self, env_ids: Tensor, motion_ids: Tensor, times: Tensor, noise: torch.Generator | None = None
+    ) -> None:
         self.motion_ids[env_ids] = motion_ids
         self.motion_times[env_ids] = times.float()
         self._steps[env_ids] = 0
         ref = self.reference(motion_ids, times)
         fields = ("root_pos", "root_rot", "joint_rot", "root_vel", "root_ang_vel", "dof_vel")
-        self.simulator.reset(env_ids, CharacterState(**{name: getattr(ref, name) for name in fields}))
+        state = CharacterState(**{name: getattr(ref, name) for name in fields})
+        if noise is not None:
+            drawn = torch.randn(ref.dof_vel.shape, generator=noise, device=times.device)
+            dof = self._curve(motion_ids, times) + _NOISE * drawn
+            state = attrs.evolve(state, joint_rot=self._kin.dof_to_joint_rot(dof))
+        self.simulator.reset(env_ids, state)
 
     def _curve(self, motion_ids: Tensor, times: Tensor) -> Tensor:
         return 0.6 * torch.sin(self._speed[motion_ids][:, None] * times[:, None] + self._phase)

@@ -57,7 +57,7 @@ def test_every_stage_made_something_and_the_report_says_what(finished):
 
 def test_recorded_clips_name_their_origin_and_join_the_next_data_set(finished):
     run, _ = finished
-    recorded = sorted((run / "iter_001" / "p4_phys_record" / "recorded_motions").glob("*.npz"))
+    recorded = sorted((run / "iter_001" / "p4_phys_record" / "recorded_motions").rglob("*.npz"))
     generated = {digest_file(path) for path in (run / "iter_001" / "p2_kin_gen").glob("motions_*/*.npz")}
     for path in recorded:
         clip = load_clip(path)
@@ -66,6 +66,18 @@ def test_recorded_clips_name_their_origin_and_join_the_next_data_set(finished):
     following = json.loads((run / "iter_002" / "dataset.yaml").read_text())
     names = {motion["name"] for motion in following["motions"] if motion["origin"] == "recorded"}
     assert names == {load_clip(path).name for path in recorded}
+
+
+def test_a_policy_knows_its_environment_and_every_tracker_meets_every_generator(finished):
+    run, _ = finished
+    policy = run / "iter_001" / "p3_tracker" / "policy" / "policy.json"
+    recorded = json.loads(policy.read_text())["fields"]["extra"]["trained_in"]
+    beside = json.loads((policy.parent.parent / "env.yaml").read_text())
+    assert {key: recorded[key] for key in ("env", "simulator")} == beside
+    found = json.loads(parc(run.parent, "eval", "cross", str(run), "--json").stdout)
+    assert [one["settings_from"] for one in found["trackers"]] == [str(policy)]
+    (cell,) = found["cells"]
+    assert cell["clips"] == found["generators"][0]["clips"] >= 1
 
 
 def test_running_again_does_nothing_and_finishes_at_once(finished):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+import attrs
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from parc_core.data.clip import MotionClip
 from parc_core.data.policy import Policy
+from parc_core.data.terrain import Terrain
 from parc_core.interfaces.agent import Agent
 from parc_core.interfaces.context import StageContext, Stopped
 from parc_core.interfaces.recorder import Recorder
 from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.kinematics.forward import Kinematics
 from parc_core.testing.builders import make_terrain
 from parc_core.testing.context import make_context
 from parc_core.testing.fake_env import ACTION_SCALE, FakeTrackerEnv
@@ -27,10 +32,13 @@ class ScriptedAgent(Agent):
     Args:
         follows: motion ids.
         from_s: it begins to follow at this time of the motion; before, it does nothing.
+        to_s: it stops at this time.
     """
 
-    def __init__(self, follows: set[int], name: str = "scripted", from_s: float = 0.0) -> None:
-        self.follows, self.name, self.from_s = follows, name, from_s
+    def __init__(
+        self, follows: set[int], name: str = "scripted", from_s: float = 0.0, to_s: float = math.inf
+    ) -> None:
+        self.follows, self.name, self.from_s, self.to_s = follows, name, from_s, to_s
         self.seen: list[int] = []  # motions that it was asked to follow, playback by playback
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
@@ -48,13 +56,14 @@ class ScriptedAgent(Agent):
         """The reference's next pose, or zeros."""
         dofs = len(env.action.lower)
         wanted = torch.tensor([m in self.follows for m in env.motion_ids.tolist()])
-        wanted &= env.motion_times >= self.from_s - 1e-4
+        wanted &= (env.motion_times >= self.from_s - 1e-4) & (env.motion_times < self.to_s - 1e-4)
         return torch.where(wanted[:, None], obs[:, dofs : 2 * dofs] / ACTION_SCALE, torch.zeros(1, dofs))
 
 
 def clips_of(env: FakeTrackerEnv) -> list[MotionClip]:
-    """The env's references as clips."""
-    clips = []
+    """The env's references as clips, high above their ground: nothing that they do touches it."""
+    clips, far_below = [], make_terrain()
+    far_below = attrs.evolve(far_below, height=far_below.height - 1.0)
     for m, name in enumerate(env.motion_names):
         times = torch.arange(round(float(env.motion_lengths[m]) * env.control_hz) + 1) / env.control_hz
         ref = env.reference(torch.full((len(times),), m), times)
@@ -65,7 +74,7 @@ def clips_of(env: FakeTrackerEnv) -> list[MotionClip]:
                 fps=env.control_hz,
                 skeleton=env.skeleton.id,
                 motion_class="wave",
-                terrain=make_terrain(),
+                terrain=far_below,
                 **fields,
             )
         )
@@ -94,7 +103,9 @@ class RecorderContract:
         done = {one.motion for one in report.recorded}
         assert done == {env.motion_names[m] for m in follows}
         assert set(report.lost) == set(env.motion_names) - done
-        assert all(report.lost.values())
+        for misses in report.lost.values():
+            assert misses
+            assert all(miss.reason and miss.text for miss in misses)
 
     def test_recordings_are_what_was_simulated(self, make, tmp_path) -> None:
         env = FakeTrackerEnv()
@@ -109,8 +120,22 @@ class RecorderContract:
             assert clip.motion_class == ref.motion_class
             assert clip.provenance.stage == "phys_record"
             assert clip.terrain is not None
-            assert (clip.terrain.height == ref.terrain.height).all()
+            assert _same_ground(clip.terrain, ref.terrain, clip.root_pos[:, :2])
             assert one.start_fraction == 0.0
+            assert one.kept == "whole"
+
+    def test_recordings_hold_what_the_simulator_was_told(self, make, tmp_path) -> None:
+        env = FakeTrackerEnv()
+        clips, kinematics = clips_of(env), Kinematics(env.skeleton)
+        report = make(env.skeleton).record(env, ScriptedAgent({0, 1, 2}), clips, make_context(tmp_path))
+        assert len(report.recorded) == 3
+        for one in report.recorded:
+            told = one.execution
+            assert told.control_hz == env.control_hz
+            assert len(told.dof_target) == told.lead_in + one.clip.num_frames - 1
+            # this simulator reaches its targets within a step: they are the poses of the clip
+            poses = kinematics.dof_to_joint_rot(torch.tensor(told.dof_target[told.lead_in :]))
+            assert ((poses.numpy() * one.clip.joint_rot[1:]).sum(axis=-1) ** 2).min() > 1 - 1e-6
 
     def test_the_second_agent_gets_only_what_the_first_lost(self, make, tmp_path) -> None:
         env = FakeTrackerEnv()
@@ -144,3 +169,10 @@ class RecorderContract:
         for one, other in zip(reports[0].recorded, reports[1].recorded):
             assert (one.clip.joint_rot == other.clip.joint_rot).all()
             assert (one.clip.root_pos == other.clip.root_pos).all()
+
+
+def _same_ground(ground: Terrain, other: Terrain, xy: np.ndarray) -> bool:
+    """Whether both terrains answer the same under a motion ``[T, 2]``, and 0.4 m around it."""
+    around = np.array([[x, y] for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.0, 0.4)])
+    points = xy[:, None] + around
+    return bool((ground.height_at(points) == other.height_at(points)).all())

@@ -106,6 +106,19 @@ class TrackerEnvContract:
         assert torch.equal(env.motion_ids[:n], ids)
         torch.testing.assert_close(env.motion_times[:n], times)
 
+    def test_a_noisy_playback_starts_near_the_reference_and_repeats_with_its_generator(self, make) -> None:
+        env = make()
+        ids, times = _every_motion(env, 0.4)
+        poses = []
+        for seed in (0, 0, 1):
+            env.playback(ids, times, noise=torch.Generator().manual_seed(seed))
+            poses.append(env.read().body_pos[: len(ids)].clone())
+        off = (poses[0] - env.reference(ids, times).body_pos).norm(dim=-1).amax(dim=-1)
+        assert (off > 1e-4).all()
+        assert (off < 1.0).all()
+        assert torch.equal(poses[0], poses[1])
+        assert not torch.equal(poses[0], poses[2])
+
     def test_a_snapshot_shows_state_and_reference_of_one_instant(self, make) -> None:
         env = make()
         ids, times = _every_motion(env, 0.4)

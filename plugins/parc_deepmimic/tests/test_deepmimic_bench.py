@@ -1,4 +1,4 @@
-"""`parc env bench`, its scene and its clock; and the fast kinematics against the core's."""
+"""`parc eval env`, its scene and its clock; and the fast kinematics against the core's."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_time_inside_another_method_counts_for_the_inner_one():
 
 def test_the_verb_tells_steps_per_second_by_part():
     pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
-    arguments = ["bench", "--num-envs", "3", "--num-envs", "5", "--steps", "4", "--warm-up", "1", "--json"]
+    arguments = ["--num-envs", "3", "--num-envs", "5", "--steps", "4", "--warm-up", "1", "--json"]
     result = CliRunner().invoke(verb, [*arguments, "--set", "env.preset=cpu", "--set", "agent.use=zero"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)
@@ -85,12 +85,12 @@ def test_the_verb_tells_steps_per_second_by_part():
 
 def test_the_verb_prints_a_table():
     pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
-    result = CliRunner().invoke(verb, ["bench", "--num-envs", "2", "--steps", "2", "--warm-up", "0"])
+    result = CliRunner().invoke(verb, ["--num-envs", "2", "--steps", "2", "--warm-up", "0"])
     assert result.exit_code == 0, result.output
     assert "2 environments:" in result.output
     assert "1312 numbers observed" in result.output
 
 
 def test_a_folder_without_clips_is_refused(tmp_path):
-    result = CliRunner().invoke(verb, ["bench", str(tmp_path)])
-    assert "no clips (.npz) there. Give clip files, folders of clips, or nothing." in str(result.exception)
+    result = CliRunner().invoke(verb, [str(tmp_path)])
+    assert "no clips (.npz) there. `parc data import` makes clips of other formats." in str(result.exception)

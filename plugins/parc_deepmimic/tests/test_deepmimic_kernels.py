@@ -10,6 +10,7 @@ from parc_deepmimic import rewards, terminations
 from parc_deepmimic.difference import Difference, difference, rotation_angle
 from parc_deepmimic.errors import tracking_errors
 from parc_deepmimic.fail_rates import decayed, start_probabilities
+from parc_deepmimic.placing import BodyPlaces
 
 from parc_core.interfaces.simulator import BodyState
 from parc_core.interfaces.tracker_env import Reference
@@ -50,7 +51,7 @@ def test_vel_reward_by_hand():
 
 def test_root_reward_by_hand():
     # 0.3 m off (0.09 m^2) and turned by 0.5 rad: exp(-5 (0.09 + 0.1*0.25)) = exp(-0.575) = 0.5627
-    reward = rewards.root_reward(torch.tensor([[0.0, 0.3, 0.0]]), torch.tensor([0.5]), 5.0, 0.1)
+    reward = rewards.root_reward(torch.tensor([0.09]), torch.tensor([0.5]), 5.0, 0.1)
     torch.testing.assert_close(reward, torch.tensor([0.56270]), atol=1e-4, rtol=0)
 
 
@@ -93,8 +94,8 @@ def test_root_is_lost_beyond_either_limit():
 
 def test_a_body_is_lost_beyond_its_own_limit():
     # limits 0.7 and 10 m; the first character's far body has the wide limit, the second's has the narrow one
-    off = torch.tensor([[[0.0, 0.0, 0.69], [5.0, 0.0, 0.0]], [[0.0, 0.5, 0.5], [0.0, 0.0, 0.0]]])
-    lost = terminations.body_lost(off, torch.tensor([0.7, 10.0]))
+    distance = torch.tensor([[0.69, 5.0], [0.71, 0.0]])
+    lost = terminations.body_lost(distance.square(), torch.tensor([0.7, 10.0]))
     assert lost.tolist() == [False, True]
 
 
@@ -122,8 +123,8 @@ def test_start_probabilities_share_a_motions_chance_among_its_bins():
 
 def test_body_position_reward_by_hand():
     # two bodies off by 0.1 m and 0.3 m: exp(-10 * (0.01 + 0.09) / 2) = exp(-0.5) = 0.6065
-    off = torch.tensor([[[0.1, 0.0, 0.0], [0.0, 0.0, -0.3]]])
-    torch.testing.assert_close(rewards.body_pos_reward(off, 10.0), torch.tensor([0.60653]), atol=1e-4, rtol=0)
+    reward = rewards.body_pos_reward(torch.tensor([[0.01, 0.09]]), 10.0)
+    torch.testing.assert_close(reward, torch.tensor([0.60653]), atol=1e-4, rtol=0)
 
 
 def test_body_rotation_reward_by_hand():
@@ -158,10 +159,10 @@ def test_nothing_off_gives_the_whole_of_every_term():
     terms = [
         rewards.pose_reward(zero[:, :14], torch.ones(14), 0.25),
         rewards.vel_reward(zero, torch.ones(28), 0.01),
-        rewards.root_reward(zero[:, :3], zero[:, 0], 5.0, 0.1),
+        rewards.root_reward(zero[:, 0], zero[:, 0], 5.0, 0.1),
         rewards.root_vel_reward(zero[:, :3], zero[:, :3], 1.0, 0.1),
         rewards.key_reward(body[:, :4], 10.0),
-        rewards.body_pos_reward(body, 10.0),
+        rewards.body_pos_reward(body[..., 0], 10.0),
         rewards.body_rot_reward(zero[:, :15], 3.5),
     ]
     assert all(torch.equal(term, torch.ones(3)) for term in terms)
@@ -201,3 +202,12 @@ def _reference(body_pos, body_rot, joint_rot):
         dof_vel=torch.zeros(len(body_pos), 28), contacts=torch.zeros(len(body_pos), 15), body_pos=body_pos,
         body_rot=body_rot,
     )  # fmt: skip
+
+
+def test_bodies_of_a_few_poses_are_where_forward_kinematics_puts_them():
+    generator = torch.Generator().manual_seed(1)
+    skeleton = load_skeleton("humanoid")
+    place = torch.randn(5, 3, generator=generator)
+    rotation = rot.normalize(torch.randn(5, skeleton.num_bodies, 4, generator=generator))
+    expected, _ = Kinematics(skeleton).forward(place, rotation[:, 0], rotation[:, 1:])
+    torch.testing.assert_close(BodyPlaces(skeleton)(place, rotation), expected, atol=2e-6, rtol=0)

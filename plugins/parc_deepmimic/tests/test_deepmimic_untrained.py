@@ -103,7 +103,8 @@ def test_agents_are_found_by_name(name):
     assert Registry.discover().create("agent", Use(name), device="cpu").name == name
 
 
-def test_the_reference_alone_follows_half_a_second_of_the_real_clip_from_nine_frames_in_ten():
+def followed_share(config, **physics):
+    """Share of the windows of half a second of the real clip, one from every frame, that are followed to their end."""
     pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
     if not REAL.is_file():
         pytest.skip(f"{REAL.name} is not here")
@@ -113,16 +114,32 @@ def test_the_reference_alone_follows_half_a_second_of_the_real_clip_from_nine_fr
         "motion_source", Use("parc_ms", reader), skeleton=load_skeleton("humanoid"), seeds=SeedStreams(0)
     )
     (clip,) = source.clips()
-    physics = registry.load_config_class("simulator", "mujoco")(kd_scale=0.5)
-    simulator = registry.create("simulator", Use("mujoco", physics), device="cpu", threads=1)
-    count = clip.num_frames - 15  # windows of 15 control steps, one from every frame
+    settings = registry.load_config_class("simulator", "mujoco")(**physics)
+    simulator = registry.create("simulator", Use("mujoco", settings), device="cpu", threads=1)
+    count = clip.num_frames - 15  # windows of 15 control steps
     env = make_env([clip], simulator, num_envs=count)
-    agent = ReferenceAgent(ReferenceConfig(feed_forward_s=0.06))
+    agent = ReferenceAgent(config)
     obs = env.playback(torch.zeros(count, dtype=torch.long), torch.arange(count) / clip.fps)
     lost = torch.zeros(count, dtype=torch.bool)
     for _ in range(15):
         step = env.step(agent.act(env, obs))
         obs, lost = step.obs, lost | (step.done == Done.FAIL)
     env.close()
-    # measured: 91.3 %; what is lost begins at the foot of a climb
-    assert 1.0 - float(lost.float().mean()) >= 0.9
+    return 1.0 - float(lost.float().mean())
+
+
+def test_the_reference_alone_follows_half_a_second_of_the_real_clip_from_nine_frames_in_ten():
+    # measured: 91.3 % of 127 windows; what is lost begins at the foot of a climb
+    assert followed_share(ReferenceConfig(feed_forward_s=0.06), kd_scale=0.5) >= 0.9
+
+
+@pytest.mark.slow
+def test_the_reference_alone_follows_nearly_as_much_with_default_settings():
+    # measured: 89.0 %
+    assert followed_share(ReferenceConfig()) >= 0.87
+
+
+@pytest.mark.slow
+def test_the_reference_alone_follows_four_windows_in_five_with_the_characters_own_damping():
+    # measured: 82.7 % with the next step's pose run ahead by damping over gain, 0.1 s
+    assert followed_share(ReferenceConfig(feed_forward_s=0.1, lead_steps=1.0), kd_scale=1.0) >= 0.8

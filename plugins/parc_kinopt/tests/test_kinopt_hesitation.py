@@ -65,6 +65,16 @@ def test_seam_has_no_jump_of_velocity():
     assert soft.root_pos[-1] == pytest.approx(clip.root_pos[-1])
 
 
+def test_seam_directly_after_the_first_frame_fades_too():
+    # frame 1, the first that is cut, says that the clip began at 1 m/s; without it the root would jump at 15 m/s
+    clip = make_clip(40, speed=1.0)
+    drop = np.zeros(40, dtype=bool)
+    drop[1:15] = True
+    soft = remove_frames(clip, drop, 8)
+    assert np.diff(soft.root_pos[:, 0])[0] * 30 == pytest.approx(1.0, abs=1e-3)
+    assert soft.root_pos[-1] == pytest.approx(clip.root_pos[-1])
+
+
 def test_turn_across_a_seam_is_joined_without_jump():
     clip = make_clip(40)
     yaw = 0.02 * np.arange(40)

@@ -5,9 +5,10 @@ import math
 import attrs
 import pytest
 import torch
-from parc_mpc.cem import elite_mean, interpolation, sample_plans, shift_plan
 from parc_mpc.config import CostConfig, MpcConfig, ladder
-from parc_mpc.cost import tracking_cost
+from parc_mpc.deviations import tracking_deviations
+from parc_mpc.gauss_newton import best_combination, costs
+from parc_mpc.plans import interpolation, sample_plans, shift_matrix
 
 from parc_core.interfaces.simulator import Rollout
 from parc_core.interfaces.tracker_env import Reference
@@ -36,31 +37,82 @@ def test_knots_lie_at_both_ends_and_evenly_between():
 def test_shifted_plan_is_the_old_one_a_step_later():
     plan = torch.tensor([[[0.0], [2.0], [6.0]]])
     # steps 0..4 of the plan: 0 1 2 4 6; a step later 1 2 4 6 6, whose knots (steps 0, 2, 4) are 1, 4, 6
-    assert shift_plan(plan, 5).flatten().tolist() == [1.0, 4.0, 6.0]
+    assert (shift_matrix(3, 5) @ plan).flatten().tolist() == [1.0, 4.0, 6.0]
 
 
-def test_candidates_begin_with_the_plan_and_the_reference():
-    plan = torch.full((2, 3, 4), 0.5)
-    noise = torch.randn(6, 3, 4, generator=torch.Generator().manual_seed(0))
-    plans = sample_plans(plan, noise, 0.1)
+def test_candidates_begin_with_the_plan_and_share_their_noise():
+    plan = torch.stack([torch.full((3, 4), 0.5), torch.zeros(3, 4)])
+    noise = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
+    plans = sample_plans(plan, noise)
+    assert plans.shape == (2, 6, 3, 4)
     assert torch.equal(plans[:, 0], plan)
-    assert not plans[:, 1].any()
-    assert torch.allclose(plans[0, 2:], 0.5 + 0.1 * noise[2:])
-    assert torch.equal(plans[0], plans[1])  # equal plans get equal candidates, whoever else is there
+    assert torch.equal(plans[0, 1:], 0.5 + noise)
+    assert torch.equal(plans[1, 1:], noise)
 
 
-def test_elite_mean_takes_the_cheapest_tenth_but_at_least_four():
-    plans = torch.arange(20.0).reshape(1, 20, 1, 1)
-    cost = (plans.flatten() - 10.0).abs()[None]
-    # 10 % of 20 is 2, so four: 10 (cost 0), 9 and 11 (cost 1), 8 (cost 2, first of two in order) -> 38 / 4
-    assert elite_mean(plans, cost, 0.1).item() == 9.5
+def samples(*values: float) -> torch.Tensor:
+    """One environment whose plans have two knots of one dof; `values` are those knots, plan after plan."""
+    return torch.tensor(values).reshape(1, -1, 2, 1)
 
 
-def test_elite_mean_leaves_out_what_diverged():
-    plans = torch.arange(6.0).reshape(1, 6, 1, 1)
-    cost = torch.tensor([[math.inf, 1.0, math.inf, 2.0, math.inf, math.inf]])
-    assert elite_mean(plans, cost, 0.1).item() == 2.0  # (1 + 3) / 2
-    assert elite_mean(plans, torch.full((1, 6), math.inf), 0.1).item() == 0.0
+def best(plans: torch.Tensor, deviations: torch.Tensor, **settings: float) -> list[float]:
+    settings = {"damping": 1e-6, "outlier": 1e9, "max_step": 1e9} | settings
+    cost = costs(deviations, torch.ones(deviations.shape[:2], dtype=torch.bool))
+    return best_combination(plans, deviations, cost, **settings).flatten().tolist()
+
+
+def test_linear_deviations_vanish_in_one_step():
+    # deviations (a + b - 3, a - b - 1) are zero at a = 2, b = 1 only, far outside the samples
+    plans = samples(0.0, 0.0, 0.1, 0.0, 0.0, 0.1)
+    a, b = plans[..., 0, 0], plans[..., 1, 0]
+    assert best(plans, torch.stack([a + b - 3.0, a - b - 1.0], dim=-1)) == pytest.approx([2.0, 1.0], abs=1e-3)
+
+
+def test_damping_shortens_the_step():
+    # deviation x - 1, candidates at 0 and 0.1; from 0.1 the whole way is 0.9. The other's change is -0.1, its square
+    # 0.01; damping 1 doubles that and so halves the step: 0.1 + 0.45
+    plans = samples(0.0, 0.0, 0.1, 0.0)
+    assert best(plans, plans[..., 0, :] - 1.0, damping=1.0) == pytest.approx([0.55, 0.0], abs=1e-5)
+
+
+def test_no_step_is_longer_than_the_limit():
+    # from the cheapest, 0.1, the full step is (0.9, 0); a step (d, 0) has the root-mean-square length d sqrt(1 / 2)
+    plans = samples(0.0, 0.0, 0.1, 0.0)
+    made = best(plans, plans[..., 0, :] - 1.0, max_step=0.25 * math.sqrt(0.5))
+    assert made == pytest.approx([0.35, 0.0], abs=1e-4)
+
+
+def test_the_step_starts_at_the_cheapest_candidate():
+    # a very strong damping leaves the cheapest candidate where it is
+    plans = samples(0.0, 0.0, 0.1, 0.0, -0.1, 0.0)
+    assert best(plans, plans[..., 0, :] - 1.0, damping=1e9) == pytest.approx([0.1, 0.0], abs=1e-6)
+
+
+def test_candidates_that_fell_do_not_count():
+    # the third candidate's deviation is not that of the line x - 1: with it the step would go elsewhere
+    plans, deviations = samples(0.0, 0.0, 0.1, 0.0, 0.0, 0.1), torch.tensor([[[-1.0], [-0.9], [90.0]]])
+    assert best(plans, deviations, outlier=4.0) == pytest.approx([1.0, 0.0], abs=1e-3)
+
+
+def test_candidates_that_diverged_do_not_count():
+    plans = samples(0.0, 0.0, 0.1, 0.0, 0.0, 0.1)
+    deviations = torch.tensor([[[-1.0], [-0.9], [math.nan]]])
+    cost = costs(deviations, torch.tensor([[True, True, False]]))
+    made = best_combination(plans, deviations, cost, 1e-6, 1e9, 1e9)
+    assert cost[0, 2] == math.inf
+    assert made.flatten().tolist() == pytest.approx([1.0, 0.0], abs=1e-3)
+
+
+def test_the_plan_stays_where_all_candidates_diverged():
+    plans = samples(0.3, 0.2, 0.1, 0.0)
+    deviations = torch.full((1, 2, 1), math.nan)
+    made = best_combination(plans, deviations, torch.full((1, 2), math.inf), 0.05, 4.0, 0.1)
+    assert made.flatten().tolist() == pytest.approx([0.3, 0.2])
+
+
+def test_equal_candidates_leave_the_plan_as_it_is():
+    plans = samples(0.3, 0.2, 0.3, 0.2)
+    assert best(plans, torch.ones(1, 2, 3), damping=0.05) == pytest.approx([0.3, 0.2])
 
 
 def still(num: int, horizon: int) -> tuple[Rollout, Reference]:
@@ -85,9 +137,18 @@ def still(num: int, horizon: int) -> tuple[Rollout, Reference]:
     return rollout, Reference(**ref, contacts=contacts, body_pos=body_pos, body_rot=body_rot)
 
 
+def tracking_cost(
+    rollout: Rollout, ref: Reference, residuals: torch.Tensor, weights: CostConfig
+) -> torch.Tensor:
+    return costs(
+        tracking_deviations(rollout, ref, residuals, KIN, weights),
+        rollout.finite.reshape(residuals.shape[:2]),
+    )
+
+
 def test_perfect_tracking_costs_nothing():
     rollout, ref = still(3, 2)
-    cost = tracking_cost(rollout, ref, torch.zeros(1, 3, 2, 28), KIN, CostConfig())
+    cost = tracking_cost(rollout, ref, torch.zeros(1, 3, 2, 28), CostConfig())
     assert cost.abs().max() < 1e-5
 
 
@@ -108,7 +169,7 @@ def test_perfect_tracking_costs_nothing():
 def test_each_term_by_hand(field, value, weight, expected):
     rollout, ref = still(2, 2)
     getattr(rollout, field)[1] = value
-    cost = tracking_cost(rollout, ref, torch.zeros(1, 2, 2, 28), KIN, attrs.evolve(NOTHING, **{weight: 1.0}))
+    cost = tracking_cost(rollout, ref, torch.zeros(1, 2, 2, 28), attrs.evolve(NOTHING, **{weight: 1.0}))
     assert cost[0].tolist() == pytest.approx([0.0, expected], abs=1e-4)
 
 
@@ -116,7 +177,7 @@ def test_residuals_cost_their_mean_square():
     rollout, ref = still(1, 2)
     residuals = torch.zeros(1, 1, 2, 28)
     residuals[0, 0, 0] = 0.3  # the first of two steps: 0.09 / 2
-    cost = tracking_cost(rollout, ref, residuals, KIN, attrs.evolve(NOTHING, residual=1.0))
+    cost = tracking_cost(rollout, ref, residuals, attrs.evolve(NOTHING, residual=1.0))
     assert cost.item() == pytest.approx(0.045)
 
 
@@ -124,14 +185,14 @@ def test_diverged_candidate_costs_infinitely_much():
     rollout, ref = still(2, 2)
     rollout.finite[0] = False
     rollout.root_pos[0] = math.nan
-    cost = tracking_cost(rollout, ref, torch.zeros(1, 2, 2, 28), KIN, CostConfig())
+    cost = tracking_cost(rollout, ref, torch.zeros(1, 2, 2, 28), CostConfig())
     assert cost[0, 0] == math.inf and cost[0, 1] < 1e-5
 
 
 def test_ladder_begins_with_the_settings_and_ends_with_the_dearest():
-    config = MpcConfig(seed=5)
+    config = MpcConfig(seed=5, samples=20, horizon=16)
     steps = ladder(config)
     assert steps[0] == config
     assert [s.seed for s in steps] == [5, 6, 7, 8]
-    assert (steps[-1].samples, steps[-1].horizon) == (192, 24)
+    assert [(s.samples, s.horizon) for s in steps] == [(20, 16), (30, 16), (40, 20), (60, 24)]
     assert len(ladder(attrs.evolve(config, max_attempts=2))) == 2

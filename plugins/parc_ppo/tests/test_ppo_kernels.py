@@ -7,12 +7,13 @@ import pytest
 import torch
 from parc_ppo import distribution
 from parc_ppo.average import averaged_copy, follow
-from parc_ppo.config import DmPpoConfig, OptimizerConfig, PpoConfig
+from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import fail_rate_metrics
 from parc_ppo.losses import approx_kl, clipped_surrogate, critic_loss
-from parc_ppo.networks import hidden_sizes, make_mlp
+from parc_ppo.net_names import parse_net
 from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import load_optimizer, make_optimizer, optimizer_tensors, set_learning_rate
+from parc_ppo.perceptron import make_mlp
 from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
 from parc_ppo.rollout import explore_prob
 from parc_ppo.selection import Score, score
@@ -132,11 +133,13 @@ def test_normaliser_stops_at_its_number_of_samples():
 
 
 def test_network_names_are_read_and_others_refused():
-    assert hidden_sizes("mlp_512_256") == (512, 256)
+    assert (parse_net("mlp_512_256").kind, parse_net("mlp_512_256").hidden) == ("mlp", (512, 256))
+    assert (parse_net("cnn_mlp_64").kind, parse_net("vit_64").kind) == ("cnn_mlp", "vit")
     with pytest.raises(ConfigError) as caught:
-        hidden_sizes("fc_2layers")
+        ModelConfig(actor_net="fc_2layers")
     assert str(caught.value) == (
-        "agent.model: network 'fc_2layers' is not known. Perceptrons are written as mlp_<units>_<units>..., "
+        "agent.model: network 'fc_2layers' is not known. Write mlp_<units>_<units>... for a perceptron, or "
+        "cnn_mlp_<units>... or vit_<units>... for one that sees the terrain through convolutions or a transformer, "
         "for instance mlp_512_512."
     )
 

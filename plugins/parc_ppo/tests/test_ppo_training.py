@@ -272,7 +272,7 @@ def test_drawn_actions_repeat_from_playback_to_playback(tmp_path):
     assert not torch.equal(actions[0], agent.act(env, obs))
 
 
-@pytest.mark.parametrize("preset", ["paper", "cpu", "cpu_fine_tuning", "tiny"])
+@pytest.mark.parametrize("preset", ["paper", "laptop", "laptop_fine_tuning", "tiny"])
 def test_presets_name_settings_that_exist(preset):
     values = dict(DmPpoConfig.PRESETS[preset])
     values["model"] = ModelConfig(**values["model"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import attrs
 import torch
 from torch import Tensor
@@ -24,6 +26,16 @@ class Difference:
     body_angle: Tensor  # [N, B] rad, rotations between the bodies, 0..pi
     joint_angle: Tensor  # [N, J] rad, rotations between the joints, 0..pi
 
+    @functools.cached_property
+    def root_square(self) -> Tensor:
+        """Squared distance of the roots, ``[N]`` m^2."""
+        return square_length(self.root_pos)
+
+    @functools.cached_property
+    def body_square(self) -> Tensor:
+        """Squared lengths of `body_pos`, ``[N, B - 1]`` m^2."""
+        return square_length(self.body_pos)
+
 
 def difference(state: BodyState, ref: Reference) -> Difference:
     """The state minus the reference."""
@@ -32,7 +44,7 @@ def difference(state: BodyState, ref: Reference) -> Difference:
         root_vel=state.root_vel - ref.root_vel,
         root_ang_vel=state.root_ang_vel - ref.root_ang_vel,
         dof_vel=state.dof_vel - ref.dof_vel,
-        body_pos=_from_root(state.body_pos) - _from_root(ref.body_pos),
+        body_pos=_from_root(state.body_pos - ref.body_pos),
         body_angle=rotation_angle(state.body_rot, ref.body_rot),
         joint_angle=rotation_angle(state.joint_rot, ref.joint_rot),
     )
@@ -59,6 +71,9 @@ def square_length(v: Tensor) -> Tensor:
 
 
 def _from_root(body_pos: Tensor) -> Tensor:
-    """Bodies after the root relative to it, ``[N, B - 1, 3]`` m; on whole rows, which is faster than on triples."""
+    """Vectors of bodies after the root minus that of the root, ``[N, B - 1, 3]`` m for ``[N, B, 3]``.
+
+    On whole rows, which is faster than on triples.
+    """
     others = body_pos.shape[1] - 1
     return (body_pos.flatten(1)[:, 3:] - body_pos[:, 0].repeat(1, others)).unflatten(1, (others, 3))

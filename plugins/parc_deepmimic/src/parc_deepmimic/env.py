@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,12 +19,13 @@ from parc_core.geometry.packed import PackedTerrains
 from parc_core.interfaces.simulator import BodyState, Scene, Simulator
 from parc_core.interfaces.tracker_env import Done, Reference, Step, TrackerEnv
 from parc_deepmimic.actions import absolute_bounds, action_spec, lead_targets
-from parc_deepmimic.config import DeepMimicConfig
+from parc_deepmimic.config import DeepMimicConfig, StartConfig
 from parc_deepmimic.difference import difference
 from parc_deepmimic.errors import tracking_errors
 from parc_deepmimic.fail_rates import StartCurriculum
 from parc_deepmimic.layout import ObservationLayout
 from parc_deepmimic.one_world import in_own_coordinates
+from parc_deepmimic.placing import BodyPlaces
 from parc_deepmimic.reference import MotionLibrary
 from parc_deepmimic.scoring import RewardModel, TerminationModel
 from parc_deepmimic.starts import body_state, is_exact, perturb, state_of, without_broken
@@ -47,7 +49,7 @@ class DeepMimicEnv(TrackerEnv):
     env reports its end once, and the clock of an env that ended stands still.
     """
 
-    #: methods whose time `parc env bench` reports, and as what
+    #: methods whose time `parc eval env` reports, and as what
     timed_parts: ClassVar[dict[str, str]] = {
         "_observe": "observation",
         "_judge": "reward",
@@ -74,7 +76,7 @@ class DeepMimicEnv(TrackerEnv):
         self._rng, self.control_hz, self._dt = rng, config.control_hz, 1.0 / config.control_hz
         self._library = library = MotionLibrary(clips, skeleton, device)
         self.num_motions, self.motion_names, self.motion_lengths = len(clips), library.names, library.lengths
-        self._classes = tuple(clip.motion_class for clip in clips)
+        self.motion_classes = tuple(clip.motion_class for clip in clips)
         per_motion = [
             terrains_of(clip, config.terrains, library.kinematics, seed=m) for m, clip in enumerate(clips)
         ]
@@ -99,6 +101,7 @@ class DeepMimicEnv(TrackerEnv):
         self._lost = TerminationModel(config.termination, skeleton, config.contact_threshold, device)
         self._curriculum = StartCurriculum(library, weights, config.start)
         self._episodes = EpisodeStatistics(num_envs, library.names, config.control_hz, device)
+        self._places = BodyPlaces(skeleton, device)
         self._make_clocks(device)
 
     def _make_clocks(self, device: str) -> None:
@@ -123,6 +126,13 @@ class DeepMimicEnv(TrackerEnv):
         return self._motion_weights
 
     @property
+    def reward_range(self) -> tuple[float, float]:
+        """0..1; wider by the published contact term, which lies outside the weights."""
+        reward = self.config.reward
+        beyond = abs(reward.published_contact_weight) if reward.contact == "published" else 0.0
+        return -beyond, 1.0 + beyond
+
+    @property
     def fail_rates(self) -> Tensor:
         """Moving average of failures per motion, ``[M]`` 0..1."""
         return self._curriculum.motion_rate
@@ -134,8 +144,13 @@ class DeepMimicEnv(TrackerEnv):
         self._episodes.restart()
         return self._observe(self._start_drawn(self._all_envs))
 
-    def playback(self, motion_ids: Tensor, start_times: Tensor) -> Tensor:
-        """Put env i exactly on motion ``motion_ids[i]`` at ``start_times[i]`` s; the observation ``[N, O]``."""
+    def playback(
+        self, motion_ids: Tensor, start_times: Tensor, noise: torch.Generator | None = None
+    ) -> Tensor:
+        """Put env i on motion ``motion_ids[i]`` at ``start_times[i]`` s; the observation ``[N, O]``.
+
+        Exactly, or with noise as of `start` (but in every env, whatever its `perturbed_frac`), drawn from `noise`.
+        """
         count = len(motion_ids)
         if count > self.num_envs or len(start_times) != count:
             raise DataError(
@@ -151,7 +166,8 @@ class DeepMimicEnv(TrackerEnv):
             ids[count:], times[count:] = motion_ids[0], times[0]
         self._on_frames = self._library.is_on_frames(ids, times, self.config.control_hz)
         terrain_ids = self._terrain_choices[ids, 0]
-        return self._observe(self._start(self._all_envs, ids, times, terrain_ids, noise=False))
+        drawn = None if noise is None else (attrs.evolve(self.config.start, perturbed_frac=1.0), noise)
+        return self._observe(self._start(self._all_envs, ids, times, terrain_ids, drawn))
 
     def step(self, action: Tensor) -> Step:
         """One control step under actions ``[N, A]``."""
@@ -220,7 +236,7 @@ class DeepMimicEnv(TrackerEnv):
         """
         found = self._episodes.take()
         if found:
-            found["fail_rates"] = fail_rate_summary(self.fail_rates, self.motion_names, self._classes)
+            found["fail_rates"] = fail_rate_summary(self.fail_rates, self.motion_names, self.motion_classes)
         return found
 
     def close(self) -> None:
@@ -303,10 +319,16 @@ class DeepMimicEnv(TrackerEnv):
         else:
             which = torch.randint(choices.shape[1], ids.shape, generator=self._rng, device=ids.device)
             terrain_ids = choices.gather(1, which[:, None])[:, 0]
-        return self._start(env_ids, ids, frames / self._library.fps[ids], terrain_ids, noise=True)
+        noise = (self.config.start, self._rng)
+        return self._start(env_ids, ids, frames / self._library.fps[ids], terrain_ids, noise)
 
     def _start(
-        self, env_ids: Tensor, motion_ids: Tensor, times: Tensor, terrain_ids: Tensor, noise: bool
+        self,
+        env_ids: Tensor,
+        motion_ids: Tensor,
+        times: Tensor,
+        terrain_ids: Tensor,
+        noise: tuple[StartConfig, torch.Generator] | None,
     ) -> Subject:
         moved = self._terrain_ids[env_ids] != terrain_ids
         if bool(moved.any()):
@@ -320,11 +342,12 @@ class DeepMimicEnv(TrackerEnv):
         ref = self._library.query(motion_ids, times, self._on_frames)
         state = state_of(ref)
         body_pos = ref.body_pos
-        if noise:
-            state = perturb(state, self.config.start, self._library.kinematics, self._rng)
-            if not is_exact(self.config.start):
+        if noise is not None:
+            config, rng = noise
+            state = perturb(state, config, self._library.kinematics, rng)
+            if not is_exact(config):
                 rotation = torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
-                body_pos, _ = self._library.planar.forward(state.root_pos, rotation)
+                body_pos = self._places(state.root_pos, rotation)
         self.simulator.reset(env_ids, state)
         return Subject(
             **{name: getattr(state, name) for name in STATE_FIELDS},

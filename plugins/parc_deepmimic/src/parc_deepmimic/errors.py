@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from parc_deepmimic.difference import Difference, square_length
+from parc_deepmimic.difference import Difference
 
 __all__ = ["ERROR_UNITS", "tracking_errors"]
 
@@ -30,9 +30,9 @@ def tracking_errors(off: Difference) -> dict[str, Tensor]:
     rad/s, ``root_vel`` m/s, ``root_ang_vel`` rad/s (the last three: means of absolute components).
     """
     return {
-        "root_pos": square_length(off.root_pos).sqrt(),
+        "root_pos": off.root_square.sqrt(),
         "root_rot": off.body_angle[:, 0],
-        "body_pos": square_length(off.body_pos).sqrt().mean(dim=-1),
+        "body_pos": off.body_square.sqrt().mean(dim=-1),
         "body_rot": off.body_angle[:, 1:].mean(dim=-1),
         "dof_vel": off.dof_vel.abs().mean(dim=-1),
         "root_vel": off.root_vel.abs().mean(dim=-1),

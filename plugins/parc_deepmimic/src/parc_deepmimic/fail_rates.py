@@ -28,8 +28,8 @@ def decayed(rate: Tensor, ids: Tensor, failed: Tensor, decay: float) -> Tensor:
         ids: entry of each finished episode, ``[E]``.
         failed: 1 where it failed, ``[E]``.
     """
-    count = torch.zeros_like(rate).index_add(0, ids, torch.ones_like(failed))
-    fails = torch.zeros_like(rate).index_add(0, ids, failed)
+    both = torch.stack([torch.ones_like(failed), failed])
+    count, fails = rate.new_zeros(2, len(rate)).index_add_(1, ids, both)
     kept = decay**count
     return kept * rate + (1.0 - kept) * fails / count.clamp_min(1.0)
 

@@ -141,7 +141,7 @@ class ObservationLayout:
         at = subject.motion_times[:, None] + self._ahead
         if on_frames:
             rows, loops = self._library.rows(ids, at)
-            features = self._table[rows]
+            features = self._table.index_select(0, rows.flatten()).unflatten(0, rows.shape)
             if self._library.any_loops:
                 features[..., :3] += self._library.travel[ids][:, None] * loops[..., None]
         else:
@@ -211,6 +211,10 @@ def _groups(
         groups.append(ObservationGroup(name="contacts", size=bodies, normalize=False, description=text))
     if points is not None:
         text = f"ground heights relative to the root along {config.terrain}, m"
-        size, name = points.shape[:-1].numel(), f"terrain_{config.terrain}"
-        groups.append(ObservationGroup(name=name, size=size, normalize=False, description=text))
+        shape, name = points.shape[:-1], f"terrain_{config.terrain}"  # rays x points, or along x and y
+        groups.append(
+            ObservationGroup(
+                name=name, size=shape.numel(), normalize=False, description=text, shape=tuple(shape)
+            )
+        )
     return tuple(groups)

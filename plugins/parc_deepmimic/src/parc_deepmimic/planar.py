@@ -12,7 +12,7 @@ from torch import Tensor
 from parc_core.data.skeleton import Skeleton
 from parc_core.kinematics import rotations as rot
 
-__all__ = ["PlanarKinematics", "slerp"]
+__all__ = ["PlanarKinematics", "levels", "slerp"]
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -32,13 +32,21 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return rot.normalize(_poses(blend))
 
 
+def levels(skeleton: Skeleton) -> list[list[int]]:
+    """Bodies by their depth below the root, which is left out."""
+    depth = [0] * skeleton.num_bodies
+    for body, parent in enumerate(skeleton.parents):
+        depth[body] = 0 if parent < 0 else depth[parent] + 1
+    return [[b for b, d in enumerate(depth) if d == level] for level in range(1, max(depth) + 1)]
+
+
 class PlanarKinematics:
     """Forward kinematics of a skeleton for large batches."""
 
     def __init__(self, skeleton: Skeleton, device: str | torch.device = "cpu") -> None:
         self._num_bodies = skeleton.num_bodies
         self._levels = []
-        for bodies in _levels(skeleton):
+        for bodies in levels(skeleton):
             parents = torch.tensor([skeleton.parents[b] for b in bodies], device=device)
             offset = torch.tensor(skeleton.offsets[bodies], device=device, dtype=torch.float32)[..., None]
             self._levels.append((torch.tensor(bodies, device=device), parents, offset))
@@ -102,11 +110,3 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
         ],
         dim=1,
     )
-
-
-def _levels(skeleton: Skeleton) -> list[list[int]]:
-    """Bodies by their depth below the root, which is left out."""
-    depth = [0] * skeleton.num_bodies
-    for body, parent in enumerate(skeleton.parents):
-        depth[body] = 0 if parent < 0 else depth[parent] + 1
-    return [[b for b, d in enumerate(depth) if d == level] for level in range(1, max(depth) + 1)]

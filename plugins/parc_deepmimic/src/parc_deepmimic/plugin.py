@@ -37,7 +37,7 @@ def parc_providers() -> list[Provider]:
             kind="recorder",
             name="retry",
             target="parc_deepmimic.recorder:RetryRecorder",
-            config="parc_deepmimic.recorder:RetryConfig",
+            config="parc_deepmimic.retry_config:RetryConfig",
             summary="keeps what was tracked, retries from later starts",
         ),
     ]
@@ -48,6 +48,23 @@ def parc_commands() -> list[Command]:
     """The verbs of this distribution."""
     return [
         Command(
-            name="env", target="parc_deepmimic.bench.command:env", summary="measure tracking environments"
-        )
+            name="eval tracker",
+            target="parc_deepmimic.evaluate.command:tracker",
+            summary="how well a policy follows a set of motions",
+        ),
+        Command(
+            name="eval cross",
+            target="parc_deepmimic.evaluate.command:cross",
+            summary="every generator of a run against every tracker",
+        ),
+        Command(
+            name="eval env",
+            target="parc_deepmimic.bench.command:env",
+            summary="steps per second of a tracking environment",
+        ),
+        Command(
+            name="eval replay",
+            target="parc_deepmimic.replay_command:replay",
+            summary="recorded clips simulated again and compared",
+        ),
     ]

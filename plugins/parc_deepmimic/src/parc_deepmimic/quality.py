@@ -1,7 +1,7 @@
 """Checks of a tracked motion before it may become data; each says what is wrong, in words, or nothing.
 
-Source: the documents name low tracking errors, staying within the terrain and matching contacts as quality control;
-the limits are ours and configurable.
+Source: the documents name low tracking errors, staying within the terrain, no excessive penetration and matching
+contacts as quality control; the limits are ours and configurable.
 """
 
 from __future__ import annotations
@@ -9,28 +9,45 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from parc_core.config import setting
-from parc_core.data.clip import MotionClip
+from parc_deepmimic.frame_measures import FrameMeasures
+from parc_deepmimic.retry_config import QualityConfig
 
-__all__ = ["QualityConfig", "contact_match", "first_flaw"]
+__all__ = ["Flaw", "contact_match", "first_flaw", "unfit_frames"]
 
 
 @attrs.frozen(kw_only=True)
-class QualityConfig:
-    """Limits; none switches a check off."""
+class Flaw:
+    """Why something may not become data."""
 
-    max_root_pos: float | None = setting(0.4, gt=0, help="largest mean error of the root position", unit="m")
-    max_root_rot: float | None = setting(
-        0.6, gt=0, help="largest mean error of the root rotation", unit="rad"
-    )
-    max_body_pos: float | None = setting(0.3, gt=0, help="largest mean error of body positions", unit="m")
-    max_speed: float | None = setting(15.0, gt=0, help="faster between two frames is a teleport", unit="m/s")
-    terrain_margin: float | None = setting(
-        0.4, help="how far outside the terrain's grid the root may go (its border goes on)", unit="m"
-    )
-    min_contact_match: float | None = setting(
-        0.5, ge=0, le=1, help="least share of frames in which hands and feet touch as in the reference"
-    )
+    reason: str  # in a word or two, for counting
+    text: str  # with numbers, for people
+
+
+@attrs.frozen
+class _FrameLimit:
+    setting: str  # its field of `QualityConfig`
+    measure: str  # its field of `FrameMeasures`
+    reason: str
+    what: str  # filled with the value, the limit, and the frame's time in the clip
+
+
+# the first that applies is named
+_FRAME_LIMITS = (
+    _FrameLimit(
+        "max_root_step", "root_step", "teleport", "the root moves {0:.2f} m in one frame, more than {1:g} m"
+    ),
+    _FrameLimit("max_speed", "root_speed", "too fast", "the root moves at {0:.1f} m/s, more than {1:g} m/s"),
+    _FrameLimit(
+        "max_body_speed", "body_speed", "too fast", "a body moves at {0:.1f} m/s, more than {1:g} m/s"
+    ),
+    _FrameLimit(
+        "terrain_margin",
+        "outside",
+        "off the terrain",
+        "the root is {0:.2f} m beyond its border, more than {1:g} m",
+    ),
+    _FrameLimit("max_penetration", "depth", "penetration", "{0:.3f} m inside the ground, more than {1:g} m"),
+)
 
 
 def contact_match(contacts: np.ndarray, ref_contacts: np.ndarray, body_ids: tuple[int, ...]) -> float:
@@ -47,42 +64,59 @@ def contact_match(contacts: np.ndarray, ref_contacts: np.ndarray, body_ids: tupl
 
 
 def first_flaw(
-    clip: MotionClip,
-    errors: dict[str, float],
-    match: float,
-    config: QualityConfig,
-    check_terrain: bool = True,
-) -> str | None:
-    """What makes the clip unfit as data, or None.
+    measures: FrameMeasures, fps: float, errors: dict[str, float], match: float, config: QualityConfig
+) -> Flaw | None:
+    """What makes a recording unfit as data, or None.
 
     Args:
+        measures: of its frames.
+        fps: of the clip.
         errors: mean tracking errors by name.
         match: see `contact_match`.
     """
+    for name, limit in _error_limits(config).items():
+        if errors.get(name, 0.0) > limit:
+            unit = "rad" if name.endswith("rot") else "m"
+            text = f"mean {name} is {errors[name]:.2f} {unit}, more than {limit:g} {unit}"
+            return Flaw(reason="tracking error", text=f"tracking error: {text}")
+    for rule in _FRAME_LIMITS:
+        limit, values = getattr(config, rule.setting), getattr(measures, rule.measure)
+        if limit is not None and values.max() > limit:
+            worst = int(values.argmax())
+            text = rule.what.format(float(values[worst]), limit)
+            return Flaw(
+                reason=rule.reason, text=f"{rule.reason}: {text} ({worst / fps:.2f} s after its start)"
+            )
+    if config.min_contact_match is not None and match < config.min_contact_match:
+        text = f"contacts: {match:.0%} agree with the reference, less than {config.min_contact_match:.0%}"
+        return Flaw(reason="contacts", text=text)
+    return None
+
+
+def unfit_frames(measures: FrameMeasures, errors: dict[str, np.ndarray], config: QualityConfig) -> np.ndarray:
+    """Frames that no part of a recording may hold: ``[T]`` bool.
+
+    In parts every single frame keeps the limits of the tracking errors, not only their mean: what was lost later is
+    usually off for a while before.
+
+    Args:
+        errors: tracking errors of each frame by name, ``[T]``.
+    """
+    unfit = np.zeros(len(measures.depth), dtype=bool)
+    for name, limit in _error_limits(config).items():
+        if name in errors:
+            unfit |= errors[name] > limit
+    for rule in _FRAME_LIMITS:
+        limit = getattr(config, rule.setting)
+        if limit is not None:
+            unfit |= getattr(measures, rule.measure) > limit
+    return unfit
+
+
+def _error_limits(config: QualityConfig) -> dict[str, float]:
     limits = {
         "root_pos": config.max_root_pos,
         "root_rot": config.max_root_rot,
         "body_pos": config.max_body_pos,
     }
-    for name, limit in limits.items():
-        if limit is not None and errors.get(name, 0.0) > limit:
-            unit = "rad" if name.endswith("rot") else "m"
-            return f"tracking error: mean {name} is {errors[name]:.2f} {unit}, more than {limit:g} {unit}"
-    if config.max_speed is not None and clip.num_frames > 1:
-        speed = float(np.linalg.norm(np.diff(clip.root_pos, axis=0), axis=-1).max()) * clip.fps
-        if speed > config.max_speed:
-            return f"teleport: the root moves at {speed:.1f} m/s, more than {config.max_speed:g} m/s"
-    if config.terrain_margin is not None and clip.terrain is not None:
-        outside = _distance_outside(clip)
-        if outside > config.terrain_margin:
-            return f"off the terrain: the root is {outside:.2f} m beyond its border"
-    if config.min_contact_match is not None and match < config.min_contact_match:
-        return f"contacts: {match:.0%} agree with the reference, less than {config.min_contact_match:.0%}"
-    return None
-
-
-def _distance_outside(clip: MotionClip) -> float:
-    half = 0.5 * clip.terrain.cell
-    low, high = clip.terrain.origin_xy - half, clip.terrain.max_xy + half
-    xy = clip.root_pos[:, :2]
-    return float(np.maximum(low - xy, xy - high).max())  # negative inside
+    return {name: limit for name, limit in limits.items() if limit is not None}

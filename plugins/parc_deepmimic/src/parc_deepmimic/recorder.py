@@ -5,55 +5,24 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar
 
 import attrs
-import numpy as np
 
-from parc_core.config import Use, setting
-from parc_core.data.clip import MotionClip, Provenance
+from parc_core.data.clip import MotionClip
 from parc_core.data.skeleton import Skeleton
 from parc_core.errors import DataError
 from parc_core.interfaces.agent import Agent
 from parc_core.interfaces.context import StageContext, Stopped
-from parc_core.interfaces.recorder import Recorded, Recorder, RecordReport
+from parc_core.interfaces.recorder import Miss, Recorder, RecordReport
 from parc_core.interfaces.tracker_env import TrackerEnv
-from parc_deepmimic.ledger import Ledger, recorded_clip
-from parc_deepmimic.quality import QualityConfig, contact_match, first_flaw
+from parc_deepmimic.judge import Judge, Try
+from parc_deepmimic.ledger import Ledger
+from parc_deepmimic.retry_config import RetryConfig
 from parc_deepmimic.trial import Trial, run_trials
 
 __all__ = ["RetryConfig", "RetryRecorder"]
 
 log = logging.getLogger(__name__)
-
-
-@attrs.frozen(kw_only=True)
-class RetryConfig:
-    """Starts, retries and quality control of the recorder."""
-
-    start_fractions: tuple[float, ...] = setting(
-        (0.0, 0.25, 0.5), help="where in a motion to start, tried in this order, 0..1 of its length"
-    )
-    min_remaining_s: float = setting(1.0, ge=0, help="shorter rests of motions are not recorded", unit="s")
-    second_chance: Use | None = setting(None, kind="agent", help="agent that gets what the first one lost")
-    contact_threshold: float = setting(5.0, ge=0, help="least force that becomes a contact label", unit="N")
-    quality: QualityConfig = setting(factory=QualityConfig, help="what a recorded motion must fulfil")
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {
-            "start_fractions": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
-            "min_remaining_s": 2.0,
-            "contact_threshold": 1e-5,
-            "quality": {
-                "max_root_pos": None,
-                "max_root_rot": None,
-                "max_body_pos": None,
-                "max_speed": None,
-                "terrain_margin": None,
-                "min_contact_match": None,
-            },
-        }
-    }
 
 
 @attrs.frozen(kw_only=True)
@@ -70,8 +39,9 @@ class RetryRecorder(Recorder):
     """Order of the tries: the agent from the first fraction, the second agent there; then the
     agent from the later fractions in turn; then the second agent from those.
 
-    An agent that has ``num_attempts`` and ``escalate(attempt)`` makes all its attempts before the next try. The first
-    frame of a recording is the start itself, whose forces nobody measured: its contacts are those one step later.
+    An agent that has ``num_attempts`` and ``escalate(attempt)`` makes all its attempts before the next try. Tries go on
+    until a motion was followed to its end without a flaw; only where none was, the longest part of any try is kept. The
+    first frame of a try is the start itself, whose forces nobody measured: its contacts are those one step later.
     """
 
     def __init__(
@@ -82,13 +52,14 @@ class RetryRecorder(Recorder):
                 f"recorder.start_fractions is {list(config.start_fractions)}; give fractions of a motion, 0 <= f < 1."
             )
         self.config, self.skeleton, self.second_chance = config, skeleton, second_chance
+        self._judge = Judge(config, skeleton)
 
     def record(
         self, env: TrackerEnv, agent: Agent, clips: list[MotionClip], ctx: StageContext
     ) -> RecordReport:
         """Record the motions of the env; `clips` are its references in order."""
         _check(env, clips)
-        so_far = Ledger.load(ctx.checkpoints, clips)
+        so_far = Ledger.load(ctx.checkpoints, clips, self.config.terrain_padding)
         for number, step in enumerate(self._passes(agent), start=1):
             if number <= so_far.passes:
                 continue  # done before an interruption
@@ -96,20 +67,21 @@ class RetryRecorder(Recorder):
             for first in range(0, len(waiting), env.num_envs):
                 self._tell(ctx, step, so_far, len(waiting))
                 for trial in self._follow(env, step, waiting[first : first + env.num_envs], ctx):
-                    m = trial.motion_id
-                    so_far.tries[m] += 1
-                    so_far.enter(m, self._judge(env, clips[m], trial, step, so_far.tries[m]))
+                    self._enter(env, clips[trial.motion_id], trial, step, so_far)
             so_far.passes = number
             if waiting:
                 so_far.save(ctx.checkpoints)
-        recorded = so_far.recorded
-        ctx.progress.update(
-            env.num_motions, env.num_motions, f"{len(recorded)} of {env.num_motions} recorded"
+        kept = [one for m in range(env.num_motions) if (one := so_far.kept(m)) is not None]
+        done = {one.motion for one in kept}
+        parts = len(kept) - len(so_far.recorded)
+        note = f"{len(so_far.recorded)} of {env.num_motions} recorded" + (
+            f", {parts} in part" if parts else ""
         )
+        ctx.progress.update(env.num_motions, env.num_motions, note)
         return RecordReport(
-            recorded=tuple(recorded[m] for m in sorted(recorded)),
+            recorded=tuple(kept),
             lost={
-                env.motion_names[m]: so_far.reasons[m] for m in range(env.num_motions) if m not in recorded
+                name: tuple(so_far.misses[m]) for m, name in enumerate(env.motion_names) if name not in done
             },
         )
 
@@ -131,11 +103,15 @@ class RetryRecorder(Recorder):
         for m, length in enumerate(env.motion_lengths.tolist()):
             if m in so_far.recorded:
                 continue
-            if length - _start_time(env, m, step.fraction) >= self.config.min_remaining_s - 1e-4:
+            start = _start_time(env, m, step.fraction)
+            if length - start >= self.config.min_remaining_s - 1e-4:
                 waiting.append(m)
-            elif m not in so_far.reasons:
+            elif m not in so_far.misses:
                 need = self.config.min_remaining_s
-                so_far.reasons[m] = f"too short: {length:.2f} s, at least {need:g} s must remain"
+                text = f"too short: {length:.2f} s, at least {need:g} s must remain"
+                so_far.enter(
+                    m, None, Miss(agent="", start_s=start, end_s=start, reason="too short", text=text)
+                )
         return waiting
 
     def _follow(self, env: TrackerEnv, step: _Pass, batch: list[int], ctx: StageContext) -> list[Trial]:
@@ -153,47 +129,20 @@ class RetryRecorder(Recorder):
             if hasattr(step.agent, "escalate"):
                 step.agent.escalate(0)
 
-    def _judge(
-        self, env: TrackerEnv, clip: MotionClip, trial: Trial, step: _Pass, attempts: int
-    ) -> Recorded | str:
-        if not trial.success:
-            at = trial.start_s + trial.tracked_steps / env.control_hz
-            length = float(env.motion_lengths[trial.motion_id])
-            return f"{step.name} lost it at {at:.2f} s of {length:.2f} s (started at {trial.start_s:.2f} s)"
-        made = self._clip(env, clip, trial, step)
-        flaw = first_flaw(made, trial.errors, made.provenance.scores["contact_match"], self.config.quality)
-        if flaw is not None:
-            return f"{step.name} followed it, {flaw}"
-        log.info("recorded %s by %s from %.2f s", clip.name, step.name, trial.start_s)
-        return Recorded(
-            clip=made,
-            motion=clip.name,
+    def _enter(self, env: TrackerEnv, clip: MotionClip, trial: Trial, step: _Pass, so_far: Ledger) -> None:
+        m = trial.motion_id
+        so_far.tries[m] += 1
+        how = Try(
             agent=step.name,
-            start_fraction=step.fraction,
-            attempts=attempts,
-            errors=trial.errors,
+            fraction=step.fraction,
+            attempts=so_far.tries[m],
+            length_s=float(env.motion_lengths[m]),
+            control_hz=env.control_hz,
         )
-
-    def _clip(self, env: TrackerEnv, clip: MotionClip, trial: Trial, step: _Pass) -> MotionClip:
-        force = trial.force.copy()
-        force[0] = force[min(1, len(force) - 1)]
-        contacts = (force > self.config.contact_threshold).astype(np.float32)
-        match = contact_match(contacts, trial.ref_contacts, self.skeleton.key_bodies)
-        digest = clip.provenance.notes.get("digest")
-        provenance = Provenance(
-            stage="phys_record",
-            provider=step.name,
-            parents=(digest,) if isinstance(digest, str) else (),
-            scores={**trial.errors, "contact_match": match},
-            notes={"start_fraction": step.fraction, "start_s": trial.start_s, "reference": clip.name},
-        )
-        arrays = {
-            "root_pos": trial.root_pos,
-            "root_rot": _unit(trial.root_rot),
-            "joint_rot": _unit(trial.joint_rot),
-            "contacts": contacts,
-        }
-        return recorded_clip(clip, arrays, env.control_hz, provenance)
+        recording, miss = self._judge(clip, trial, how)
+        so_far.enter(m, recording, miss)
+        if miss is None:
+            log.info("recorded %s by %s from %.2f s", clip.name, step.name, trial.start_s)
 
     def _tell(self, ctx: StageContext, step: _Pass, so_far: Ledger, waiting: int) -> None:
         attempt = f", attempt {step.attempt + 1}" if step.attempt else ""
@@ -220,8 +169,3 @@ def _start_time(env: TrackerEnv, motion_id: int, fraction: float) -> float:
 
 def _name_of(agent: Agent) -> str:
     return agent.name or type(agent).__name__
-
-
-def _unit(q: np.ndarray) -> np.ndarray:
-    """Quaternions at length 1 exactly: simulators let them drift a little."""
-    return q / np.linalg.norm(q, axis=-1, keepdims=True)

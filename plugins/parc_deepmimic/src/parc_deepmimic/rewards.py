@@ -35,14 +35,14 @@ def vel_reward(dof_vel: Tensor, weights: Tensor, k: float) -> Tensor:
     return torch.exp(-k * (weights * dof_vel.square()).sum(dim=-1))
 
 
-def root_reward(root_pos: Tensor, root_angle: Tensor, k: float, k_rot: float) -> Tensor:
+def root_reward(root_square: Tensor, root_angle: Tensor, k: float, k_rot: float) -> Tensor:
     """exp(-k * (squared distance of the roots + k_rot * squared rotation)), ``[N]``.
 
     Args:
-        root_pos: difference of the roots, ``[N, 3]`` m.
+        root_square: squared distance of the roots, ``[N]`` m^2.
         root_angle: rotation between them, ``[N]`` rad.
     """
-    return torch.exp(-k * (square_length(root_pos) + k_rot * root_angle.square()))
+    return torch.exp(-k * (root_square + k_rot * root_angle.square()))
 
 
 def root_vel_reward(root_vel: Tensor, root_ang_vel: Tensor, k: float, k_ang: float) -> Tensor:
@@ -59,9 +59,9 @@ def key_reward(key_pos: Tensor, k: float) -> Tensor:
     return torch.exp(-k * key_pos.square().sum(dim=(-1, -2)))
 
 
-def body_pos_reward(body_pos: Tensor, k: float) -> Tensor:
-    """exp(-k * mean squared distance of bodies ``[N, B - 1, 3]`` m, each relative to its own root), ``[N]``."""
-    return torch.exp(-k * square_length(body_pos).mean(dim=-1))
+def body_pos_reward(body_square: Tensor, k: float) -> Tensor:
+    """exp(-k * mean squared distance of bodies ``[N, B - 1]`` m^2, each relative to its own root), ``[N]``."""
+    return torch.exp(-k * body_square.mean(dim=-1))
 
 
 def body_rot_reward(body_angle: Tensor, k: float) -> Tensor:

@@ -9,7 +9,7 @@ from parc_core.data.skeleton import Skeleton
 from parc_core.errors import ConfigError
 from parc_deepmimic import rewards, terminations
 from parc_deepmimic.config import RewardConfig, TerminationConfig
-from parc_deepmimic.difference import Difference, square_length
+from parc_deepmimic.difference import Difference
 
 __all__ = ["RewardModel", "TerminationModel"]
 
@@ -72,13 +72,13 @@ class RewardModel:
             case "vel":
                 return rewards.vel_reward(off.dof_vel, self._dof_weights, c.k_vel)
             case "root":
-                return rewards.root_reward(off.root_pos, off.body_angle[:, 0], c.k_root, c.k_root_rot)
+                return rewards.root_reward(off.root_square, off.body_angle[:, 0], c.k_root, c.k_root_rot)
             case "root_vel":
                 return rewards.root_vel_reward(off.root_vel, off.root_ang_vel, c.k_root_vel, c.k_root_ang_vel)
             case "key":
                 return rewards.key_reward(off.body_pos.index_select(1, self._key_rows), c.k_key)
             case "body_pos":
-                return rewards.body_pos_reward(off.body_pos, c.k_body_pos)
+                return rewards.body_pos_reward(off.body_square, c.k_body_pos)
             case "body_rot":
                 return rewards.body_rot_reward(off.body_angle, c.k_body_rot)
             case _:
@@ -104,9 +104,9 @@ class TerminationModel:
     def __call__(self, off: Difference, force: Tensor) -> Tensor:
         """``[N]`` bool; `force` is the size of the contact forces, ``[N, B]`` N."""
         c = self._config
-        distance = square_length(off.root_pos).sqrt()
+        distance = off.root_square.sqrt()
         lost = terminations.root_lost(distance, off.body_angle[:, 0], c.root_pos, c.root_rot)
-        lost = lost | terminations.body_lost(off.body_pos, self._limits)
+        lost = lost | terminations.body_lost(off.body_square, self._limits)
         if len(self._fall_bodies):
             lost = lost | terminations.fallen(force, self._fall_bodies, self._threshold)
         return lost

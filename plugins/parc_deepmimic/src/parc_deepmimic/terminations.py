@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from parc_deepmimic.difference import square_length
-
 __all__ = ["body_lost", "fallen", "root_lost"]
 
 
@@ -18,14 +16,14 @@ def root_lost(distance: Tensor, rotation: Tensor, max_distance: float, max_rotat
     return (distance > max_distance) | (rotation > max_rotation)
 
 
-def body_lost(body_pos: Tensor, limits: Tensor) -> Tensor:
+def body_lost(body_square: Tensor, limits: Tensor) -> Tensor:
     """Some body is further than its limit from where it should be, world axes, relative to the own root.
 
     Args:
-        body_pos: differences to the reference, ``[N, B - 1, 3]`` m, bodies after the root.
+        body_square: squared distances of the bodies after the root, ``[N, B - 1]`` m^2.
         limits: ``[B - 1]`` m.
     """
-    return (square_length(body_pos) > limits.square()).any(dim=-1)
+    return (body_square > limits.square()).any(dim=-1)
 
 
 def fallen(force: Tensor, body_ids: Tensor, threshold: float) -> Tensor:

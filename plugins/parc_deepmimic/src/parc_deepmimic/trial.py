@@ -1,4 +1,4 @@
-"""One batch of playbacks, written down: what every motion did until it ended."""
+"""One batch of playbacks, written down: what every motion did until it ended, and what the simulator was told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from parc_core.data.execution import START_FIELDS
 from parc_core.interfaces.agent import Agent
+from parc_core.interfaces.simulator import CharacterState
 from parc_core.interfaces.tracker_env import Done, Snapshot, TrackerEnv
 
 __all__ = ["Trial", "run_trials"]
@@ -17,22 +19,43 @@ __all__ = ["Trial", "run_trials"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Trial:
-    """A motion followed from a start until its end or its loss; T states, the initial one included."""
+    """A motion followed from a start until its end or its loss, or a part of that; T states."""
 
     motion_id: int
-    start_s: float  # time in the reference
+    start_s: float  # time in the reference at which the try began
     success: bool
     root_pos: np.ndarray  # [T, 3] m
     root_rot: np.ndarray  # [T, 4]
     joint_rot: np.ndarray  # [T, J, 4]
+    sound: np.ndarray  # [T] bool, whether the simulator vouches for the state
     force: np.ndarray  # [T, B] N, sizes of contact forces; the initial state's are nan: nobody measured them
     ref_contacts: np.ndarray  # [T, B] 0..1
-    errors: dict[str, float]  # means over the steps
+    errors: dict[str, np.ndarray]  # [T] each, tracking errors by name; 0 in the initial state
+    start: dict[str, np.ndarray]  # the state that the try began in, exactly as the simulator got it
+    dof_target: np.ndarray  # [lead_in + T - 1, D] rad, from the beginning of the try
+    lead_in: int = 0  # control steps before the first of the T states
 
     @property
-    def tracked_steps(self) -> int:
-        """Control steps until the end."""
-        return len(self.root_pos) - 1
+    def num_states(self) -> int:
+        """T."""
+        return len(self.root_pos)
+
+    @property
+    def mean_errors(self) -> dict[str, float]:
+        """Means over the control steps."""
+        steps = slice(1, None) if self.num_states > 1 else slice(None)
+        return {name: float(values[steps].mean(dtype=np.float64)) for name, values in self.errors.items()}
+
+    def part(self, first: int, stop: int) -> Trial:
+        """States first..stop-1."""
+        names = ("root_pos", "root_rot", "joint_rot", "sound", "force", "ref_contacts")
+        return attrs.evolve(
+            self,
+            **{name: getattr(self, name)[first:stop] for name in names},
+            errors={name: values[first:stop] for name, values in self.errors.items()},
+            dof_target=self.dof_target[: self.lead_in + stop - 1],
+            lead_in=self.lead_in + first,
+        )
 
 
 def run_trials(
@@ -52,27 +75,50 @@ def run_trials(
     ids = torch.tensor(motion_ids, device=device)
     starts = torch.tensor(start_times, device=device)
     obs = env.playback(ids, starts)
+    start = _start_again(env, count)
     agent.start(env)
-    states = [_arrays(env.snapshot(), count)]
+    states, targets = [_arrays(env.snapshot(), count)], []
     alive = torch.ones(count, dtype=torch.bool, device=device)
     success, steps = torch.zeros_like(alive), torch.zeros(count, dtype=torch.long, device=device)
-    sums: dict[str, Tensor] = {}
+    errors: list[dict[str, Tensor]] = []
     while bool(alive.any()):
         on_step()
-        step = env.step(agent.act(env, obs, deterministic=True))
+        action = agent.act(env, obs, deterministic=True)
+        targets.append(env.dof_target(action)[:count])
+        step = env.step(action)
         obs, done = step.obs, step.done[:count]
         steps += alive
-        for name, value in step.errors.items():
-            sums[name] = sums.get(name, 0.0) + torch.where(alive, value[:count], 0.0)
+        errors.append({name: value[:count] for name, value in step.errors.items()})
         states.append(_arrays(env.snapshot(), count))
         success |= alive & (done == int(Done.SUCCESS))
         alive = alive & (done == int(Done.NULL))
-    stacked = {name: torch.stack([s[name] for s in states], dim=1).cpu().numpy() for name in states[0]}
+    stacked, wrong = _stack(states), _stack([_zeros(errors[0]), *errors])
+    told = torch.stack(targets, dim=1).cpu().numpy()
     stacked["force"][:, 0] = np.nan
     return [
-        _trial(i, motion_ids[i], start_times[i], bool(success[i]), int(steps[i]), stacked, sums)
+        Trial(
+            motion_id=motion_ids[i],
+            start_s=start_times[i],
+            success=bool(success[i]),
+            start={name: values[i] for name, values in start.items()},
+            dof_target=told[i, : steps[i]].copy(),
+            errors={name: values[i, : steps[i] + 1].copy() for name, values in wrong.items()},
+            **{name: values[i, : steps[i] + 1].copy() for name, values in stacked.items()},
+        )
         for i in range(count)
     ]
+
+
+def _start_again(env: TrackerEnv, count: int) -> dict[str, np.ndarray]:
+    """Put the envs into exactly the states that can be read of them, and return those, ``[count, ...]``.
+
+    What an env derives its start from may be finer than the numbers that anybody can read or keep. After this the
+    numbers kept are all there is to know of the start, so whoever begins there again gets the same motion.
+    """
+    now = env.simulator.read()
+    state = CharacterState(**{name: getattr(now, name)[:count].clone() for name in START_FIELDS})
+    env.simulator.reset(torch.arange(count, device=state.root_pos.device), state)
+    return {name: getattr(state, name).cpu().numpy().copy() for name in START_FIELDS}
 
 
 def _arrays(now: Snapshot, count: int) -> dict[str, Tensor]:
@@ -81,24 +127,15 @@ def _arrays(now: Snapshot, count: int) -> dict[str, Tensor]:
         "root_pos": state.root_pos[:count],
         "root_rot": state.root_rot[:count],
         "joint_rot": state.joint_rot[:count],
+        "sound": state.finite[:count],
         "force": state.contact_force[:count].norm(dim=-1),
         "ref_contacts": now.reference.contacts[:count],
     }
 
 
-def _trial(
-    i: int,
-    motion_id: int,
-    start_s: float,
-    success: bool,
-    steps: int,
-    stacked: dict[str, np.ndarray],
-    sums: dict[str, Tensor],
-) -> Trial:
-    return Trial(
-        motion_id=motion_id,
-        start_s=start_s,
-        success=success,
-        errors={name: float(total[i]) / max(steps, 1) for name, total in sums.items()},
-        **{name: values[i, : steps + 1].copy() for name, values in stacked.items()},
-    )
+def _zeros(like: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: torch.zeros_like(value) for name, value in like.items()}
+
+
+def _stack(rows: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:
+    return {name: torch.stack([row[name] for row in rows], dim=1).cpu().numpy() for name in rows[0]}

@@ -84,7 +84,8 @@ class ReferenceAgent(UntrainedAgent):
 
     Source: measured on a real simulated clip: open loop, such targets follow it for half a second from nine frames in
     ten. Targets are held for a whole control step and reached later still, so the pose two steps ahead follows better
-    than that of the next one.
+    than that of the next one. Central differences for the velocity, the interpolated pose instead of the velocity, and
+    inertia times acceleration follow no more of it (87 to 90 %): it is the foot of a climb where targets do not do.
     """
 
     name = "reference"

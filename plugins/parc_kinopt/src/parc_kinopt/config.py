@@ -42,7 +42,10 @@ class WeightConfig:
         help="squared difference of the centre of mass' acceleration from the source's with contact, per m^2",
     )
     ballistic: float = setting(
-        1e5, ge=0.0, help="squared difference from free fall of the centre of mass without contact, per m^2"
+        1e5,
+        ge=0.0,
+        help="squared difference from free fall of the centre of mass between two contacts, per m^2; flights that "
+        "reach the first or last frame of a clip are left alone, because nobody knows how they began or end",
     )
 
 

@@ -114,6 +114,7 @@ def remove_frames(clip: MotionClip, drop: np.ndarray, blend: int) -> MotionClip:
 
     After a seam the motion starts where the motion before it was heading, and the offset decays to nothing along a
     cubic with the offset's own value and slope at the seam (inertialisation). The labels of a frame go with it.
+    Where a single frame is left before the first seam, the first removed frame says where it was heading.
     """
     kept = np.flatnonzero(~drop)
     seams = np.flatnonzero(np.diff(kept) > 1) + 1  # first kept frame after each hole
@@ -126,9 +127,15 @@ def remove_frames(clip: MotionClip, drop: np.ndarray, blend: int) -> MotionClip:
     ends = np.append(seams[1:], len(kept))
     for seam, end in zip(seams, ends):
         span = min(blend, int(end - seam))
-        if span >= 2 and seam >= 2:
-            for name in cut:
-                _fade(cut[name], int(seam), span, is_rotation=name != "root_pos")
+        if span < 2:
+            continue
+        for name, values in cut.items():
+            is_rotation = name != "root_pos"
+            if seam == 1:
+                ahead = pose[name][kept[0] + 1]
+            else:
+                ahead = _ahead(values[seam - 2], values[seam - 1], is_rotation)
+            _fade(values, ahead, int(seam), span, is_rotation)
     # cells touched belong to the uncut motion
     return attrs.evolve(
         clip,
@@ -140,13 +147,15 @@ def remove_frames(clip: MotionClip, drop: np.ndarray, blend: int) -> MotionClip:
     )
 
 
-def _fade(values: Tensor, seam: int, span: int, is_rotation: bool) -> None:
-    """Add the decaying offset to frames seam .. seam + span - 1, in place."""
+def _fade(values: Tensor, ahead: Tensor, seam: int, span: int, is_rotation: bool) -> None:
+    """Add the decaying offset to frames seam .. seam + span - 1, in place.
+
+    Args:
+        ahead: where frame seam would be if the motion before it went on as it did.
+    """
     offset_of = _rotation_offset if is_rotation else torch.sub
-    # where frame seam would be if the motion before went on as it did, and how fast it would go on from there
-    ahead = _ahead(values[seam - 2], values[seam - 1], is_rotation)
     offset = offset_of(ahead, values[seam])
-    slope = offset_of(values[seam - 1], values[seam - 2]) - (
+    slope = offset_of(ahead, values[seam - 1]) - (
         offset_of(values[seam + 1], values[seam]) if seam + 1 < len(values) else 0.0
     )
     u = torch.arange(span, dtype=values.dtype) / span

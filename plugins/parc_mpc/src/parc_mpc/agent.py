@@ -13,17 +13,20 @@ from parc_core.interfaces.context import StageContext
 from parc_core.interfaces.tracker_env import Reference, TrackerEnv
 from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
-from parc_mpc.cem import elite_mean, interpolation, sample_plans, shift_plan
 from parc_mpc.config import MpcConfig, ladder
-from parc_mpc.cost import tracking_cost
+from parc_mpc.deviations import tracking_deviations
+from parc_mpc.gauss_newton import best_combination, costs
+from parc_mpc.plans import interpolation, sample_plans, shift_matrix
 
 __all__ = ["MpcAgent"]
 
 _FAR = 100.0  # rad, beyond any servo target
+_OUTLIER = 4.0  # times the median cost: such a candidate fell, and tells nothing of what small changes do
+_MAX_STEP = 2.0  # times sigma: as far as the candidates have looked around
 
 
 class MpcAgent(Agent):
-    """Tracks by planning: knots of servo targets around the reference, refined by the cross-entropy method.
+    """Tracks by planning: knots of servo targets around the reference, refined by Gauss-Newton steps among samples.
 
     Deterministic: a playback gives the same actions whenever it is repeated, also beside other motions. To try a
     lost motion with other settings call ``escalate(attempt)``, attempt below `num_attempts`, before `start`. It plans
@@ -37,8 +40,7 @@ class MpcAgent(Agent):
         self.config, self.device = config, torch.device(device)
         self._attempts = ladder(config)
         self._settings = config
-        self._kinematics: Kinematics | None = None
-        self._plan: Tensor | None = None  # [N, P, D], None before the first step
+        self._started, self._first = False, True  # the first step of a playback is planned for longer
 
     @property
     def num_attempts(self) -> int:
@@ -77,54 +79,67 @@ class MpcAgent(Agent):
     def start(self, env: TrackerEnv) -> None:
         """Forget the plans and begin the stream of candidates anew."""
         _require_rollout(env)
-        if self._kinematics is None or self._kinematics.skeleton is not env.skeleton:
-            self._kinematics = Kinematics(env.skeleton, device=self.device)
-        self._plan = None
+        s = self._settings
+        self._kinematics = Kinematics(env.skeleton, device=self.device)
+        self._plan = torch.zeros(env.num_envs, s.knots, env.skeleton.num_dofs, device=self.device)
         # what the env's actions can express: plans keep to it, so that what was rolled out is what happens
         everything = torch.full((env.num_envs, env.skeleton.num_dofs), _FAR, device=self.device)
         self._lower = env.dof_target(env.action_for(-everything))
         self._upper = env.dof_target(env.action_for(everything))
-        self._generator = torch.Generator().manual_seed(self._settings.seed)
+        self._interpolation = interpolation(s.knots, s.horizon).to(self.device)
+        self._shift = shift_matrix(s.knots, s.horizon).to(self.device)
+        self._generator = torch.Generator(device=self.device).manual_seed(s.seed)
+        self._started, self._first = True, True
 
+    @torch.no_grad()
     def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
         """The first actions of plans refined now; environments that are not followed get the reference's pose."""
-        if self._kinematics is None:
+        if not self._started:
             self.start(env)
-        s, horizon = self._settings, self._settings.horizon
+        s, num_dofs = self._settings, env.skeleton.num_dofs
+        every = torch.arange(env.num_envs, device=self.device)
         active = getattr(env, "active", None)
-        ids = torch.arange(env.num_envs) if active is None else torch.nonzero(active).squeeze(-1).cpu()
-        num_dofs = env.skeleton.num_dofs
-        first = self._plan is None
-        if first:
-            self._plan = torch.zeros(env.num_envs, s.knots, num_dofs, device=self.device)
-        targets = self._base_targets(self._ahead(env, torch.arange(env.num_envs), 1)).reshape(-1, num_dofs)
-        iterations = max(s.iterations, s.first_iterations) if first else s.iterations
-        noise = self._noise(iterations, num_dofs)
+        ids = every if active is None else active.nonzero().flatten()
+        targets = self._base_targets(self._ahead(env, every, 1)).reshape(-1, num_dofs)
+        noise = self._noise(s.first_iterations if self._first else s.iterations, num_dofs)
         if len(ids):
-            plan = self._refine(env, ids, shift_plan(self._plan[ids], horizon), noise)
+            plan = self._refine(env, ids, self._shift @ self._plan[ids], noise)
             self._plan[ids] = plan
             targets[ids] += plan[:, 0]
+        self._first = False
         return env.action_for(targets)
 
     def _refine(self, env: TrackerEnv, ids: Tensor, plan: Tensor, noise: Tensor) -> Tensor:
+        """Plans improved once, and again where they are still dear (at the first step everywhere)."""
+        rows = torch.arange(len(ids), device=self.device)  # of the plans that are worked on
+        for number, draw in enumerate(noise):
+            plan[rows], cost = self._improve(env, ids[rows], plan[rows], draw)
+            if self._first or number + 1 == len(noise):
+                continue
+            rows = rows[cost > self._settings.good_cost]
+            if len(rows) == 0:
+                break
+        return plan
+
+    def _improve(self, env: TrackerEnv, ids: Tensor, plan: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
+        """Better plans ``[m, P, D]``, and what those given cost ``[m]``."""
         s = self._settings
         ref = self._ahead(env, ids, s.horizon)
         base = self._base_targets(ref).reshape(len(ids), 1, s.horizon, -1)
-        weights = interpolation(s.knots, s.horizon).to(self.device)
+        plans = sample_plans(plan, draw)
+        residuals = self._interpolation @ plans
+        targets = (base + residuals).clamp(self._lower[ids, None, None], self._upper[ids, None, None])
         states = env.simulator.save_state(ids)
-        for iteration, draw in enumerate(noise):
-            plans = sample_plans(plan, draw, s.sigma * s.sigma_decay**iteration)
-            residuals = weights @ plans
-            targets = (base + residuals).clamp(self._lower[ids, None, None], self._upper[ids, None, None])
-            rollout = env.simulator.rollout(states, s.samples, targets.flatten(0, 1))
-            cost = tracking_cost(rollout, ref, residuals, self._kinematics, s.cost)
-            plan = elite_mean(plans, cost, s.elites)
-        return plan
+        rollout = env.simulator.rollout(states, s.samples, targets.flatten(0, 1))
+        deviations = tracking_deviations(rollout, ref, residuals, self._kinematics, s.cost)
+        cost = costs(deviations, rollout.finite.reshape(len(ids), s.samples))
+        better = best_combination(plans, deviations, cost, s.damping, _OUTLIER, _MAX_STEP * s.sigma)
+        return better, cost[:, 0]
 
     def _noise(self, iterations: int, num_dofs: int) -> Tensor:
         s = self._settings
-        shape = (iterations, s.samples, s.knots, num_dofs)
-        return torch.randn(shape, generator=self._generator).to(self.device)
+        shape = (iterations, s.samples - 1, s.knots, num_dofs)
+        return s.sigma * torch.randn(shape, generator=self._generator, device=self.device)
 
     def _ahead(self, env: TrackerEnv, ids: Tensor, steps: int) -> Reference:
         """The reference 1 to `steps` control steps from now, ``[M * steps, ...]``."""

@@ -13,8 +13,8 @@ __all__ = ["CostConfig", "MpcConfig", "ladder"]
 class CostConfig:
     """Weights of the squared differences from the reference, each a mean over its bodies, joints or dofs."""
 
-    body_pos: float = setting(10.0, ge=0, unit="1/m^2", help="positions of all bodies")
-    root_pos: float = setting(10.0, ge=0, unit="1/m^2", help="position of the root")
+    body_pos: float = setting(20.0, ge=0, unit="1/m^2", help="positions of all bodies")
+    root_pos: float = setting(30.0, ge=0, unit="1/m^2", help="position of the root")
     root_rot: float = setting(2.0, ge=0, unit="1/rad^2", help="rotation of the root")
     root_vel: float = setting(0.2, ge=0, unit="s^2/m^2", help="linear velocity of the root")
     root_ang_vel: float = setting(0.02, ge=0, unit="s^2/rad^2", help="angular velocity of the root")
@@ -27,24 +27,27 @@ class CostConfig:
 
 @attrs.frozen(kw_only=True)
 class MpcConfig:
-    """Sampling-based tracking: the cross-entropy method on a few knots of servo targets around the reference.
+    """Sampling-based tracking: Gauss-Newton steps on a few knots of servo targets around the reference.
 
-    Source of the defaults: measured. On five generated walks over boxes, 12 steps of foresight followed none to the
-    end and 18 steps four (with 96 samples five): a step up has to be prepared before the foot leaves the ground.
-    About 4 CPU seconds per second of motion.
+    Source of the defaults: measured on eight real motions (walks, kicks, a dance, a jump and climb) and on generated
+    steps up. 32 samples over 14 steps follow the former as well, 16 samples lose some near their ends. With 2
+    iterations in place of 4 a step up of a generated clip is passed with an error of 0.14 m in place of 0.07 m, for
+    more time.
     """
 
-    samples: int = setting(64, ge=2, help="candidate plans per environment and iteration")
-    horizon: int = setting(18, ge=2, unit="control steps", help="how far a plan looks ahead")
-    knots: int = setting(5, ge=2, help="points of a plan, linearly interpolated over the horizon")
-    iterations: int = setting(1, ge=1, help="refinements of a plan per control step")
-    first_iterations: int = setting(
-        3, ge=1, help="refinements at the first step, when there is no earlier plan"
+    samples: int = setting(24, ge=2, help="candidate plans per environment and iteration")
+    horizon: int = setting(16, ge=2, unit="control steps", help="how far a plan looks ahead")
+    knots: int = setting(4, ge=2, help="points of a plan, linearly interpolated over the horizon")
+    iterations: int = setting(
+        4, ge=1, help="most improvements of a plan per control step; those after the first need a dear plan"
     )
-    sigma: float = setting(0.12, gt=0, unit="rad", help="spread of the candidates around the earlier plan")
-    sigma_decay: float = setting(0.6, gt=0, le=1, help="factor on the spread at each further iteration")
-    elites: float = setting(
-        0.1, gt=0, le=1, help="share of the candidates whose mean becomes the plan (at least 4)"
+    good_cost: float = setting(1.5, ge=0, help="a plan that costs no more is improved once per control step")
+    first_iterations: int = setting(
+        3, ge=1, help="improvements at the first step, when there is no earlier plan"
+    )
+    sigma: float = setting(0.05, gt=0, unit="rad", help="spread of the candidates around the earlier plan")
+    damping: float = setting(
+        0.05, gt=0, help="how little the best combination of candidates is trusted where it goes far"
     )
     feed_forward: float = setting(
         0.03, ge=0, unit="s", help="how far the servo targets run ahead of the reference"
@@ -57,22 +60,16 @@ class MpcConfig:
 
 
 def ladder(config: MpcConfig) -> tuple[MpcConfig, ...]:
-    """Settings to try one after the other on a motion that was lost: other luck, more spread, more foresight.
-
-    Source: order as measured; the last, of about five times the cost, passes jumps whose fall a short horizon sees
-    too late.
-    """
+    """Settings to try one after the other on a motion that was lost: other luck, more samples, more foresight."""
     steps = (
         config,
         attrs.evolve(config, seed=config.seed + 1, samples=3 * config.samples // 2),
-        attrs.evolve(
-            config, seed=config.seed + 2, sigma=2.0 * config.sigma, iterations=2 * config.iterations
-        ),
+        attrs.evolve(config, seed=config.seed + 2, samples=2 * config.samples, horizon=config.horizon + 4),
         attrs.evolve(
             config,
             seed=config.seed + 3,
             samples=3 * config.samples,
-            horizon=config.horizon + 6,
+            horizon=config.horizon + 8,
             knots=config.knots + 2,
         ),
     )

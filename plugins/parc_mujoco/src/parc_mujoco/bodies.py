@@ -52,17 +52,18 @@ class BodyMotion:
         vel, spin = np.empty((3, bodies, count)), np.empty((3, bodies, count))
         pos[:, 0], rot[:, 0], vel[:, 0] = qpos[:, :3].T, qpos[:, [4, 5, 6, 3]].T, qvel[:, :3].T
         for children, parents in self._levels:
-            rot[:, children] = _multiply(rot[:, parents], joint[:, children - 1])
+            rot[:, children] = _multiply(rot.take(parents, axis=1), joint.take(children - 1, axis=1))
         spin[:, 0] = _rotate(rot[:, 0], qvel[:, 3:6].T)
-        arm = _rotate(rot[:, self._parents], self._offsets)
-        turned = _rotate(rot[:, 1:], own)
-        for children, parents in self._levels:
-            pos[:, children] = pos[:, parents] + arm[:, children - 1]
-            spin[:, children] = spin[:, parents] + turned[:, children - 1]
-        swung = _cross(spin[:, self._parents], arm)
-        for children, parents in self._levels:
-            vel[:, children] = vel[:, parents] + swung[:, children - 1]
+        arm = _rotate(rot.take(self._parents, axis=1), self._offsets)
+        self._add_up(pos, arm)
+        self._add_up(spin, _rotate(rot[:, 1:], own))
+        self._add_up(vel, _cross(spin.take(self._parents, axis=1), arm))
         return _by_copy(pos), _by_copy(rot), _by_copy(vel), _by_copy(spin)
+
+    def _add_up(self, values: np.ndarray, more: np.ndarray) -> None:
+        """Each body's value is its parent's and what its joint adds ``[3, J, N]``; `values` has that of the root."""
+        for children, parents in self._levels:
+            values[:, children] = values.take(parents, axis=1) + more.take(children - 1, axis=1)
 
 
 def _joint_spin(skeleton: Skeleton, layout: StateLayout) -> np.ndarray:

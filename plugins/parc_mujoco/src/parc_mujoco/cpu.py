@@ -52,6 +52,7 @@ class MujocoSimulator(Simulator):
         self._layout = StateLayout.of(scene.skeleton)
         self._bodies = BodyMotion(scene.skeleton, self._layout)
         self._terrain_ids = np.zeros(scene.num_envs, dtype=np.int64)
+        self._standing = [self._models[0]] * scene.num_envs  # the model of each env
         self._moved = True
         self._alive = np.ones(scene.num_envs, dtype=bool)
         self._unmeasured = np.ones(scene.num_envs, dtype=bool)  # put somewhere since forces were computed
@@ -78,7 +79,10 @@ class MujocoSimulator(Simulator):
                 f"set_terrains: terrain ids {terrains.min()}..{terrains.max()}; "
                 f"the scene has 0..{len(self._models) - 1}."
             )
-        self._terrain_ids[_numpy(env_ids)] = terrains
+        ids = _numpy(env_ids)
+        self._terrain_ids[ids] = terrains
+        for env_id, terrain_id in zip(ids.tolist(), terrains.tolist()):
+            self._standing[env_id] = self._models[terrain_id]
         self._moved = True
 
     def reset(self, env_ids: Tensor, state: CharacterState) -> None:
@@ -119,7 +123,7 @@ class MujocoSimulator(Simulator):
         if env_ids is not None:
             moving &= np.isin(np.arange(len(moving)), _numpy(env_ids))
         # MuJoCo would replace targets that are not finite by zeros and say nothing
-        lost = moving & ~np.isfinite(self._field["ctrl"]).all(axis=-1)
+        lost = moving & ~_rows_below(self._field["ctrl"], np.inf)
         moving &= ~lost
         for name, before in self._before.items():
             np.copyto(before, self._field[name])
@@ -197,7 +201,7 @@ class MujocoSimulator(Simulator):
 
     def _settle(self) -> None:
         if self._moved:
-            self._batch.set_models([self._models[t] for t in self._terrain_ids.tolist()])
+            self._batch.set_models(self._standing)
             self._moved = False
 
     def _forward(self, ids: np.ndarray) -> None:
@@ -211,9 +215,7 @@ class MujocoSimulator(Simulator):
         self._field["qacc_warmstart"][ids] = warm_start  # looking changes nothing
 
     def _is_finite(self, ids: np.ndarray | slice) -> np.ndarray:
-        # comparisons with NaN are false, so one bound does for NaN, infinity and the merely absurd
-        qpos, qvel = self._field["qpos"][ids], self._field["qvel"][ids]
-        return (np.abs(qvel).max(axis=-1) < FASTEST) & (np.abs(qpos).max(axis=-1) < np.inf)
+        return _rows_below(self._field["qvel"][ids], FASTEST) & _rows_below(self._field["qpos"][ids], np.inf)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self.device)
@@ -224,6 +226,15 @@ def _write_no_log_file() -> None:
     logs = mujoco.MjLogConfig.get()
     logs.logto_file = False
     logs.set()
+
+
+def _rows_below(values: np.ndarray, limit: float) -> np.ndarray:
+    """Which rows of ``[N, K]`` have no number of that size or more, nor NaN: ``[N]`` bool."""
+    size = np.abs(values)
+    # comparisons with NaN are false, so one bound does for NaN, infinity and the merely absurd
+    if size.max() < limit:  # nearly always; looking at every row takes several times as long
+        return np.ones(len(values), dtype=bool)
+    return size.max(axis=-1) < limit
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

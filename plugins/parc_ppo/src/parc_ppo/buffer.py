@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from parc_core.interfaces.tracker_env import Step
+from parc_ppo.extras import ExperienceExtras
 
 __all__ = ["RolloutBuffer"]
 
@@ -13,13 +14,23 @@ __all__ = ["RolloutBuffer"]
 class RolloutBuffer:
     """Experience of `steps` control steps of `num_envs` environments.
 
-    Observations are kept as the environment gave them, so that the normaliser can learn from them; actions
-    and their log densities are those of the normalised action space.
+    Observations are kept as the environment gave them, so that the normaliser can learn from them, and normalised as
+    the networks saw them; actions and their log densities are those of the normalised action space.
     """
 
-    def __init__(self, steps: int, num_envs: int, obs_size: int, action_size: int, device: str) -> None:
+    def __init__(
+        self,
+        steps: int,
+        num_envs: int,
+        obs_size: int,
+        action_size: int,
+        device: str,
+        extras: ExperienceExtras | None = None,
+    ) -> None:
         shape = (steps, num_envs)
+        self.extras = extras
         self.obs = torch.zeros(steps + 1, num_envs, obs_size, device=device)  # [H + 1, N, O]
+        self.seen = torch.zeros_like(self.obs)  # normalised
         self.final_obs = torch.zeros(*shape, obs_size, device=device)  # [H, N, O]
         self.action = torch.zeros(*shape, action_size, device=device)
         self.log_prob = torch.zeros(shape, device=device)

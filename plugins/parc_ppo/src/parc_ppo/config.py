@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal
 
 import attrs
 
 from parc_core.config import setting
+from parc_core.errors import ConfigError
+from parc_ppo.net_names import parse_net
 
 __all__ = ["DmPpoConfig", "ModelConfig", "OptimizerConfig", "PpoConfig"]
 
 
 @attrs.frozen(kw_only=True)
 class ModelConfig:
-    """The networks: two separate perceptrons, one for the action and one for the value."""
+    """The networks: two separate ones, for the action and for the value.
 
-    actor_net: str = setting("mlp_512_512", help="hidden layers of the actor, as mlp_<units>_<units>...")
-    critic_net: str = setting("mlp_512_512", help="hidden layers of the critic, as mlp_<units>_<units>...")
+    ``mlp_512_512`` is a perceptron with hidden layers of 512; ``cnn_mlp_512_512`` and ``vit_512_512`` are the same
+    behind convolutions or a transformer that look at the terrain as a picture.
+    """
+
+    actor_net: str = setting(
+        "mlp_512_512",
+        help="network of the actor: mlp_, cnn_mlp_ or vit_ and <units>_<units>... of hidden layers",
+    )
+    critic_net: str = setting("mlp_512_512", help="network of the critic, the same way")
+    terrain_units: int = setting(
+        64, ge=1, help="cnn_mlp and vit: numbers that the terrain is summed up in", unit="units"
+    )
     activation: Literal["relu", "elu", "tanh", "silu"] = setting("relu", help="between the layers")
     actor_init_output_scale: float = setting(
         0.01, gt=0.0, help="the actor's last weights start uniformly within this, either side of 0"
@@ -28,6 +41,15 @@ class ModelConfig:
         0.2, gt=0.0, help="spread of the actions, to begin with where it is learned", unit="half range"
     )
 
+    def __attrs_post_init__(self) -> None:
+        for name in (self.actor_net, self.critic_net):
+            parse_net(name)
+        if self.actor_std_type != "FIXED" and not -6.0 < math.log(self.action_std) < 2.0:
+            raise ConfigError(
+                f"agent.model.action_std is {self.action_std:g}; a learned spread ({self.actor_std_type}) lies between "
+                "0.0025 and 7.38. Take one of those, or actor_std_type FIXED."
+            )
+
 
 @attrs.frozen(kw_only=True)
 class OptimizerConfig:
@@ -38,11 +60,17 @@ class OptimizerConfig:
     final_fraction: float = setting(
         0.3, ge=0.0, le=1.0, help="share of the step size left at max_samples; it falls linearly"
     )
+    kl_target: float | None = setting(
+        None,
+        gt=0.0,
+        help="the step size is divided by 1.5 after an update that moved further than twice this divergence, and "
+        "multiplied by 1.5 after one that moved less than half of it, within 0.01 to 100 of its schedule; null: never",
+    )
     momentum: float = setting(0.9, ge=0.0, lt=1.0, help="of sgd")
     weight_decay: float = setting(0.0, ge=0.0, help="pull of all weights towards 0")
 
 
-_MEASURED: dict[str, Any] = {
+_LAPTOP: dict[str, Any] = {
     "steps_per_iter": 16,
     "update_epochs": 4,
     "batch_size": 512,
@@ -68,8 +96,8 @@ _MEASURED: dict[str, Any] = {
 }
 
 _FINE_TUNING: dict[str, Any] = {
-    **_MEASURED,
-    "optimizer": {**_MEASURED["optimizer"], "learning_rate": 2e-4},  # a good policy is easily spoilt
+    **_LAPTOP,
+    "optimizer": {**_LAPTOP["optimizer"], "learning_rate": 2e-4},  # a good policy is easily spoilt
 }
 
 _PUBLISHED: dict[str, Any] = {
@@ -89,7 +117,6 @@ _PUBLISHED: dict[str, Any] = {
     "iters_per_checkpoint": 200,
     "test_episodes": 16,
     "bootstrap_success": False,
-    "reward_bounds": (0.0, 1.0),
     "model": {
         "actor_net": "mlp_2048_1024_512",
         "critic_net": "mlp_2048_1024_512",
@@ -101,7 +128,7 @@ _PUBLISHED: dict[str, Any] = {
 }
 
 _TINY: dict[str, Any] = {
-    **_MEASURED,
+    **_LAPTOP,
     "steps_per_iter": 8,
     "update_epochs": 2,
     "batch_size": 128,
@@ -110,7 +137,7 @@ _TINY: dict[str, Any] = {
     "iters_per_checkpoint": 4,
     "normalizer_warmup_steps": 8,
     "eval_every_iters": 0,
-    "model": {**_MEASURED["model"], "actor_net": "mlp_32_32", "critic_net": "mlp_32_32"},
+    "model": {**_LAPTOP["model"], "actor_net": "mlp_32_32", "critic_net": "mlp_32_32"},
 }
 
 
@@ -118,13 +145,16 @@ _TINY: dict[str, Any] = {
 class PpoConfig:
     """Proximal policy optimisation.
 
-    Source: PARC's documents for names and defaults. Presets: `paper` the published implementation, `cpu` what
-    was measured to work on two cores, `cpu_fine_tuning` the same to go on from a policy, `tiny` for tests.
+    Source: PARC's documents for names and defaults. Presets: `paper` the published implementation, `laptop` what
+    was measured to work on two cores, `laptop_fine_tuning` the same to go on from a policy, `tiny` for tests; `cpu`
+    and `cpu_fine_tuning` are earlier names of the laptop's.
     """
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": _PUBLISHED,
-        "cpu": _MEASURED,
+        "laptop": _LAPTOP,
+        "laptop_fine_tuning": _FINE_TUNING,
+        "cpu": _LAPTOP,
         "cpu_fine_tuning": _FINE_TUNING,
         "tiny": _TINY,
     }
@@ -133,6 +163,10 @@ class PpoConfig:
         100_000_000, ge=1, help="control steps of all environments together", unit="samples"
     )
     steps_per_iter: int = setting(16, ge=1, help="control steps of every environment between two updates")
+    overlap: bool = setting(
+        False,
+        help="collect the next rollout while the networks learn from the last one: its policy is one update old",
+    )
     update_epochs: int = setting(5, ge=1, help="passes over the collected samples per update")
     batch_size: int = setting(256, ge=1, help="samples per gradient step", unit="samples")
     discount: float = setting(0.95, ge=0.0, lt=1.0, help="worth of a reward one control step later")
@@ -145,8 +179,10 @@ class PpoConfig:
     bootstrap_success: bool = setting(
         True, help="so does one that reached the end of its motion; else 0 as a fall"
     )
-    reward_bounds: tuple[float, float] | None = setting(
-        None, help="range of the reward; the critic's values are held to it / (1 - discount) in returns"
+    reward_bounds: Literal["auto"] | tuple[float, float] | None = setting(
+        "auto",
+        help="range of the reward, which holds the critic's values in returns to it / (1 - discount); auto: what the "
+        "environment says, if it does; null: values are not held",
     )
     ppo_clip_ratio: float = setting(0.2, gt=0.0, help="how far one update may move a probability")
     norm_adv_clip: float = setting(5.0, gt=0.0, help="normalised advantages are clipped here")
@@ -180,7 +216,12 @@ class PpoConfig:
         0, ge=0, help="control steps before the first update that only the normaliser learns from"
     )
     iters_per_output: int = setting(10, ge=1, help="metrics are written each so many iterations")
-    iters_per_checkpoint: int = setting(50, ge=1, help="a checkpoint is written, and all episodes begin anew")
+    iters_per_checkpoint: int = setting(
+        50, ge=1, help="a checkpoint is written each so many iterations, and all episodes begin anew"
+    )
+    samples_per_checkpoint: int = setting(
+        0, ge=0, help="also after the iteration that completes each so many samples; 0: no", unit="samples"
+    )
     test_episodes: int = setting(
         0, ge=0, help="episodes from drawn starts, without noise, at each output; 0: none"
     )
@@ -208,3 +249,15 @@ class DmPpoConfig(PpoConfig):
 
     report_tracking_error: bool = setting(True, help="write mean tracking errors with the metrics")
     logged_motions: int = setting(40, ge=0, help="worst motions whose fail rates are written one by one")
+    record_extras: bool = setting(
+        False,
+        help="keep time, episode, computing time, contact forces and number of the environment with every step of the "
+        "rollout, for people who look at it; costs memory and a reading of the simulator",
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.record_extras and self.overlap:
+            raise ConfigError(
+                "agent.record_extras: what it keeps belongs to one rollout, and with overlap there are two at once. "
+                "Set overlap: false."
+            )

@@ -1,4 +1,7 @@
-"""Diagonal Gaussians over normalised actions, as pure functions of mean and log standard deviation."""
+"""Diagonal Gaussians over normalised actions, as pure functions of mean and log standard deviation.
+
+The logarithm of a learned deviation is bounded, so that the deviation is above 0 and finite whatever was learned.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,28 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-__all__ = ["bound_excess", "entropy", "log_prob", "sample"]
+__all__ = ["LOG_STD_BOUNDS", "bound_excess", "bounded", "entropy", "log_prob", "sample", "unbounded"]
 
+#: of learned deviations: 0.0025 to 7.4 half ranges of the action
+LOG_STD_BOUNDS = (-6.0, 2.0)
+_MIDDLE, _HALF = 0.5 * sum(LOG_STD_BOUNDS), 0.5 * (LOG_STD_BOUNDS[1] - LOG_STD_BOUNDS[0])
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
+
+
+def bounded(raw: Tensor) -> Tensor:
+    """A log deviation inside `LOG_STD_BOUNDS` for any number, infinite and undefined ones included.
+
+    ``x / (1 + |x|)`` between the bounds: unlike a clamp it has a slope everywhere, so that no state stays stuck.
+    """
+    return _MIDDLE + _HALF * functional.softsign(raw.nan_to_num())
+
+
+def unbounded(log_std: Tensor) -> Tensor:
+    """The numbers that `bounded` maps to log deviations inside the bounds."""
+    share = (log_std - _MIDDLE) / _HALF
+    return share / (1.0 - share.abs())
 
 
 def sample(mean: Tensor, log_std: Tensor, rng: torch.Generator) -> Tensor:

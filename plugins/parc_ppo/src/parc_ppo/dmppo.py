@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from torch import Tensor
 
+from parc_core.errors import StageFailed
 from parc_core.interfaces.context import StageContext
 from parc_core.interfaces.tracker_env import TrackerEnv
 from parc_core.storage import write_json
 from parc_ppo.config import DmPpoConfig
+from parc_ppo.extras import ExperienceExtras
 from parc_ppo.ppo import PpoAgent
 
 __all__ = ["DmPpoAgent", "fail_rate_metrics"]
@@ -17,16 +20,26 @@ __all__ = ["DmPpoAgent", "fail_rate_metrics"]
 _QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
-def fail_rate_metrics(rates: dict[str, float], logged: int) -> dict[str, float]:
-    """Mean, largest and quantiles of fail rates, and the `logged` largest by motion.
+def fail_rate_metrics(
+    rates: dict[str, float], logged: int, classes: dict[str, str] | None = None
+) -> dict[str, float]:
+    """Mean, largest and quantiles of fail rates, mean and largest per class, and the `logged` largest by motion.
 
     Source: what the published implementation logs.
+
+    Args:
+        rates: by motion.
+        classes: of motions; those that are not in it, or in class "", are left out of the classes.
     """
     if not rates:
         return {}
     values = np.array(list(rates.values()))
     found = {"mean": float(values.mean()), "max": float(values.max())}
     found |= {f"q{round(100 * q)}": float(np.quantile(values, q)) for q in _QUANTILES}
+    for name in sorted({name for name in (classes or {}).values() if name}):
+        own = [rate for motion, rate in rates.items() if classes.get(motion) == name]
+        if own:
+            found |= {f"class/{name}/mean": sum(own) / len(own), f"class/{name}/max": max(own)}
     worst = sorted(rates, key=lambda name: (-rates[name], name))[:logged]
     return found | {f"motion/{name}": rates[name] for name in worst}
 
@@ -45,12 +58,47 @@ class DmPpoAgent(PpoAgent):
         """All, with fail rates."""
         if not self.config.report_tracking_error:
             values = super().select_metrics(values, env)
-        rates = fail_rate_metrics(_fail_rates(env), self.config.logged_motions)
+        classes = dict(zip(env.motion_names, env.motion_classes))
+        rates = fail_rate_metrics(_fail_rates(env), self.config.logged_motions, classes)
         return values | {f"fail_rate/{name}": value for name, value in rates.items()}
 
     def on_checkpoint(self, env: TrackerEnv, ctx: StageContext, samples: int) -> None:
         """Write the fail rates."""
         write_json(ctx.folder / f"fail_rates_{samples}.json", _fail_rates(env))
+
+    def make_extras(self, env: TrackerEnv) -> ExperienceExtras | None:
+        """What `record_extras` asks for."""
+        return (
+            ExperienceExtras(self.config.steps_per_iter, env, self.device)
+            if self.config.record_extras
+            else None
+        )
+
+    @property
+    def experience(self) -> dict[str, Tensor]:
+        """The last rollout with what `record_extras` kept of it, time first; tensors that the next rollout overwrites.
+
+        ``obs``, ``action`` (normalised), ``reward``, ``done``, and the fields of `ExperienceExtras`.
+
+        Raises:
+            StageFailed: nothing was recorded.
+        """
+        buffer = self._trainer.buffer if self._trainer is not None else None
+        if buffer is None or buffer.extras is None:
+            raise StageFailed(
+                f"agent '{self.name}': no experience was recorded. Set record_extras: true and train."
+            )
+        shown = {
+            "obs": buffer.obs[:-1],
+            "action": buffer.action,
+            "reward": buffer.reward,
+            "done": buffer.done,
+        }
+        return {**shown, **buffer.extras.fields}
+
+    def select_test(self, found: dict[str, float]) -> dict[str, float]:
+        """All, where tracking errors are reported."""
+        return found if self.config.report_tracking_error else super().select_test(found)
 
 
 def _fail_rates(env: TrackerEnv) -> dict[str, float]:

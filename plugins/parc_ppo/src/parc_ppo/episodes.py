@@ -14,28 +14,36 @@ __all__ = ["run_episodes"]
 def run_episodes(env: TrackerEnv, network: PolicyNetwork, num_episodes: int) -> dict[str, float]:
     """Mean return, length and errors of `num_episodes` or more episodes, equally many of each environment.
 
+    Errors are means over the steps of an episode, then over episodes, as the published implementation reports them.
     Episodes begin where the environment's training mode puts them. Counting the same number of every
     environment keeps short episodes from being counted more often.
+
+    Returns:
+        ``mean_return``, ``mean_ep_len`` (control steps), ``num_eps``, ``mean_<error>_tracking_err`` of each error.
     """
     per_env = -(-num_episodes // env.num_envs)
     obs = env.reset()
     count = torch.zeros(env.num_envs, device=obs.device)
-    returns, lengths = torch.zeros_like(count), torch.zeros_like(count)
-    errors: dict[str, torch.Tensor] = {}
+    total_return, total_length = torch.zeros_like(count), torch.zeros_like(count)
+    length, running, errors = torch.zeros_like(count), {}, {}
     while bool((count < per_env).any()):
         counted = (count < per_env).float()
         step = env.step(network.act(obs))
-        obs = step.obs
-        returns += step.reward * counted
-        lengths += counted
+        obs, over = step.obs, step.done != Done.NULL
+        total_return += step.reward * counted
+        total_length += counted
+        length += 1.0
         for name, value in step.errors.items():
-            errors[name] = errors.get(name, 0.0) + (value * counted).sum()
-        count += (step.done != Done.NULL).float()
-    episodes = float(per_env * env.num_envs)
-    steps = float(lengths.sum())
+            running[name] = running.get(name, 0.0) + value
+            ended = torch.where(over, running[name] / length, 0.0) * counted
+            errors[name] = errors.get(name, 0.0) + ended.sum()
+            running[name] = running[name] * ~over
+        length *= ~over
+        count += over
+    episodes = per_env * env.num_envs
     found = {
-        "mean_return": float(returns.sum()) / episodes,
-        "mean_ep_len": steps / episodes,
+        "mean_return": float(total_return.sum()) / episodes,
+        "mean_ep_len": float(total_length.sum()) / episodes,
         "num_eps": episodes,
     }
-    return found | {f"mean_{name}_tracking_err": float(value) / steps for name, value in errors.items()}
+    return found | {f"mean_{name}_tracking_err": float(value) / episodes for name, value in errors.items()}

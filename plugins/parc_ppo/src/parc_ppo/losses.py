@@ -7,7 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["approx_kl", "clipped_surrogate", "critic_loss"]
+__all__ = ["MAX_LOG_RATIO", "approx_kl", "clipped_surrogate", "critic_loss"]
+
+#: e^20: beyond it a loss may leave what a float can say; it is far outside any clip in either case
+MAX_LOG_RATIO = 20.0
 
 
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
@@ -18,7 +21,7 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip: float) -> Tens
     Args:
         log_ratio: log of new over old probability of each action, ``[N]``.
     """
-    ratio = log_ratio.exp()
+    ratio = log_ratio.clamp_max(MAX_LOG_RATIO).exp()
     limited = ratio.clamp(1.0 - clip, 1.0 + clip)
     return -torch.minimum(advantage * ratio, advantage * limited).mean()
 
@@ -34,4 +37,5 @@ def approx_kl(log_ratio: Tensor) -> Tensor:
 
     Source: Schulman, "Approximating KL Divergence" (the k3 estimator).
     """
-    return (log_ratio.exp() - 1.0 - log_ratio).mean()
+    held = log_ratio.clamp_max(MAX_LOG_RATIO)
+    return (held.exp() - 1.0 - held).mean()

@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
 
 import torch
 from torch import Tensor, nn
 
-from parc_core.errors import ConfigError
 from parc_core.interfaces.tracker_env import ActionSpec, ObservationGroup
 from parc_ppo import distribution
 from parc_ppo.config import ModelConfig
+from parc_ppo.net_names import parse_net
 from parc_ppo.normalizer import Normalizer
+from parc_ppo.perceptron import make_mlp
+from parc_ppo.terrain_nets import CnnEncoder, TerrainNetwork, VitEncoder, terrain_columns
 
-__all__ = ["PolicyNetwork", "hidden_sizes", "make_mlp"]
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "elu": nn.ELU, "tanh": nn.Tanh, "silu": nn.SiLU}
+__all__ = ["PolicyNetwork", "make_net"]
 
 
-def hidden_sizes(name: str) -> tuple[int, ...]:
-    """Units per hidden layer that a name such as ``mlp_512_512`` stands for.
+def make_net(
+    name: str, groups: tuple[ObservationGroup, ...], outputs: int, model: ModelConfig, rng: torch.Generator
+) -> nn.Module:
+    """The network of a name for observation groups: ``[N, O] -> [N, outputs]``.
 
     Raises:
-        ConfigError: the name is none of that form.
+        ConfigError: no such network, or it looks at the terrain and the groups show none.
     """
-    if not re.fullmatch(r"mlp(_[1-9][0-9]{0,4})+", name):
-        raise ConfigError(
-            f"agent.model: network '{name}' is not known. Perceptrons are written as mlp_<units>_<units>..., "
-            f"for instance mlp_512_512."
-        )
-    return tuple(int(part) for part in name.split("_")[1:])
-
-
-def make_mlp(sizes: tuple[int, ...], activation: str, rng: torch.Generator) -> nn.Sequential:
-    """A perceptron ``sizes[0] -> ... -> sizes[-1]``, linear at the end, biases 0."""
-    layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-        # skip_init: the layer's own initialisation would draw from the global generator
-        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
-        nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=rng)
-        nn.init.zeros_(linear.bias)
-        layers.append(linear)
-        if i < len(sizes) - 2:
-            layers.append(_ACTIVATIONS[activation]())
-    return nn.Sequential(*layers)
+    net, size = parse_net(name), sum(group.size for group in groups)
+    if not net.sees_terrain:
+        return make_mlp((size, *net.hidden, outputs), model.activation, rng)
+    columns, shape = terrain_columns(groups, name)
+    others, units = size - math.prod(shape), model.terrain_units
+    encoder = (
+        CnnEncoder(shape, units, model.activation, rng)
+        if net.kind == "cnn_mlp"
+        else VitEncoder(shape, others, units, rng)
+    )
+    sizes = (others + units, *net.hidden, outputs)
+    return TerrainNetwork(encoder, columns, shape, sizes, model.activation, rng)
 
 
 class PolicyNetwork(nn.Module):
@@ -64,19 +56,19 @@ class PolicyNetwork(nn.Module):
         rng: torch.Generator,
     ) -> None:
         super().__init__()
-        obs_size, action_size = sum(group.size for group in groups), len(action.lower)
+        action_size = len(action.lower)
         self.std_type = config.actor_std_type
         self.normalizer = normalizer
         outputs = action_size * (2 if self.std_type == "VARIABLE" else 1)
-        self.actor = make_mlp((obs_size, *hidden_sizes(config.actor_net), outputs), config.activation, rng)
-        self.critic = make_mlp((obs_size, *hidden_sizes(config.critic_net), 1), config.activation, rng)
-        head = self.actor[-1]
+        self.actor = make_net(config.actor_net, groups, outputs, config, rng)
+        self.critic = make_net(config.critic_net, groups, 1, config, rng)
+        head = (self.actor.mlp if isinstance(self.actor, TerrainNetwork) else self.actor)[-1]
         scale = config.actor_init_output_scale
         nn.init.uniform_(head.weight, -scale, scale, generator=rng)
         start = torch.full((action_size,), math.log(config.action_std))
         if self.std_type == "VARIABLE":
             with torch.no_grad():
-                head.bias[action_size:] = start
+                head.bias[action_size:] = distribution.unbounded(start)
         else:
             self.log_std = nn.Parameter(start, requires_grad=self.std_type == "CONST")
         self.register_buffer("action_mean", ((action.lower + action.upper) / 2).float().cpu().clone())
@@ -86,9 +78,16 @@ class PolicyNetwork(nn.Module):
         """Mean ``[N, A]`` and log standard deviation ``[A]`` or ``[N, A]`` for normalised observations."""
         out = self.actor(obs)
         if self.std_type == "VARIABLE":
-            mean, log_std = out.chunk(2, dim=-1)
-            return mean, log_std.clamp(-6.0, 2.0)  # beyond it densities leave what a float can say
+            mean, raw = out.chunk(2, dim=-1)
+            return mean, distribution.bounded(raw)
         return out, self.log_std
+
+    @torch.no_grad()
+    def hold_std(self) -> None:
+        """Put a learned spread that an update drove out of its bounds back on them, where it goes on learning."""
+        if self.std_type == "CONST":
+            low, high = distribution.LOG_STD_BOUNDS
+            self.log_std.nan_to_num_(nan=low).clamp_(low, high)
 
     def value(self, obs: Tensor) -> Tensor:
         """Expected return ``[N]`` for normalised observations ``[N, O]``."""

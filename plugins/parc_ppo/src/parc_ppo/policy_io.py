@@ -9,14 +9,22 @@ import attrs
 import torch
 
 from parc_core.data.policy import Policy
-from parc_core.errors import DataError
+from parc_core.errors import ConfigError, DataError
 from parc_core.interfaces.tracker_env import ActionSpec, TrackerEnv
 from parc_core.storage import make_folder, read_tensors, write_tensors
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.networks import PolicyNetwork
 from parc_ppo.normalizer import Normalizer
 
-__all__ = ["AGENTS", "describe_action", "describe_observation", "load_network", "make_network", "save_policy"]
+__all__ = [
+    "AGENTS",
+    "describe_action",
+    "describe_observation",
+    "describe_pictures",
+    "load_network",
+    "make_network",
+    "save_policy",
+]
 
 AGENTS = ("ppo", "dmppo")  # they train the same networks, so each takes over the other's policies
 _WEIGHTS = "policy.safetensors"
@@ -25,6 +33,11 @@ _WEIGHTS = "policy.safetensors"
 def describe_observation(env: TrackerEnv) -> dict[str, int]:
     """Group sizes in order, as policies record them."""
     return {group.name: group.size for group in env.observation}
+
+
+def describe_pictures(env: TrackerEnv) -> dict[str, list[int]]:
+    """Rows and columns of the groups that have them."""
+    return {group.name: list(group.shape) for group in env.observation if group.shape}
 
 
 def describe_action(action: ActionSpec) -> dict[str, Any]:
@@ -62,7 +75,12 @@ def save_policy(
         action=describe_action(env.action),
         simulator=type(env.simulator).__name__,
         num_samples=samples,
-        extra={"model": attrs.asdict(model), "obs_clip": network.normalizer.clip, **extra},
+        extra={
+            "model": attrs.asdict(model),
+            "obs_clip": network.normalizer.clip,
+            "pictures": describe_pictures(env),
+            **extra,
+        },
     ).save()
 
 
@@ -82,7 +100,7 @@ def load_network(
     where = policy.folder / "policy.json"
     try:
         model, clip = ModelConfig(**policy.extra["model"]), float(policy.extra["obs_clip"])
-    except (KeyError, TypeError, ValueError) as err:
+    except (KeyError, TypeError, ValueError, ConfigError) as err:
         raise DataError(f"{where}: describes no network ({err}). Was it written by another version?") from err
     wanted = config.model.actor_std_type
     if model.actor_std_type != wanted:
@@ -125,6 +143,13 @@ def _check_fits(policy: Policy, env: TrackerEnv) -> None:
             f"{where}: trained on observations {_groups(policy.observation)}, the environment gives "
             f"{_groups(expected)}. Configure the environment as it was then, or train anew."
         )
+    pictures, given = policy.extra.get("pictures", {}), describe_pictures(env)
+    for name, shape in given.items():
+        if pictures.get(name, shape) != shape:
+            raise DataError(
+                f"{where}: trained on '{name}' of {' x '.join(map(str, pictures[name]))} numbers, the environment "
+                f"gives {' x '.join(map(str, shape))}. Configure the environment as it was then, or train anew."
+            )
     action = describe_action(env.action)
     for key in ("kind", "size"):
         if policy.action.get(key) != action[key]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pathlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -15,8 +18,12 @@ from parc_core.interfaces.agent import Agent
 from parc_core.interfaces.context import StageContext
 from parc_core.interfaces.tracker_env import TrackerEnv
 from parc_ppo.config import ModelConfig, PpoConfig
+from parc_ppo.episodes import run_episodes
+from parc_ppo.extras import ExperienceExtras
 from parc_ppo.networks import PolicyNetwork
 from parc_ppo.policy_io import load_network, make_network, save_policy
+from parc_ppo.rollout import explore_prob
+from parc_ppo.script import Stepper, documented_names, script_context
 from parc_ppo.trainer import Trainer
 
 __all__ = ["PpoAgent", "torch_threads"]
@@ -25,45 +32,38 @@ __all__ = ["PpoAgent", "torch_threads"]
 class PpoAgent(Agent):
     """Proximal policy optimisation of a tracking policy.
 
-    The published implementation's base agent cannot train by itself; this one does.
+    The published implementation's base agent cannot train by itself; this one does. The runner uses `train`,
+    `restore`, `act` and `evaluate`. A script may give the agent its environment and use the documented methods:
+
+    >>> agent = PpoAgent(PpoConfig(), env=env)
+    >>> agent.train_model(1_000_000, "output/model", "output/checkpoints")
+    >>> agent.test_model(32)["mean_return"]
     """
 
     name: ClassVar[str] = "ppo"
 
-    def __init__(self, config: PpoConfig, *, device: str = "cpu") -> None:
-        self.config, self.device = config, device
+    def __init__(self, config: PpoConfig, *, device: str = "cpu", env: TrackerEnv | None = None) -> None:
+        self.config, self.device, self.env = config, device, env
         self._network: PolicyNetwork | None = None
         self._model: ModelConfig | None = None
         self._restored = False
         self._noise = torch.Generator(device=device)
+        self._trainer: Trainer | None = None
+        self._stepper: Stepper | None = None
+        self._explores = True
+
+    # --- what every agent does
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
         """See `Agent.train`. A restored policy keeps its normaliser as it is."""
-        if self._network is None:
-            self._model = self.config.model
-            rng = ctx.seeds.torch("init")
-            self._network = make_network(
-                self.config, self._model, env, self.device, rng, self.config.obs_clip
-            )
-        with torch_threads(ctx.threads):
-            trainer = Trainer(self.config, self._network, self._model, env, ctx, self.device, self)
-            self._network = trainer.policy  # what `act` shows, also while it trains
-            trainer.run(restored=self._restored)
-        return save_policy(
-            self._network,
-            ctx.folder / "policy",
-            agent=self.name,
-            model=self._model,
-            env=env,
-            samples=trainer.samples,
-            extra=trainer.summary(),
-        )
+        self._learn(self.config, env, ctx)
+        return self._save(env, ctx.folder / "policy")
 
     def restore(self, policy: Policy, env: TrackerEnv) -> None:
         """See `Agent.restore`; policies of `ppo` and `dmppo` serve both."""
         self._network, self._model = load_network(policy, self.config, env, self.device)
         self._network.normalizer.max_samples = 0
-        self._restored = True
+        self._restored, self._trainer = True, None
 
     def start(self, env: TrackerEnv) -> None:
         """Actions that are drawn are the same in every playback."""
@@ -71,23 +71,154 @@ class PpoAgent(Agent):
 
     def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
         """See `Agent.act`."""
-        if self._network is None:
-            raise StageFailed(
-                f"agent '{self.name}': asked to act without a policy. Call train or restore first."
-            )
-        return self._network.act(obs, None if deterministic else self._noise)
+        return self._policy().act(obs, None if deterministic else self._noise)
+
+    def evaluate(self, env: TrackerEnv, start_fractions: tuple[float, ...] = (0.0,)) -> dict[str, Any]:
+        """See `Agent.evaluate`."""
+        self._stepper = None  # its episodes are over
+        with torch.no_grad():
+            return super().evaluate(env, start_fractions)
+
+    # --- for scripts
+
+    def train_model(
+        self,
+        max_samples: int,
+        out_model_file: str | os.PathLike[str],
+        int_output_dir: str | os.PathLike[str],
+        log_file: str | os.PathLike[str] | None = None,
+        logger_type: str | None = "jsonl",
+        *,
+        seed: int = 0,
+        threads: int = 1,
+    ) -> Policy:
+        """Train on the agent's environment until `max_samples` control steps, of all environments together, are done.
+
+        What differs from the documented method: a training that finds its own checkpoints goes on from the newest one,
+        exactly; numbers are kept by an installed metric sink; and nothing is a pickle.
+
+        Args:
+            out_model_file: folder that the policy is written to, ``policy.json`` and ``policy.safetensors``.
+            int_output_dir: folder of checkpoints, metrics, and of fail rates (`dmppo`).
+            log_file: text file, a line per report is added; None: no text.
+            logger_type: name of a metric sink, see ``parc plugins``; None: no metrics.
+            seed: of first weights, actions and the order of samples; the environment's is its own.
+            threads: that torch may use; their number changes the last bits.
+
+        Raises:
+            UnknownProvider: no metric sink of that name is installed.
+            StageFailed: the agent was made without an environment, or losses are not finite any more.
+        """
+        env = self._own_env("train_model")
+        config = attrs.evolve(self.config, max_samples=max_samples)
+        log = None if log_file is None else pathlib.Path(log_file)
+        with script_context(pathlib.Path(int_output_dir), log, logger_type, seed, threads) as ctx:
+            self._learn(config, env, ctx)
+        return self._save(env, pathlib.Path(out_model_file))
+
+    def test_model(self, num_episodes: int = 32) -> dict[str, Any]:
+        """Follow drawn starts without noise in the actions: ``mean_return``, ``mean_ep_len`` and ``num_eps``.
+
+        `num_eps` may be more than asked for: every environment plays equally many, which keeps short episodes from
+        being counted more often. `dmppo` adds mean tracking errors: ``test_mean_root_pos_tracking_err``,
+        ``..._root_rot_...``, ``..._body_pos_...``, ``..._body_rot_...``, ``..._dof_vel_...``, ``..._root_vel_...`` and
+        ``test_mean_root_ang_vel_err``. The environment counts these episodes in its fail rates.
+        """
+        env, self._stepper = self._own_env("test_model"), None
+        return documented_names(self.select_test(run_episodes(env, self._policy(), num_episodes)))
+
+    def step(self) -> tuple[Tensor, Tensor, Tensor, dict[str, Any], Tensor, dict[str, Tensor]]:
+        """One control step of the agent's environment in training mode: next obs, reward, done, info, action, more.
+
+        The last is ``{"a_logp": [N], "rand_action_mask": [N] bool}``: log density of the (normalised) action, and
+        whether it was drawn. After `eval_mode` actions are the mean ones; after `train_mode` (the start) they are
+        drawn, as many as at this point of the training. `info` holds `final_obs`, `errors` and `reward_terms` of
+        `parc_core.interfaces.tracker_env.Step`. Episodes begin by themselves; the first call, and the first after
+        `reset`, `test_model`, training or an evaluation, resets the environment.
+        """
+        env, network = self._own_env("step"), self._policy()
+        if self._stepper is None:
+            self._stepper = Stepper(env, self._noise)
+        share = explore_prob(self.config, self._trainer.samples if self._trainer else 0)
+        step, action, more = self._stepper.step(network, share if self._explores else 0.0)
+        info = {"final_obs": step.final_obs, "errors": step.errors, "reward_terms": step.reward_terms}
+        return step.obs, step.reward, step.done, info, action, more
+
+    def reset(self) -> Tensor:
+        """Begin new episodes everywhere for `step`; the observation ``[N, O]``."""
+        self._stepper = Stepper(self._own_env("reset"), self._noise)
+        return self._stepper.obs
+
+    def eval_mode(self) -> None:
+        """`step` takes mean actions from now on."""
+        self._explores = False
+
+    def train_mode(self) -> None:
+        """`step` draws actions from now on."""
+        self._explores = True
+
+    def load(self, folder: str | os.PathLike[str]) -> None:
+        """Take over the policy in a folder for the agent's environment; see `restore`."""
+        env = self._own_env("load")
+        self.restore(Policy.load(pathlib.Path(folder)), env)
+
+    # --- what the training loop asks
 
     def select_metrics(self, values: dict[str, float], env: TrackerEnv) -> dict[str, float]:
         """Plain PPO knows nothing of tracking errors."""
         return {name: value for name, value in values.items() if not name.startswith("error/")}
 
+    def select_test(self, found: dict[str, float]) -> dict[str, float]:
+        """The same of what test episodes gave."""
+        return {name: value for name, value in found.items() if not name.endswith("_tracking_err")}
+
     def on_checkpoint(self, env: TrackerEnv, ctx: StageContext, samples: int) -> None:
         """Nothing to add."""
 
-    def evaluate(self, env: TrackerEnv, start_fractions: tuple[float, ...] = (0.0,)) -> dict[str, Any]:
-        """See `Agent.evaluate`."""
-        with torch.no_grad():
-            return super().evaluate(env, start_fractions)
+    def make_extras(self, env: TrackerEnv) -> ExperienceExtras | None:
+        """Nothing besides what is learned from."""
+        return None
+
+    # --- inside
+
+    def _learn(self, config: PpoConfig, env: TrackerEnv, ctx: StageContext) -> None:
+        if self._network is None:
+            self._model = config.model
+            rng = ctx.seeds.torch("init")
+            self._network = make_network(config, self._model, env, self.device, rng, config.obs_clip)
+        self._stepper = None
+        # where rollouts are collected meanwhile, the simulator's threads want the other half of the cores
+        with torch_threads(max(1, ctx.threads // 2) if config.overlap else ctx.threads):
+            trainer = Trainer(config, self._network, self._model, env, ctx, self.device, self)
+            self._trainer = trainer
+            self._network = trainer.policy  # what `act` shows, also while it trains
+            trainer.run(restored=self._restored)
+
+    def _save(self, env: TrackerEnv, folder: pathlib.Path) -> Policy:
+        return save_policy(
+            self._network,
+            folder,
+            agent=self.name,
+            model=self._model,
+            env=env,
+            samples=self._trainer.samples,
+            extra=self._trainer.summary(),
+        )
+
+    def _policy(self) -> PolicyNetwork:
+        if self._network is None:
+            raise StageFailed(
+                f"agent '{self.name}': asked to act without a policy. Call train or restore first."
+            )
+        return self._network
+
+    def _own_env(self, method: str) -> TrackerEnv:
+        if self.env is None:
+            raise StageFailed(
+                f"agent '{self.name}': {method} works on the agent's own environment, and it has none. Make the agent "
+                f"with env=..."
+            )
+        return self.env
 
 
 @contextlib.contextmanager

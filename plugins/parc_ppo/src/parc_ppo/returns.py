@@ -7,7 +7,13 @@ from torch import Tensor
 
 from parc_core.interfaces.tracker_env import Done
 
-__all__ = ["next_values", "normalized_advantage", "td_lambda_returns"]
+__all__ = ["next_values", "normalized_advantage", "td_lambda_returns", "value_bounds"]
+
+
+def value_bounds(reward_range: tuple[float, float], discount: float) -> tuple[float, float]:
+    """Least and largest value of a state: the reward's range, for ever or (0) not at all, as an episode may end."""
+    low, high = reward_range
+    return min(low, 0.0) / (1.0 - discount), max(high, 0.0) / (1.0 - discount)
 
 
 def next_values(

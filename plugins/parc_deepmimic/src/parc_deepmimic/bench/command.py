@@ -1,4 +1,4 @@
-"""The verb `parc env`."""
+"""The verb `parc eval env`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ from typing import Any
 
 import click
 
-__all__ = ["bench", "env"]
+__all__ = ["env"]
 
 
-@click.group("env", short_help="measure tracking environments")
-def env() -> None:
-    """Tracking environments."""
-
-
-@env.command("bench", short_help="steps per second by part")
+@click.command("env", short_help="steps per second by part")
 @click.argument("clips", nargs=-1, type=click.Path(path_type=pathlib.Path))
 @click.option(
     "--num-envs",
@@ -39,7 +34,7 @@ def env() -> None:
     help="change a setting, e.g. simulator.use=mujoco_warp, env.preset=cpu, agent.use=zero",
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def bench(
+def env(
     clips: tuple[pathlib.Path, ...],
     num_envs: tuple[int, ...],
     steps: int,

@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 import torch
 
 from parc_core.config.load import load_settings
 from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import load_clip
-from parc_core.errors import DataError
 from parc_core.interfaces.tracker_env import TrackerEnv
 from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.plugins.registry import Registry
 from parc_deepmimic.bench.parts import measure
 from parc_deepmimic.bench.scene import swinging_clips
 from parc_deepmimic.bench.settings import BenchSettings
+from parc_deepmimic.evaluate.arena import Arena
+from parc_deepmimic.evaluate.clips import load_files
 
 __all__ = ["Bench"]
 
@@ -45,11 +44,11 @@ class Bench:
         """Settings with ``key=value`` overrides applied, and clips from files or folders (none: the built-in ones)."""
         registry = Registry.discover()
         settings, _ = load_settings(
-            "character: humanoid\n", "parc env bench", BenchSettings, registry, overrides=overrides
+            "character: humanoid\n", "parc eval env", BenchSettings, registry, overrides=overrides
         )
         skeleton = load_skeleton(settings.character)
-        files = [file for path in paths for file in _files(path)]
-        clips = [load_clip(file) for file in files] or swinging_clips(skeleton, _TERRAINS, _SECONDS)
+        clips = [clip for path in paths for clip in load_files(path)]
+        clips = clips or swinging_clips(skeleton, _TERRAINS, _SECONDS)
         return cls(
             registry=registry, settings=settings, clips=clips, device=device, threads=threads, seed=seed
         )
@@ -70,20 +69,14 @@ class Bench:
 
     def make_env(self, num_envs: int) -> TrackerEnv:
         """A fresh environment over the clips."""
-        simulator = self.registry.create(
-            "simulator", self.settings.simulator, device=self.device, threads=self.threads
-        )
-        return self.registry.create(
-            "tracker_env",
-            self.settings.env,
-            clips=self.clips,
-            weights=np.ones(len(self.clips)),
-            simulator=simulator,
-            num_envs=num_envs,
-            skeleton=load_skeleton(self.settings.character),
-            rng=torch.Generator(self.device).manual_seed(self.seed),
+        arena = Arena(
+            registry=self.registry,
+            parts=self.settings,
             device=self.device,
+            threads=self.threads,
+            seed=self.seed,
         )
+        return arena.make_env(self.clips, num_envs)
 
     def description(self) -> dict[str, Any]:
         """What was measured, JSON values."""
@@ -95,12 +88,3 @@ class Bench:
             return None
         free, total = torch.cuda.mem_get_info(self.device)
         return total - free
-
-
-def _files(path: pathlib.Path) -> list[pathlib.Path]:
-    if path.is_file():
-        return [path]
-    found = sorted(path.glob("**/*.npz"))
-    if not found:
-        raise DataError(f"{path}: no clips (.npz) there. Give clip files, folders of clips, or nothing.")
-    return found

@@ -1,0 +1,99 @@
+"""Finds the settings of the environment that a policy was trained in."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parc_core.config.load import load_settings
+from parc_core.config.yaml_source import load_plain
+from parc_core.data.policy import Policy
+from parc_core.errors import ConfigError, DataError
+from parc_core.plugins.registry import Registry
+from parc_deepmimic.evaluate.arena import Parts
+
+__all__ = ["find_policy", "load_parts"]
+
+_NAMES = ("env", "simulator", "agent")
+_PLACES = ("config.yaml", "env.yaml", "p3_tracker/env.yaml")
+
+
+def find_policy(path: pathlib.Path) -> Policy:
+    """The policy in a folder, or in the folder `policy` or `p3_tracker/policy` below it.
+
+    Raises:
+        DataError: none is there, or its files are damaged.
+    """
+    for folder in (path, path / "policy", path / "p3_tracker" / "policy"):
+        if (folder / "policy.json").is_file():
+            return Policy.load(folder)
+    raise DataError(
+        f"{path}: no policy here (policy.json is missing). Give a folder that an agent wrote, e.g. "
+        "RUN/iter_001/p3_tracker/policy, or name an agent that needs none: --agent mpc."
+    )
+
+
+def load_parts(
+    registry: Registry,
+    policy: Policy | None,
+    *,
+    agent: str | None = None,
+    env_from: pathlib.Path | None = None,
+    overrides: Sequence[str] = (),
+) -> tuple[Parts, str]:
+    """The parts to evaluate with, and where their settings come from.
+
+    Settings are those of `env_from`, else those that the policy records, else those that its run keeps beside it;
+    ``key=value`` overrides apply to any of them. An agent without a policy gets defaults.
+
+    Raises:
+        DataError: nobody tells what the policy was trained in.
+        ConfigError: a setting is wrong.
+    """
+    place = env_from or (None if policy is None else policy.folder.parent)
+    if env_from is None and policy is not None and isinstance(policy.extra.get("trained_in"), Mapping):
+        found, source = dict(policy.extra["trained_in"]), str(policy.folder / "policy.json")
+    elif place is not None and (env_from is not None or (place / "env.yaml").is_file()):
+        found, source = _read(place)
+    elif policy is not None and not any(text.startswith("env") for text in overrides):
+        raise DataError(
+            f"{policy.folder / 'policy.json'}: does not say in which environment the policy was trained. Give its run "
+            "or iteration file with --env-from, or settings such as --set env.preset=cpu."
+        )
+    else:
+        found, source = {}, "defaults"
+    if policy is not None:  # a run's agent may have been another one
+        known = found.get("agent")
+        same = isinstance(known, Mapping) and known.get("use", "").rpartition(":")[2] == policy.agent
+        found["agent"] = known if same else {"use": policy.agent}
+    elif agent is not None:
+        found["agent"] = {"use": agent}
+    text = json.dumps({"character": "humanoid", **found}, indent=1)
+    parts, _ = load_settings(text, source, Parts, registry, overrides=overrides)
+    return parts, source
+
+
+def _read(place: pathlib.Path) -> tuple[dict[str, Any], str]:
+    """The settings of parts in an iteration file, a run folder, an iteration folder or a tracker's folder."""
+    file = place
+    if place.is_dir():
+        file = next((place / name for name in _PLACES if (place / name).is_file()), place)
+    if not file.is_file():
+        raise ConfigError(
+            f"{place}: no settings of a tracker here. Give a run folder, one of its iterations, or an iteration file."
+        )
+    document = load_plain(file)
+    inner = document.get("train_tracker", document) if isinstance(document, Mapping) else None
+    if not isinstance(inner, Mapping) or not any(name in inner for name in _NAMES):
+        raise ConfigError(
+            f"{file}: says neither `train_tracker` nor `env`. Give a run folder, one of its iterations, or an "
+            "iteration file."
+        )
+    found = {name: inner[name] for name in _NAMES if name in inner}
+    if "agent" not in found and (file.parent / "agent.yaml").is_file():
+        found |= load_plain(file.parent / "agent.yaml")
+    if "character" in document:
+        found["character"] = document["character"]
+    return found, str(file)

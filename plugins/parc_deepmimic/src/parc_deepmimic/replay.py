@@ -1,0 +1,83 @@
+"""Simulates recorded clips again from the servo targets that were kept with them: open loop, without an agent."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import torch
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.execution import START_FIELDS, Execution
+from parc_core.data.skeleton import Skeleton
+from parc_core.data.terrain import Terrain
+from parc_core.errors import DataError
+from parc_core.interfaces.simulator import CharacterState, Scene, Simulator
+from parc_deepmimic.frame_measures import ClipMeter
+from parc_deepmimic.one_world import in_own_coordinates
+
+__all__ = ["replay", "replay_difference"]
+
+
+def replay(
+    clip: MotionClip,
+    execution: Execution,
+    skeleton: Skeleton,
+    simulator: Simulator,
+    ground: Terrain | None = None,
+) -> MotionClip:
+    """The clip as the simulator makes it when it is told the same again; contacts are copied, not measured.
+
+    Args:
+        simulator: a fresh one with the settings of the recording; it is built and stepped here.
+        ground: what to stand on instead of what was recorded on.
+
+    Raises:
+        DataError: clip and execution do not belong together, or the simulator diverges.
+    """
+    steps = execution.lead_in + clip.num_frames - 1
+    if len(execution.dof_target) != steps or execution.skeleton != clip.skeleton:
+        raise DataError(
+            f"clip '{clip.name}' ({clip.num_frames} frames of '{clip.skeleton}') does not belong to an execution of "
+            f"{len(execution.dof_target)} control steps of '{execution.skeleton}'; {steps} steps were expected."
+        )
+    simulator = in_own_coordinates(simulator)
+    simulator.build(
+        Scene(
+            skeleton=skeleton,
+            terrains=[ground or execution.terrain],
+            num_envs=1,
+            control_hz=execution.control_hz,
+        )
+    )
+    device = getattr(simulator, "device", "cpu")
+    everyone = torch.zeros(1, dtype=torch.long, device=device)
+    start = {name: torch.tensor(getattr(execution, name), device=device)[None] for name in START_FIELDS}
+    simulator.reset(everyone, CharacterState(**start))
+    states = [simulator.read()]
+    for target in torch.tensor(execution.dof_target, device=device):
+        simulator.set_targets(target[None])
+        simulator.step()
+        states.append(simulator.read())
+    states = states[execution.lead_in :]
+    if not all(bool(state.finite.all()) for state in states):
+        raise DataError(f"clip '{clip.name}': the simulator diverges where it did not when it was recorded.")
+    arrays = {
+        name: np.stack([getattr(state, name)[0].cpu().numpy() for state in states])
+        for name in ("root_pos", "root_rot", "joint_rot")
+    }
+    for name in ("root_rot", "joint_rot"):
+        arrays[name] = arrays[name] / np.linalg.norm(arrays[name], axis=-1, keepdims=True)
+    return attrs.evolve(clip, **arrays)
+
+
+def replay_difference(
+    clip: MotionClip,
+    execution: Execution,
+    skeleton: Skeleton,
+    simulator: Simulator,
+    ground: Terrain | None = None,
+) -> float:
+    """Largest distance of a body between the clip and its replay, over all frames and bodies, m; see `replay`."""
+    meter = ClipMeter(skeleton)
+    again = replay(clip, execution, skeleton, simulator, ground)
+    return float(np.linalg.norm(meter.body_pos(again) - meter.body_pos(clip), axis=-1).max())

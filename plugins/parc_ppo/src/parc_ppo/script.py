@@ -1,0 +1,107 @@
+"""What an agent needs that is used from a script, without the runner: a place to work in, and single steps."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from parc_core.config import Use
+from parc_core.data.seeds import SeedStreams
+from parc_core.interfaces.context import StageContext
+from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
+from parc_core.interfaces.tracker_env import Step, TrackerEnv
+from parc_core.plugins.registry import Registry
+from parc_core.storage import CheckpointStore, append_line, make_folder
+from parc_ppo.networks import PolicyNetwork
+from parc_ppo.rollout import decide
+
+__all__ = ["Stepper", "documented_names", "script_context"]
+
+
+@contextlib.contextmanager
+def script_context(
+    folder: pathlib.Path, log_file: pathlib.Path | None, logger_type: str | None, seed: int, threads: int
+) -> Iterator[StageContext]:
+    """A context that keeps checkpoints and numbers in a folder, and a line per report in `log_file`.
+
+    Args:
+        logger_type: name of an installed `metric_sink`; None: no numbers are kept.
+
+    Raises:
+        UnknownProvider: no such sink is installed; the text names those that are.
+    """
+    make_folder(folder)
+    sink = Registry.discover().create("metric_sink", Use(logger_type), folder=folder) if logger_type else None
+    try:
+        yield StageContext(
+            folder=folder,
+            checkpoints=CheckpointStore(folder=folder),
+            seeds=SeedStreams(seed),
+            metrics=_Numbers(sink),
+            progress=_TextLog(log_file),
+            threads=threads,
+        )
+    finally:
+        if sink is not None:
+            sink.close()
+
+
+@attrs.frozen
+class _Numbers:
+    sink: MetricSink | None
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        if self.sink is not None:
+            self.sink.write([MetricRecord(step, name, float(value)) for name, value in values.items()])
+
+
+@attrs.frozen
+class _TextLog:
+    path: pathlib.Path | None
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        if self.path is not None:
+            append_line(
+                self.path, f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {done:.0f} of {total:.0f} samples  {note}"
+            )
+
+
+class Stepper:
+    """Drives an environment in training mode one control step at a time."""
+
+    def __init__(self, env: TrackerEnv, rng: torch.Generator) -> None:
+        self.env, self._rng = env, rng
+        self.obs = env.reset()
+
+    @torch.no_grad()
+    def step(self, network: PolicyNetwork, drawn_share: float) -> tuple[Step, Tensor, dict[str, Tensor]]:
+        """What one step gave, the action that it was, ``[N, A]``, and its ``a_logp`` and ``rand_action_mask``, ``[N]``.
+
+        Args:
+            drawn_share: share of actions that are drawn and not the mean.
+        """
+        seen = network.normalizer(self.obs)
+        normalized, log_prob, drawn = decide(network, seen, self._rng, drawn_share)
+        if drawn is None:
+            drawn = torch.ones(len(self.obs), dtype=torch.bool, device=self.obs.device)
+        action = network.to_env(normalized)
+        step = self.env.step(action)
+        self.obs = step.obs
+        return step, action, {"a_logp": log_prob, "rand_action_mask": drawn}
+
+
+def documented_names(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run_episodes` found, errors under their documented names: ``test_mean_root_pos_tracking_err``, ...
+
+    Source: PARC's documents; of the error of the root's angular velocity they leave "tracking" out.
+    """
+    names = {name: f"test_{name}" if name.endswith("_tracking_err") else name for name in found}
+    names["mean_root_ang_vel_tracking_err"] = "test_mean_root_ang_vel_err"
+    return {names[name]: value for name, value in found.items()}

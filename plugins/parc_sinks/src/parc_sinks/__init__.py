@@ -1,0 +1,1 @@
+"""Metric sinks for TensorBoard and Weights & Biases."""

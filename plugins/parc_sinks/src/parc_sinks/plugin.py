@@ -1,0 +1,29 @@
+"""What this distribution offers."""
+
+from __future__ import annotations
+
+from parc_core.plugins.hookspecs import hookimpl
+from parc_core.plugins.provider import Provider
+
+PARC_API = (1, 0)
+
+
+@hookimpl
+def parc_providers() -> list[Provider]:
+    """The providers of this distribution."""
+    return [
+        Provider(
+            kind="metric_sink",
+            name="tensorboard",
+            target="parc_sinks.tensorboard:TensorBoardSink",
+            config="parc_sinks.config:TensorBoardConfig",
+            summary="event files for TensorBoard",
+        ),
+        Provider(
+            kind="metric_sink",
+            name="wandb",
+            target="parc_sinks.wandb:WandbSink",
+            config="parc_sinks.config:WandbConfig",
+            summary="one Weights & Biases run per job",
+        ),
+    ]
