@@ -9,7 +9,7 @@ motion-terrain file) and that file in full, 4.7 s of running, jumping and climbi
 error is its distance from the reference in the world; ``mpc_body_error_m`` is that of the worst motion and seed, a mean
 over bodies and time. The procedural clips get what a recorder would give them: further attempts where they were lost.
 
-`dmppo`, preset `cpu` (networks 256 x 256), wall clock, two threads, 256 environments, procedural motions:
+`dmppo`, preset `laptop` (networks 256 x 256), wall clock, two threads, 256 environments, procedural motions:
 ``seconds_per_1000_samples`` is a whole training of about 60,000 samples but for its last evaluation.
 ``fraction_of_ceiling`` compares it with the physics alone: after the training, the state of every simulation is copied
 before each control step into a second batch of the same models, which steps bare, nothing read back.
@@ -21,7 +21,6 @@ import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -39,6 +38,7 @@ from parc_mpc.config import MpcConfig
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
 from parc_ppo.config import DmPpoConfig
 from parc_ppo.dmppo import DmPpoAgent
+from presets import preset
 
 from parc_core.data.clip import MotionClip
 from parc_core.data.seeds import SeedStreams
@@ -174,8 +174,8 @@ class _Timed(DmPpoAgent):
 
 def _training() -> list[Figure]:
     clips = list(ProceduralSource(ProceduralConfig(), **MADE_FOR).clips())
-    env = _env(clips, _preset(DeepMimicConfig, "cpu"), threads=THREADS, num_envs=ENVS)
-    config = attrs.evolve(_preset(DmPpoConfig, "cpu"), max_samples=SAMPLES, eval_every_iters=0)
+    env = _env(clips, preset(DeepMimicConfig, "cpu"), threads=THREADS, num_envs=ENVS)
+    config = attrs.evolve(preset(DmPpoConfig, "laptop"), max_samples=SAMPLES, eval_every_iters=0)
     agent = _Timed(config)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -232,19 +232,6 @@ def _env(
         skeleton=SKELETON,
         rng=torch.Generator().manual_seed(0),
     )
-
-
-def _preset(cls: type, name: str) -> Any:
-    """The settings of a preset."""
-    return _with(cls(), cls.PRESETS[name])
-
-
-def _with(config: Any, values: Mapping[str, Any]) -> Any:
-    new = {
-        key: _with(getattr(config, key), value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-    }
-    return attrs.evolve(config, **new)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,14 @@ CONFIG = DmPpoConfig(
 )
 # rollouts collected ahead, and breaks so seldom that there are some
 OVERLAPPED = attrs.evolve(
-    CONFIG, overlap=True, record_extras=False, test_episodes=0, eval_every_iters=7, samples_per_checkpoint=0
+    CONFIG,
+    overlap=True,
+    record_extras=False,
+    test_episodes=0,
+    eval_every_iters=7,
+    eval_survival_frames=4,
+    eval_perturbed=1,
+    samples_per_checkpoint=0,
 )
 CONFIGS = {"alone": CONFIG, "overlapped": OVERLAPPED}
 

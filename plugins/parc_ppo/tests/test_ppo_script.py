@@ -73,8 +73,8 @@ def test_train_model_goes_on_from_its_checkpoints(trained, tmp_path):
 
 
 def test_unknown_logger_is_refused(tmp_path):
-    with pytest.raises(UnknownProvider, match="wandb"):
-        make_agent().train_model(SAMPLES, tmp_path / "model", tmp_path / "steps", logger_type="wandb")
+    with pytest.raises(UnknownProvider, match="clay_tablets"):
+        make_agent().train_model(SAMPLES, tmp_path / "model", tmp_path / "steps", logger_type="clay_tablets")
 
 
 def test_model_is_loaded_into_another_agent(trained, tmp_path):

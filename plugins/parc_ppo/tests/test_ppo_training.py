@@ -6,6 +6,7 @@ import torch
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig
 from parc_ppo.dmppo import DmPpoAgent
 from parc_ppo.ppo import PpoAgent
+from parc_ppo.selection import Score
 
 from parc_core.data.policy import Policy
 from parc_core.errors import DataError, SimulationDiverged, StageFailed
@@ -278,3 +279,18 @@ def test_presets_name_settings_that_exist(preset):
     values["model"] = ModelConfig(**values["model"])
     values["optimizer"] = OptimizerConfig(**values["optimizer"])
     assert DmPpoConfig(**values).max_samples > 0
+
+
+def test_evaluations_tell_survival_and_perturbed_starts_beside_success(tmp_path):
+    agent = DmPpoAgent(config(eval_survival_frames=3, eval_perturbed=2, select="best"))
+    context = make_context(tmp_path)
+    policy = agent.train(FakeTrackerEnv(), context)
+    rows = [row for _, row in context.metrics.rows if "tracker/eval/survival" in row]
+    assert rows and all(0.0 <= row["tracker/eval/perturbed"] <= 1.0 for row in rows)
+    kept = policy.extra["evaluation"]
+    assert kept["survival"]["starts"] > kept["perturbed"]["starts"] == 2 * len(kept["perturbed"]["motions"])
+
+
+def test_of_policies_that_follow_equally_much_the_one_that_survives_more_starts_is_better():
+    assert Score(followed=0.5, survived=0.9) > Score(followed=0.5, survived=0.8, tracked=1.0)
+    assert Score(followed=0.6) > Score(followed=0.5, survived=1.0)

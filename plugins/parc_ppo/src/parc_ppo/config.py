@@ -71,6 +71,7 @@ class OptimizerConfig:
 
 
 _LAPTOP: dict[str, Any] = {
+    "overlap": True,
     "steps_per_iter": 16,
     "update_epochs": 4,
     "batch_size": 512,
@@ -80,9 +81,11 @@ _LAPTOP: dict[str, Any] = {
     "exp_prob_end": 1.0,
     "max_samples": 1_000_000,
     "iters_per_output": 5,
-    "iters_per_checkpoint": 20,
+    "iters_per_checkpoint": 50,
     "normalizer_warmup_steps": 16,
-    "eval_every_iters": 20,
+    "eval_every_iters": 50,
+    "eval_survival_frames": 15,
+    "eval_perturbed": 2,
     "average_decay": 0.95,
     "select": "best",
     "model": {
@@ -92,7 +95,7 @@ _LAPTOP: dict[str, Any] = {
         "actor_std_type": "FIXED",
         "action_std": 0.25,
     },
-    "optimizer": {"type": "adam", "learning_rate": 5e-4, "final_fraction": 0.3},
+    "optimizer": {"type": "adam", "learning_rate": 5e-4, "final_fraction": 0.1},
 }
 
 _FINE_TUNING: dict[str, Any] = {
@@ -137,6 +140,8 @@ _TINY: dict[str, Any] = {
     "iters_per_checkpoint": 4,
     "normalizer_warmup_steps": 8,
     "eval_every_iters": 0,
+    "eval_survival_frames": 0,
+    "eval_perturbed": 0,
     "model": {**_LAPTOP["model"], "actor_net": "mlp_32_32", "critic_net": "mlp_32_32"},
 }
 
@@ -229,6 +234,12 @@ class PpoConfig:
         0, ge=0, help="every motion is followed from its first frame; 0: only at the end"
     )
     eval_start_fractions: tuple[float, ...] = setting((0.0,), help="where in each motion evaluations start")
+    eval_survival_frames: int = setting(
+        0, ge=0, help="evaluations also start at every k-th frame of each motion; 0: they do not"
+    )
+    eval_perturbed: int = setting(
+        0, ge=0, help="evaluations also start so often from the first frame of each motion with noise"
+    )
     average_decay: float = setting(
         0.0,
         ge=0.0,

@@ -16,6 +16,7 @@ from parc_core.data.policy import Policy
 from parc_core.errors import StageFailed
 from parc_core.interfaces.agent import Agent
 from parc_core.interfaces.context import StageContext
+from parc_core.interfaces.survival import perturbed_starts, survival
 from parc_core.interfaces.tracker_env import TrackerEnv
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.episodes import run_episodes
@@ -78,6 +79,25 @@ class PpoAgent(Agent):
         self._stepper = None  # its episodes are over
         with torch.no_grad():
             return super().evaluate(env, start_fractions)
+
+    @torch.no_grad()
+    def robustness(self, env: TrackerEnv, every: int, tries: int) -> dict[str, Any]:
+        """Shares of start frames, and of first frames with noise, from which motions are followed to their end.
+
+        Args:
+            every: ``survival`` of every k-th start frame; 0 leaves it out.
+            tries: ``perturbed`` starts per motion, the same ones in every call; 0 leaves them out.
+
+        Returns:
+            What `parc_core.interfaces.survival` gives, by those names.
+        """
+        found: dict[str, Any] = {}
+        if every:
+            found["survival"] = survival(self, env, every)
+        if tries:
+            rng = torch.Generator(env.motion_lengths.device).manual_seed(0)
+            found["perturbed"] = perturbed_starts(self, env, tries, rng)
+        return found
 
     # --- for scripts
 

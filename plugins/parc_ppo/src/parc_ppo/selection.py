@@ -18,15 +18,16 @@ class Score:
     """Compares as a tuple: greater is better. One rollout per motion is all there is, so ties are common."""
 
     followed: float  # weight of the motions followed to their end, 0..1
-    tracked: float  # weighted share of the motions' time before they were lost, 0..1
-    closeness: float  # minus the position errors, m
+    survived: float = 0.0  # share of start frames from which the end is reached, where that was measured
+    tracked: float = 0.0  # weighted share of the motions' time before they were lost, 0..1
+    closeness: float = 0.0  # minus the position errors, m
 
 
 def score(evaluation: dict[str, Any], env: TrackerEnv) -> Score:
     """The score of an evaluation; motions count by their weights in the training.
 
     Args:
-        evaluation: what `parc_core.interfaces.evaluation.evaluate` gives.
+        evaluation: what `parc_core.interfaces.evaluation.evaluate` gives; what `survival` gives may be in it.
     """
     weight_of = dict(zip(env.motion_names, env.motion_weights.tolist(), strict=True))
     followed = tracked = total = 0.0
@@ -40,5 +41,8 @@ def score(evaluation: dict[str, Any], env: TrackerEnv) -> Score:
     deciding = [errors[name] for name in _DECIDING if name in errors] or list(errors.values())
     share = 1.0 / max(total, 1e-9)
     return Score(
-        followed=round(followed * share, 9), tracked=round(tracked * share, 9), closeness=-sum(deciding)
+        followed=round(followed * share, 9),
+        survived=evaluation.get("survival", {}).get("share", 0.0),
+        tracked=round(tracked * share, 9),
+        closeness=-sum(deciding),
     )

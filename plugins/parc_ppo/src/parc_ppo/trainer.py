@@ -44,6 +44,9 @@ class Hooks(Protocol):
     def evaluate(self, env: TrackerEnv, start_fractions: tuple[float, ...] = (0.0,)) -> dict[str, Any]:
         """Follow every motion with the network as it is now."""
 
+    def robustness(self, env: TrackerEnv, every: int, tries: int) -> dict[str, Any]:
+        """``survival`` of every k-th start frame and of that many ``perturbed`` starts per motion; 0: left out."""
+
     def select_metrics(self, values: dict[str, float], env: TrackerEnv) -> dict[str, float]:
         """Choose and add to the metrics of one output."""
 
@@ -283,13 +286,16 @@ class Trainer:
         )
 
     def _evaluate(self) -> None:
-        found = self.hooks.evaluate(self.env, self.config.eval_start_fractions)
+        config = self.config
+        found = self.hooks.evaluate(self.env, config.eval_start_fractions)
+        found |= self.hooks.robustness(self.env, config.eval_survival_frames, config.eval_perturbed)
         self.evaluation, reached = found, score(found, self.env)
         values = {"success_rate": found["success_rate"], "tracked_fraction": reached.tracked}
+        values |= {name: found[name]["share"] for name in ("survival", "perturbed") if name in found}
         values |= {f"error_{name}": value for name, value in found["errors"].items()}
         self._write({f"eval/{name}": value for name, value in values.items()})
         log.info("%d samples: %.0f %% of motions followed", self.samples, 100 * found["success_rate"])
-        if self.config.select == "best" and (self.best is None or reached > self.best.score):
+        if config.select == "best" and (self.best is None or reached > self.best.score):
             weights = {name: value.detach().clone() for name, value in self.policy.state_dict().items()}
             self.best = _Best(score=reached, samples=self.samples, evaluation=found, weights=weights)
 

@@ -1,0 +1,160 @@
+"""What `dmppo` learns from nothing on two cores: a number of samples, then the policy is put to the test.
+
+Run: ``python benchmarks/train_trackers.py run|seven|procedural [--seeds 3] [--samples N] [--json]``.
+
+`run` is the first 2 s of a published motion-terrain file; `seven` adds walk, jog, kick, punch, zombie walk and dance of
+DeepMimic, cycles repeated up to 2 s; `procedural` is that motion source. Agent and environment have the presets
+`laptop` and `cpu`. Reported per seed: motions followed from their first frame; the share of all start frames, and of
+perturbed first frames (0.075 rad per joint and the environment's other noise, 64 per motion), from which the end is
+reached; mean body error; minutes by the clock. This takes minutes to hours; nothing of it is a timing of small things.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+import tempfile
+import time
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from parc_data.parc_ms import PublishedConfig, PublishedSource
+from parc_data.procedural.source import ProceduralConfig, ProceduralSource
+from parc_data.sources import DeepMimicSource, FilesConfig
+from parc_deepmimic.config import DeepMimicConfig
+from parc_deepmimic.env import DeepMimicEnv
+from parc_deepmimic.reference import MotionLibrary
+from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
+from parc_ppo.config import DmPpoConfig
+from parc_ppo.dmppo import DmPpoAgent
+from presets import preset
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.seeds import SeedStreams
+from parc_core.interfaces.survival import perturbed_starts, survival
+from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.testing.context import make_context
+
+REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+CYCLES = ("walk", "jog", "kick", "punch", "zombie_walk", "dance_a")
+PUBLISHED = "dec2024_teaser_717_1_opt_dm.pkl"
+LENGTH_S, FPS = 2.0, 30.0
+SAMPLES = {"run": 1_000_000, "seven": 6_000_000, "procedural": 20_000_000}
+ENVS, THREADS = 256, 2
+SKELETON = load_skeleton("humanoid")
+MADE_FOR: dict[str, Any] = {"skeleton": SKELETON, "seeds": SeedStreams(0)}
+
+
+def main() -> None:
+    """Train and test, seed by seed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=tuple(SAMPLES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training each (0)")
+    parser.add_argument("--samples", type=int, help="control steps of each training")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per seed")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.what != "procedural" and not REAL.is_dir():
+        sys.exit(f"{REAL} is not there; only `procedural` can be trained without the real motions.")
+    clips = motions(options.what)
+    for seed in options.seeds:
+        found = trained(clips, seed, options.samples or SAMPLES[options.what])
+        print(json.dumps(found) if options.json else _line(found), flush=True)
+
+
+def motions(what: str) -> list[MotionClip]:
+    """The clips of a subject."""
+    if what == "procedural":
+        return list(ProceduralSource(ProceduralConfig(), **MADE_FOR).clips())
+    cut = PublishedConfig(path=str(REAL / "parc" / PUBLISHED), cut_s=(0.0, LENGTH_S))
+    clips = list(PublishedSource(cut, **MADE_FOR).clips())
+    if what == "seven":
+        for name in CYCLES:
+            path = REAL / "deepmimic" / f"humanoid3d_{name}.txt"
+            clips += [
+                repeated(clip) for clip in DeepMimicSource(FilesConfig(path=str(path)), **MADE_FOR).clips()
+            ]
+    return clips
+
+
+def repeated(clip: MotionClip) -> MotionClip:
+    """At most `LENGTH_S` of a clip; a cycle is gone through as often as that takes."""
+    frames = round(LENGTH_S * FPS) + 1
+    if clip.loop != "wrap" or clip.num_frames >= frames:
+        return attrs.evolve(clip.frames(0, min(frames, clip.num_frames)), loop="clamp")
+    times = torch.arange(frames) / FPS
+    ref = MotionLibrary([clip], SKELETON).query(torch.zeros(frames, dtype=torch.long), times)
+    unit = {name: getattr(ref, name) for name in ("root_rot", "joint_rot")}
+    return attrs.evolve(
+        clip,
+        root_pos=ref.root_pos.numpy(),
+        contacts=(ref.contacts > 0.5).float().numpy(),
+        **{name: (value / value.norm(dim=-1, keepdim=True)).numpy() for name, value in unit.items()},
+        fps=FPS,
+        loop="clamp",
+        touched=None,
+        path=None,
+    )
+
+
+def trained(clips: list[MotionClip], seed: int, samples: int) -> dict[str, Any]:
+    """One training and its test."""
+    env = _env(clips, ENVS, seed)
+    config = attrs.evolve(preset(DmPpoConfig, "laptop"), max_samples=samples)
+    agent, start = DmPpoAgent(config), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        policy = agent.train(env, make_context(pathlib.Path(folder), seed=seed, threads=THREADS))
+    minutes = (time.perf_counter() - start) / 60.0
+    env.close()
+    return {"seed": seed, "samples": policy.num_samples, "minutes": round(minutes, 2), **tested(agent, clips)}
+
+
+def tested(agent: DmPpoAgent, clips: list[MotionClip]) -> dict[str, Any]:
+    """How far the agent follows the clips, deterministically."""
+    env = _env(clips, ENVS, 0, joint_noise=0.075)
+    first = agent.evaluate(env)
+    kept = survival(agent, env)
+    pushed = perturbed_starts(agent, env, 64, torch.Generator().manual_seed(0))
+    env.close()
+    return {
+        "followed": sum(row["success"] for row in first["motions"]),
+        "motions": len(clips),
+        "survival": round(kept["share"], 4),
+        "perturbed": round(pushed["share"], 4),
+        "body_error_m": round(first["errors"]["body_pos"], 4),
+        "of": {
+            name: [round(kept["motions"][name]["share"], 3), round(pushed["motions"][name]["share"], 3)]
+            for name in kept["motions"]
+        },
+    }
+
+
+def _env(clips: list[MotionClip], num_envs: int, seed: int, **start: float) -> DeepMimicEnv:
+    config = preset(DeepMimicConfig, "cpu")
+    return DeepMimicEnv(
+        attrs.evolve(config, start=attrs.evolve(config.start, **start)),
+        clips=clips,
+        weights=np.ones(len(clips)),
+        simulator=MujocoSimulator(MujocoConfig(), threads=THREADS),
+        num_envs=num_envs,
+        skeleton=SKELETON,
+        rng=torch.Generator().manual_seed(seed),
+    )
+
+
+def _line(found: dict[str, Any]) -> str:
+    return (
+        f"seed {found['seed']}: {found['followed']} of {found['motions']} from the first frame, survival "
+        f"{found['survival']:.1%}, perturbed {found['perturbed']:.1%}, body error {found['body_error_m']:.3f} m, "
+        f"{found['samples']} samples in {found['minutes']:.1f} min"
+    )
+
+
+if __name__ == "__main__":
+    main()
