@@ -187,21 +187,23 @@ def test_overlapped_training_learns_from_the_policy_before_the_last_update(tmp_p
         iters_per_checkpoint=100, eval_every_iters=0, average_decay=0.0,
         optimizer=OptimizerConfig(learning_rate=0.0001),
     )  # fmt: skip
-    watched, log_ratios = [], []
+    drawn, held = [], []  # largest log ratio to the policy that drew, and to the one that updates are held close to
     original = parc_ppo.trainer.prepare
 
     def watching(network, buffer, *rest):
         batch = original(network, buffer, *rest)
         mean, log_std = network.decide(batch.obs)
-        watched.append(distribution.log_prob(mean, log_std, batch.action) - batch.log_prob)
+        now = distribution.log_prob(mean, log_std, batch.action)
+        drawn.append(float((now - buffer.log_prob.flatten()).abs().max().detach()))
+        held.append(float((now - batch.log_prob).abs().max().detach()))
         return batch
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parc_ppo.trainer, "prepare", watching)
         train(tmp_path, make_env(0), quiet)
-    log_ratios = [float(ratio.abs().max().detach()) for ratio in watched]
-    assert log_ratios[0] == pytest.approx(0.0, abs=1e-5)  # nothing had been learned when it was collected
-    assert all(ratio > 1e-4 for ratio in log_ratios[1:])  # collected before the update that came in between
+    assert drawn[0] == pytest.approx(0.0, abs=1e-5)  # nothing had been learned when it was collected
+    assert all(ratio > 1e-4 for ratio in drawn[1:])  # collected before the update that came in between
+    assert held == pytest.approx([0.0] * len(held), abs=1e-5)
 
 
 def test_overlap_with_extras_is_refused():
