@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc
+PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc sinks
 
 .PHONY: help setup demo test lint types clean
 
@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -e . $(foreach p,$(PLUGINS),-e plugins/parc_$(p)) \
-	  -e 'plugins/parc_mujoco[warp]' \
+	  -e 'plugins/parc_mujoco[warp]' -e 'plugins/parc_sinks[tensorboard]' \
 	  pytest pytest-xdist hypothesis ruff mypy import-linter
 	touch $(STAMP)
 

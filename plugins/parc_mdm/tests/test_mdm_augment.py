@@ -1,7 +1,8 @@
 """The pieces of the height augmentation."""
 
 import torch
-from parc_mdm.augment import draw_boxes, max_pool
+from parc_mdm.augment import Changes, draw_boxes, max_pool
+from parc_mdm.config import MdmConfig
 
 
 def peak() -> torch.Tensor:
@@ -29,8 +30,8 @@ def test_pooling_of_negative_ground_takes_nothing_from_beyond_the_border():
 
 
 def test_boxes_are_flat_and_few():
-    patch = torch.zeros(200, 31, 31)
-    boxed = draw_boxes(patch, 4, 3.0, torch.Generator().manual_seed(0))
+    drawn = Changes.draw(200, MdmConfig(), torch.zeros(1), torch.Generator().manual_seed(0))
+    boxed = draw_boxes(torch.zeros(200, 31, 31), drawn.boxes, drawn.num_boxes)
     levels = torch.tensor([len(sample.unique()) for sample in boxed])
     assert levels.max() <= 5 and levels.min() == 1
     assert boxed.abs().max() <= 3.0

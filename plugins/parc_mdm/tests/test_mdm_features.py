@@ -27,7 +27,7 @@ def random_frames(shape: tuple[int, ...] = (3, 5)) -> Frames:
 
 def test_humanoid_features_are_91_numbers_in_the_published_order():
     assert LAYOUT.width == 91
-    assert LAYOUT.sizes == (3, 3, 42, 28, 15)
+    assert LAYOUT.sizes == (3, 3, 42, 0, 28, 15)
     assert LAYOUT.contacts == slice(76, 91)
 
 

@@ -49,7 +49,7 @@ def test_losses_are_zero_on_the_truth(pseudo_huber):
     windows = truth()
     values = terms(windows.features, windows, pseudo_huber=pseudo_huber)
     del values["target"]
-    assert set(values) == {field.name for field in attrs.fields(LossWeights)} - {"target"}
+    assert set(values) == {field.name for field in attrs.fields(LossWeights)} - {"target", "velocities"}
     # float32 rotations to exponential maps and back, times 30 per second, squared and summed
     assert max(float(value) for value in values.values()) < 1e-5
 
@@ -113,3 +113,60 @@ def test_gradient_is_finite_on_the_truth():
     predicted = windows.features.clone().requires_grad_()
     total_loss(terms(predicted, windows), ALL).backward()
     assert torch.isfinite(predicted.grad).all()
+
+
+def walking_into(height: float) -> tuple[torch.Tensor, Windows]:
+    """Predictions that are a little off, over ground so high that feet and shins are inside."""
+    windows = truth(patch_height=height)
+    noise = torch.randn(windows.features.shape, generator=torch.Generator().manual_seed(3))
+    return windows.features + 0.05 * noise, windows
+
+
+@pytest.mark.parametrize("name", ["collision", "target"])
+def test_term_falls_when_its_gradient_is_followed(name):
+    predicted, windows = walking_into(-0.6)
+    weights = attrs.evolve(LossWeights(**dict.fromkeys(attrs.asdict(ALL), 0.0)), **{name: 1.0})
+    collision = CollisionPoints.of(SKELETON)
+    values = []
+    for _ in range(30):
+        at = predicted.clone().requires_grad_()
+        value = loss_terms(at, windows, KIN, LAYOUT, weights, collision=collision)[name]
+        (slope,) = torch.autograd.grad(value, at)
+        predicted = predicted - 0.02 * slope
+        values.append(float(value.detach()))
+    assert values[0] > 0.05 and values[-1] < 0.25 * values[0]
+
+
+@pytest.mark.parametrize("name", [field.name for field in attrs.fields(LossWeights) if field.name != "velocities"])
+def test_gradient_of_every_term_agrees_with_differences(name):
+    predicted, windows = walking_into(-0.6)
+    kin = Kinematics(SKELETON, dtype=torch.float64)
+    exact = Windows(**{f.name: getattr(windows, f.name).double() for f in attrs.fields(Windows)})
+    points = CollisionPoints.of(SKELETON)
+    points = attrs.evolve(points, points=points.points.double())
+    weights = LossWeights(**{**dict.fromkeys(attrs.asdict(ALL), 0.0), name: 1.0})
+
+    def value(features: torch.Tensor) -> torch.Tensor:
+        return loss_terms(features, exact, kin, LAYOUT, weights, collision=points)[name]
+
+    at = predicted.double().requires_grad_()
+    (slope,) = torch.autograd.grad(value(at), at)
+    places = slope.abs().flatten().topk(5).indices  # where there is something to agree on
+    assert slope.flatten()[places[0]].abs() > 1e-3
+    for place in places:
+        step = torch.zeros_like(slope)
+        step.view(-1)[place] = 1e-6
+        with torch.no_grad():
+            difference = (value(at + step) - value(at - step)) / 2e-6
+        assert float(slope.flatten()[place]) == pytest.approx(float(difference), rel=1e-4, abs=1e-6)
+
+
+def test_predicted_velocities_are_compared_where_they_are_features():
+    layout = FeatureLayout.of(SKELETON, velocities=True)
+    windows = truth()
+    pos, root, _, joints, contacts = LAYOUT.split(windows.features)
+    windows = attrs.evolve(windows, features=layout.pack(pos, root, windows.body_pos, joints, contacts))
+    wrong = windows.features.clone()
+    wrong[:, 0, 48] += 0.5  # first velocity, after 6 numbers of the root and 42 of positions
+    values = loss_terms(wrong, windows, KIN, layout, LossWeights())
+    assert float(values["velocities"]) == pytest.approx(0.25, rel=1e-4)

@@ -4,11 +4,21 @@ import attrs
 import numpy as np
 import pytest
 import torch
+from parc_mdm.augment import Changes
 from parc_mdm.config import MdmConfig
-from parc_mdm.features import FeatureLayout
+from parc_mdm.features import Anchor, FeatureLayout
+from parc_mdm.objective import drift_history
 from parc_mdm.store import MotionStore
-from parc_mdm.train import drift_history
-from parc_mdm.windows import draw_windows, patch_offsets, start_height, target_direction, window_stats
+from parc_mdm.windows import (
+    compiled_ground,
+    draw_windows,
+    gather_windows,
+    patch_offsets,
+    plain_ground,
+    start_height,
+    target_direction,
+    window_stats,
+)
 
 from parc_core.data.terrain import Terrain
 from parc_core.errors import DataError
@@ -222,3 +232,56 @@ def test_slow_approach_counts_as_standing():
     store = store_of(make_clip(90, speed=0.28))  # more than 0.1 m in 11 frames, the shortest way to a target
     assert torch.all(draw(store, target_noise=0.0).target[:, 0] > 0.999)
     assert torch.all(draw(store, target_noise=0.0, target_min_speed=0.3).target == 0.0)
+
+
+def test_compiled_ground_is_the_ground_that_torch_computes():
+    terrain = raised((30, 30), slice(5, 25), slice(10, 30), 0.3)
+    turning = make_clip(40, speed=1.0, terrain=terrain)
+    store = store_of(turning, make_clip(20, name="low", terrain=make_terrain((12, 9))), mirror=True)
+    settings = config(augment_shear=0.4, augment_pool_prob=0.6)
+    generator = torch.Generator().manual_seed(5)
+    clip_ids = torch.randint(0, 4, (64,), generator=generator)
+    frames = store.first[clip_ids][:, None] + torch.arange(15)
+    heading = 6.0 * torch.rand(64, generator=generator)
+    anchor = Anchor(origin=store.root_pos[frames[:, 1]], heading=heading)
+    slope = 0.4 * torch.rand(64, 1, generator=generator)
+    changes = Changes.draw(64, settings, heading, generator)
+    found = compiled_ground(store, clip_ids, frames, anchor, slope[:, 0], changes)
+    expected = plain_ground(store, clip_ids, frames, anchor, slope, changes.apply)
+    # a point on the border of two cells may fall into either by rounding, and pools spread what it has
+    assert ((found - expected).abs() < 1e-5).float().mean() > 0.998
+    assert ((found - expected).abs() < 1e-5).all(dim=(1, 2)).float().mean() > 0.8
+
+
+def test_windows_are_seen_from_their_anchors():
+    store = store_of(make_clip(40, speed=1.0), mirror=True)
+    frames = torch.arange(3)[:, None] + torch.arange(15)
+    anchor = Anchor(origin=store.root_pos[frames[:, 1]], heading=torch.tensor([0.3, -2.0, 3.0]))
+    windows = gather_windows(store, LAYOUT, frames, anchor, frames, frames)
+    torch.testing.assert_close(windows.body_pos, anchor.to_local(store.body_pos[frames]), atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(
+        windows.body_rot, anchor.turn_to_local(store.body_rot[frames]), atol=1e-6, rtol=0.0
+    )
+
+
+def on_a_step() -> MotionStore:
+    """Standing 0.2 m higher than usual over ground at 0.5 m."""
+    root_pos = np.tile([0.0, 0.0, STANDING_HEIGHT + 0.7], (20, 1))
+    return store_of(make_clip(20, root_pos=root_pos, terrain=make_terrain((30, 30), height=np.full((30, 30), 0.5))))
+
+
+def test_heights_from_the_floor_are_those_over_the_ground_under_the_root():
+    layout = FeatureLayout.of(SKELETON, from_floor=True)
+    windows = draw_windows(on_a_step(), layout, config(augment="none"), 15, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(windows.patch, torch.zeros_like(windows.patch))
+    height = torch.full_like(windows.features[..., 2], STANDING_HEIGHT + 0.2)
+    torch.testing.assert_close(windows.features[..., 2], height)
+
+
+def test_drift_over_the_floor_lifts_the_motion_and_not_the_ground():
+    layout = FeatureLayout.of(SKELETON, from_floor=True)
+    windows = draw_windows(on_a_step(), layout, config(augment="none"), 15, torch.Generator().manual_seed(0))
+    drifted = drift_history(windows, layout, 0.05, torch.Generator().manual_seed(0))
+    up = drifted.features[..., 2] - windows.features[..., 2]
+    assert drifted.patch.equal(windows.patch)
+    assert up[:, 1].abs().max() > 0.05 and up[:, 14].abs().max() < 1e-6

@@ -8,16 +8,54 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from parc_mdm.config import MdmConfig
+from parc_mdm.config import PATCH_SIDE, MdmConfig
 
-__all__ = ["augment_patch", "draw_boxes", "max_pool"]
+__all__ = ["Changes", "augment_patch", "draw_boxes", "max_pool"]
 
 _MAX_RADIUS = 10  # points of the patch
 _BOX_SIDES = (2.0, 12.0)  # points of the patch
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Changes:
+    """What `maxpool_and_boxes` does to each patch of a batch."""
+
+    is_flat: Tensor  # [N] bool, the patch becomes one plane first
+    level: Tensor  # [N] m, its height
+    radius_x: Tensor  # [N, 3] int64, points, of three pools one after the other
+    radius_y: Tensor  # [N, 3]
+    boxes: Tensor  # [N, most, 6]: centre and half sides in points, angle, height
+    num_boxes: Tensor  # [N] int64
+
+    @staticmethod
+    def draw(count: int, config: MdmConfig, like: Tensor, generator: Generator) -> Changes:
+        """Changes for `count` patches on the device of `like`."""
+        reach = config.augment_height
+        is_flat = _uniform((count,), 0.0, 1.0, like, generator) < config.augment_flat_prob
+        level = _uniform((count,), -reach, reach, like, generator)
+        radius_x, radius_y = _pool_radii(count, config.augment_pool_prob, like, generator)
+        boxes, num_boxes = _boxes(count, config.augment_max_boxes, reach, like, generator)
+        return Changes(
+            is_flat=is_flat,
+            level=level,
+            radius_x=radius_x,
+            radius_y=radius_y,
+            boxes=boxes,
+            num_boxes=num_boxes,
+        )
+
+    def apply(self, patch: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """Changed patches ``[N, px, py]`` m; see `augment_patch`."""
+        result = torch.where(self.is_flat[:, None, None], self.level[:, None, None], patch)
+        result = torch.clamp(result, low, high)
+        for k in range(self.radius_x.shape[1]):
+            result = torch.clamp(max_pool(result, self.radius_x[:, k], self.radius_y[:, k]), low, high)
+        return torch.clamp(draw_boxes(result, self.boxes, self.num_boxes), low, high)
 
 
 def augment_patch(
@@ -35,17 +73,10 @@ def augment_patch(
     """
     if config.augment == "none":
         return patch
-    count, reach = len(patch), config.augment_height
     if config.augment == "noise":
+        reach = config.augment_height
         return torch.clamp(_uniform(patch.shape, -reach, reach, patch, generator), low, high)
-    flat = _uniform((count, 1, 1), 0.0, 1.0, patch, generator) < config.augment_flat_prob
-    result = torch.where(flat, _uniform((count, 1, 1), -reach, reach, patch, generator), patch)
-    result = torch.clamp(result, low, high)
-    for radius_x, radius_y in _pool_radii(count, config.augment_pool_prob, patch, generator):
-        result = torch.clamp(max_pool(result, radius_x, radius_y), low, high)
-    if config.augment_max_boxes:
-        result = torch.clamp(draw_boxes(result, config.augment_max_boxes, reach, generator), low, high)
-    return result
+    return Changes.draw(len(patch), config, patch, generator).apply(patch, low, high)
 
 
 def max_pool(patch: Tensor, radius_x: Tensor, radius_y: Tensor) -> Tensor:
@@ -59,38 +90,41 @@ def max_pool(patch: Tensor, radius_x: Tensor, radius_y: Tensor) -> Tensor:
     return result[:, 0]
 
 
-def draw_boxes(patch: Tensor, max_boxes: int, reach: float, generator: Generator) -> Tensor:
-    """The patches with 0..`max_boxes` rectangles of any place, angle and height on each; later ones overwrite."""
-    count, (nx, ny) = len(patch), patch.shape[1:]
-    shape = (count, max_boxes)
-    centre_x = _uniform(shape, 0.0, nx, patch, generator)
-    centre_y = _uniform(shape, 0.0, ny, patch, generator)
-    half_x = 0.5 * _uniform(shape, *_BOX_SIDES, patch, generator)
-    half_y = 0.5 * _uniform(shape, *_BOX_SIDES, patch, generator)
-    angle = _uniform(shape, 0.0, 2.0 * math.pi, patch, generator)
-    height = _uniform(shape, -reach, reach, patch, generator)
-    number = torch.randint(0, max_boxes + 1, (count, 1), generator=generator, device=patch.device)
+def draw_boxes(patch: Tensor, boxes: Tensor, number: Tensor) -> Tensor:
+    """The patches with the first `number` ``[N]`` of the boxes ``[N, most, 6]`` on each; later ones overwrite."""
+    nx, ny = patch.shape[1:]
     place = torch.arange(nx * ny, device=patch.device)
-    dx = (place // ny)[None, None] - centre_x[..., None]
-    dy = (place % ny)[None, None] - centre_y[..., None]
-    cos, sin = torch.cos(angle)[..., None], torch.sin(angle)[..., None]
-    inside = ((cos * dx + sin * dy).abs() < half_x[..., None]) & (
-        (cos * dy - sin * dx).abs() < half_y[..., None]
-    )
-    inside &= (torch.arange(max_boxes, device=patch.device) < number)[..., None]
+    centre_x, centre_y, half_x, half_y, angle, height = boxes[..., None].unbind(dim=2)
+    dx, dy = (place // ny)[None, None] - centre_x, (place % ny)[None, None] - centre_y
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    inside = ((cos * dx + sin * dy).abs() < half_x) & ((cos * dy - sin * dx).abs() < half_y)
+    inside &= (torch.arange(boxes.shape[1], device=patch.device) < number[:, None])[..., None]
     result = patch.flatten(1)
-    for box in range(max_boxes):
-        result = torch.where(inside[:, box], height[:, box, None], result)
+    for box in range(boxes.shape[1]):
+        result = torch.where(inside[:, box], height[:, box], result)
     return result.reshape(patch.shape)
 
 
-def _pool_radii(count: int, chance: float, like: Tensor, generator: Generator) -> list[tuple[Tensor, Tensor]]:
-    """Radii of three pools per sample (square, along x, along y; each maybe none) in an order drawn per sample."""
+def _boxes(count: int, most: int, reach: float, like: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Boxes of any place, angle and height ``[N, most, 6]``, and how many of them each patch gets ``[N]``."""
+    ranges = [(0.0, PATCH_SIDE)] * 2 + [(0.5 * side, 0.5 * _BOX_SIDES[1]) for side in _BOX_SIDES[:1] * 2]
+    low, high = torch.tensor([*ranges, (0.0, 2.0 * math.pi), (-reach, reach)], device=like.device).T
+    share = _uniform((count, most, 6), 0.0, 1.0, like, generator)
+    number = torch.randint(0, most + 1, (count,), generator=generator, device=like.device)
+    return low + (high - low) * share, number
+
+
+def _pool_radii(count: int, chance: float, like: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Radii of three pools per sample (square, along x, along y; each maybe none) in an order drawn per sample.
+
+    Returns:
+        Along x and along y, ``[N, 3]`` points each.
+    """
     device = like.device
     order = torch.rand(count, 3, generator=generator, device=device).argsort(dim=1)
     radius = torch.randint(0, _MAX_RADIUS + 1, (count, 3), generator=generator, device=device)
     radius = radius * (torch.rand(count, 3, generator=generator, device=device) < chance)
-    return [(radius[:, k] * (order[:, k] != 2), radius[:, k] * (order[:, k] != 1)) for k in range(3)]
+    return radius * (order != 2), radius * (order != 1)
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, like: Tensor, generator: Generator) -> Tensor:

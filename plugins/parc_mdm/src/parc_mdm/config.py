@@ -8,7 +8,7 @@ import attrs
 
 from parc_core.config import setting
 
-__all__ = ["PATCH_SIDE", "SHAPE_SETTINGS", "LossWeights", "MdmConfig"]
+__all__ = ["PATCH_SIDE", "SHAPE_SETTINGS", "LossWeights", "MdmConfig", "plain_settings"]
 
 PATCH_SIDE = 31  # points of the height patch, ahead and across
 
@@ -32,6 +32,9 @@ class LossWeights:
     root_vel: float = setting(0.5, ge=0, help="root velocity")
     root_ang_vel: float = setting(0.02, ge=0, help="root angular velocity")
     joint_ang_vel: float = setting(0.01, ge=0, help="joint angular velocities")
+    velocities: float = setting(
+        0.03, ge=0, help="predicted velocities of the bodies, where `velocities` makes them features"
+    )
     collision: float = setting(
         0.0, ge=0, help="half the squared depth of points inside the ground (published: off; 15)"
     )
@@ -63,6 +66,19 @@ class MdmConfig:
     grad_clip: float = setting(1.0, gt=0, help="largest norm of the gradient")
     ema_decay: float = setting(0.99, ge=0, lt=1, help="decay of the averaged weights, which generate")
     ema_start: int = setting(200, ge=0, help="steps before averaging starts")
+    divergence_factor: float = setting(
+        1000.0, gt=1, help="a loss this many times the lowest mean of an epoch ends the training as diverged"
+    )
+    validation_share: float = setting(
+        0.0, ge=0, lt=1, help="share of the clips, at least one, that is only for measuring; 0: all train"
+    )
+    validation_epochs: int = setting(1, ge=1, help="epochs between measurements on these clips")
+    refit_statistics: bool = setting(
+        False, help="fine-tuning standardises by the new clips instead of those of the given weights"
+    )
+    short_clips: Literal["error", "skip"] = setting(
+        "error", help="what happens to clips that are shorter than a window"
+    )
     loss_function: Literal["square", "pseudo_huber"] = setting("square", help="penalty of each difference")
     losses: LossWeights = setting(factory=LossWeights, help="loss weights")
 
@@ -104,7 +120,21 @@ class MdmConfig:
     )
     mirror: bool = setting(True, help="train on every clip's mirror image too")
 
-    # diffusion and shape of the network
+    precision: Literal["float32", "bfloat16"] = setting(
+        "float32",
+        help="numbers of the transformer and the convolutions, in training and generation; bfloat16 pays where the "
+        "processor multiplies it in hardware",
+    )
+
+    # features, diffusion and shape of the network
+    rotation: Literal["default", "expmap", "quat", "rot6d", "rotmat", "axis_angle"] = setting(
+        "default",
+        help="numbers of a rotation; default: scalar joint coordinates, exponential map of the root",
+    )
+    velocities: bool = setting(False, help="velocities of the bodies are features too")
+    height_from: Literal["root", "floor"] = setting(
+        "root", help="heights of motion and ground count from the window's root, or from the ground under it"
+    )
     diffusion_timesteps: int = setting(1000, ge=2, help="steps of the diffusion process")
     sequence_duration: float = setting(0.5, gt=0, unit="s", help="length of a window")
     width: int = setting(256, ge=8, help="width of a token")
@@ -128,6 +158,18 @@ class MdmConfig:
     ddim_stride: int = setting(111, ge=1, help="diffusion steps that one DDIM step covers")
     use_cfg: bool = setting(True, help="guidance: mix in the prediction without history")
     cfg_scale: float = setting(0.65, ge=0, help="share of the prediction without history")
+    penetration_guidance: float = setting(
+        0.0,
+        ge=0,
+        help="step that lifts bodies out of the ground while a window is made; 0: none, 1 is strong",
+    )
+    target_guidance: float = setting(
+        0.0, ge=0, help="step towards the path's point ahead while a window is made; 0: none, 1 is strong"
+    )
+    guidance_gradient: Literal["sample", "prediction"] = setting(
+        "sample",
+        help="guidance follows the gradient at the noised sample, through the network, or at its prediction",
+    )
 
     # generation along a path
     next_node_lookahead: int = setting(7, ge=1, help="the target is at most so many path points ahead")
@@ -262,6 +304,9 @@ class MdmConfig:
 
 
 SHAPE_SETTINGS = (
+    "rotation",
+    "velocities",
+    "height_from",
     "diffusion_timesteps",
     "sequence_duration",
     "width",
@@ -275,3 +320,14 @@ SHAPE_SETTINGS = (
     "height_scale",
     "height_unfold",
 )
+
+
+def plain_settings(config: MdmConfig) -> dict[str, Any]:
+    """The settings by name, in JSON's types."""
+    return {name: _plain(value) for name, value in attrs.asdict(config).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

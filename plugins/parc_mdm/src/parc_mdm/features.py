@@ -1,9 +1,15 @@
 """Motion as the network sees it: one vector per frame, in the heading frame of a window's reference frame.
 
-Layout for B bodies and D scalar coordinates: root position 3, root exponential map 3, positions of the bodies below
-the root 3 (B - 1), scalar joint coordinates D, contact labels B; 91 numbers for the humanoid.
+Layout for B bodies, J joints and D scalar coordinates: root position 3, root rotation 3 (exponential map), positions of
+the bodies below the root 3 (B - 1), their velocities where they are wanted 3 (B - 1), joints D (scalar coordinates),
+contact labels B; 91 numbers for the humanoid. In another rotation form every rotation, root and joints, has the numbers
+of that form (`parc_mdm.representations`).
 
-Source: published PARC implementation (default rotation type, heights relative to the reference root).
+Heights count from the reference root, or from the ground under it; the height patch counts from the same place.
+
+Source: published PARC implementation. With heights from the ground, its training and its generation subtract different
+heights; here both go through one anchor. Its velocity component cannot be
+computed there; here velocities are differences of the positions within the window.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from torch import Tensor
 from parc_core.data.skeleton import Skeleton
 from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
+from parc_mdm.representations import FORMS, rotation_numbers, rotation_of
 
 __all__ = [
     "FPS",
@@ -68,6 +75,10 @@ class Anchor:
         """The anchor of reference roots ``[N, 3]`` m, ``[N, 4]``."""
         return Anchor(origin=root_pos, heading=rot.heading(root_rot))
 
+    def on_floor(self, floor: Tensor) -> Anchor:
+        """The same place and heading, with its height zero at the floor ``[N]`` m."""
+        return Anchor(origin=torch.cat([self.origin[:, :2], floor[:, None]], dim=-1), heading=self.heading)
+
     @cached_property
     def _yaw(self) -> Tensor:
         return rot.yaw_quat(self.heading)
@@ -107,20 +118,34 @@ class Anchor:
 
 @attrs.frozen
 class FeatureLayout:
-    """Places of the parts in a feature vector."""
+    """Places of the parts in a feature vector, and how rotations become numbers in it."""
 
     num_bodies: int
     num_dofs: int
+    num_joints: int
+    rotation: str = (
+        "default"  # exponential map of the root and scalar joint coordinates, or a form of `FORMS`
+    )
+    velocities: bool = False  # of the bodies below the root
+    from_floor: bool = False  # heights count from the ground under the reference root, not from the root
 
     @staticmethod
-    def of(skeleton: Skeleton) -> FeatureLayout:
+    def of(
+        skeleton: Skeleton, rotation: str = "default", *, velocities: bool = False, from_floor: bool = False
+    ) -> FeatureLayout:
         """The layout for a character."""
-        return FeatureLayout(skeleton.num_bodies, skeleton.num_dofs)
+        return FeatureLayout(
+            skeleton.num_bodies, skeleton.num_dofs, skeleton.num_joints, rotation, velocities, from_floor
+        )
 
     @property
-    def sizes(self) -> tuple[int, int, int, int, int]:
-        """Lengths of root position, root rotation, body positions, joint coordinates, contacts."""
-        return 3, 3, 3 * (self.num_bodies - 1), self.num_dofs, self.num_bodies
+    def sizes(self) -> tuple[int, int, int, int, int, int]:
+        """Lengths of root position, root rotation, body positions, body velocities, joints, contacts."""
+        bodies = 3 * (self.num_bodies - 1)
+        root, joints = 3, self.num_dofs
+        if self.rotation != "default":
+            root, joints = FORMS[self.rotation], FORMS[self.rotation] * self.num_joints
+        return 3, root, bodies, bodies * self.velocities, joints, self.num_bodies
 
     @property
     def width(self) -> int:
@@ -132,41 +157,93 @@ class FeatureLayout:
         """Place of the contact labels."""
         return slice(self.width - self.num_bodies, self.width)
 
+    def root_numbers(self, root_rot: Tensor) -> Tensor:
+        """Root rotations ``[..., 4]`` as features."""
+        return rotation_numbers(root_rot, "expmap" if self.rotation == "default" else self.rotation)
+
+    def root_rot(self, numbers: Tensor) -> Tensor:
+        """Root rotations ``[..., 4]`` of features."""
+        return rotation_of(numbers, "expmap" if self.rotation == "default" else self.rotation)
+
+    def joint_numbers(self, dof: Tensor, joint_rot: Tensor) -> Tensor:
+        """Joints as features, from their coordinates ``[..., D]`` or their rotations ``[..., J, 4]``."""
+        if self.rotation == "default":
+            return dof
+        return rotation_numbers(joint_rot, self.rotation).flatten(-2)
+
+    def joint_rot(self, kin: Kinematics, numbers: Tensor) -> Tensor:
+        """Joint rotations ``[..., J, 4]`` of features; a hinge's may leave its axis, see `decode`."""
+        if self.rotation == "default":
+            return kin.dof_to_joint_rot(numbers)
+        return rotation_of(numbers.unflatten(-1, (self.num_joints, -1)), self.rotation)
+
     def pack(
-        self, root_pos: Tensor, root_expmap: Tensor, body_pos: Tensor, dof: Tensor, contacts: Tensor
+        self,
+        root_pos: Tensor,
+        root_numbers: Tensor,
+        body_pos: Tensor,
+        joint_numbers: Tensor,
+        contacts: Tensor,
     ) -> Tensor:
-        """Feature vectors ``[..., D]``; `body_pos` ``[..., B, 3]`` holds all bodies, the root included."""
-        return torch.cat([root_pos, root_expmap, body_pos[..., 1:, :].flatten(-2), dof, contacts], dim=-1)
+        """Feature vectors ``[..., S, D]``; `body_pos` ``[..., S, B, 3]`` holds all bodies, the root included."""
+        bodies = body_pos[..., 1:, :].flatten(-2)
+        parts = [root_pos, root_numbers, bodies, joint_numbers, contacts]
+        if self.velocities:
+            steps = FPS * bodies.diff(dim=-2)
+            parts.insert(
+                3, torch.cat([steps[..., :1, :], steps], dim=-2)
+            )  # before the first frame nothing is known
+        return torch.cat(parts, dim=-1)
 
     def split(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Root position, root exponential map, body positions ``[..., B - 1, 3]``, joint coordinates, contacts."""
-        pos, expmap, bodies, dof, contacts = features.split(self.sizes, dim=-1)
-        return pos, expmap, bodies.unflatten(-1, (-1, 3)), dof, contacts
+        """Root position, root numbers, body positions ``[..., B - 1, 3]``, joint numbers, contacts."""
+        pos, root, bodies, _, joints, contacts = features.split(self.sizes, dim=-1)
+        return pos, root, bodies.unflatten(-1, (-1, 3)), joints, contacts
+
+    def body_velocities(self, features: Tensor) -> Tensor:
+        """The velocities among the features, ``[..., B - 1, 3]`` m/s; none where the layout has none."""
+        return features.split(self.sizes, dim=-1)[3].unflatten(-1, (-1, 3))
 
 
 def encode(kin: Kinematics, layout: FeatureLayout, frames: Frames) -> Tensor:
     """Feature vectors ``[..., D]`` of poses that are relative to their window's reference frame."""
     body_pos, _ = kin.forward(frames.root_pos, frames.root_rot, frames.joint_rot)
-    expmap, dof = rot.quat_to_expmap(frames.root_rot), kin.joint_rot_to_dof(frames.joint_rot)
-    return layout.pack(frames.root_pos, expmap, body_pos, dof, frames.contacts)
+    joints = layout.joint_numbers(kin.joint_rot_to_dof(frames.joint_rot), frames.joint_rot)
+    return layout.pack(
+        frames.root_pos, layout.root_numbers(frames.root_rot), body_pos, joints, frames.contacts
+    )
 
 
 def decode(kin: Kinematics, layout: FeatureLayout, features: Tensor) -> Frames:
-    """Poses of feature vectors; the stored body positions are not used, contacts are cut to 0..1."""
-    pos, expmap, _, dof, contacts = layout.split(features)
+    """Poses of feature vectors; stored body positions and velocities are not used, contacts are cut to 0..1.
+
+    A hinge turns about its axis only, whatever the features say.
+    """
+    pos, root, _, joints, contacts = layout.split(features)
     return Frames(
         root_pos=pos,
-        root_rot=rot.expmap_to_quat(expmap),
-        joint_rot=kin.dof_to_joint_rot(dof),
+        root_rot=layout.root_rot(root),
+        joint_rot=_possible(kin, layout, layout.joint_rot(kin, joints)),
         contacts=contacts.clamp(0.0, 1.0),
     )
 
 
 def project(kin: Kinematics, layout: FeatureLayout, features: Tensor) -> Tensor:
-    """The features with body positions that follow from their rotations, and contacts in 0..1."""
-    pos, expmap, _, dof, contacts = layout.split(features)
-    body_pos, _ = kin.forward(pos, rot.expmap_to_quat(expmap), kin.dof_to_joint_rot(dof))
-    return layout.pack(pos, expmap, body_pos, dof, contacts.clamp(0.0, 1.0))
+    """The nearest features of real poses: body positions that follow from rotations, contacts in 0..1."""
+    pos, root, _, joints, contacts = layout.split(features)
+    root_rot = layout.root_rot(root)
+    joint_rot = _possible(kin, layout, layout.joint_rot(kin, joints))
+    body_pos, _ = kin.forward(pos, root_rot, joint_rot)
+    if layout.rotation != "default":
+        root, joints = layout.root_numbers(root_rot), layout.joint_numbers(joints, joint_rot)
+    return layout.pack(pos, root, body_pos, joints, contacts.clamp(0.0, 1.0))
+
+
+def _possible(kin: Kinematics, layout: FeatureLayout, joint_rot: Tensor) -> Tensor:
+    """The rotations that the joints can make; scalar coordinates give no others."""
+    return (
+        joint_rot if layout.rotation == "default" else kin.dof_to_joint_rot(kin.joint_rot_to_dof(joint_rot))
+    )
 
 
 def _items(frames: Frames) -> list[tuple[str, Tensor]]:

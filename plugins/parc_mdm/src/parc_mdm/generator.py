@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 import torch
+from torch import Tensor
 
 from parc_core.data.clip import MotionClip, Provenance
 from parc_core.data.dataset import MotionDataset
@@ -21,12 +23,14 @@ from parc_core.geometry.operations import slice_around
 from parc_core.geometry.packed import PackedTerrains
 from parc_core.interfaces.context import StageContext
 from parc_core.interfaces.generator import Generator
-from parc_core.storage import make_folder, read_tensors, write_tensors
-from parc_mdm.config import SHAPE_SETTINGS, MdmConfig
-from parc_mdm.features import FPS
+from parc_core.storage import digest_json, make_folder, read_tensors, write_tensors
+from parc_mdm.clips import hold_out, usable_clips
+from parc_mdm.config import SHAPE_SETTINGS, MdmConfig, plain_settings
+from parc_mdm.features import FPS, FeatureLayout
 from parc_mdm.model import MotionModel, num_window_frames
-from parc_mdm.path_guide import PathGuide
+from parc_mdm.path_guides import PathGuides
 from parc_mdm.rollout import Rollout, roll_out
+from parc_mdm.statistics import cached_statistics
 from parc_mdm.store import MotionStore
 from parc_mdm.train import Trainer
 from parc_mdm.windows import start_height, window_stats
@@ -49,25 +53,39 @@ class MdmGenerator(Generator):
 
     def fit(self, dataset: MotionDataset, ctx: StageContext) -> None:
         """Train on every clip of the data set; see `Generator.fit`."""
-        window = num_window_frames(self.config)
-        store = MotionStore.of(
-            list(dataset),
-            dataset.weights,
-            self.skeleton,
-            window,
-            mirror=self.config.mirror,
-            device=self.device,
-        )
-        if self.model is None:
-            self.model = _fresh(self.config, self.skeleton, self.device, ctx.seeds.integer("mdm_weights"))
-            mean, std = window_stats(store, self.model.layout, window, _STD_FLOOR)
-            self.model.mean.copy_(mean)
-            self.model.std.copy_(std)
-            self.model.start_height.copy_(start_height(store))
+        config, window = self.config, num_window_frames(self.config)
+        clips, weights = usable_clips(dataset, self.skeleton, window, config.short_clips)
+        held = hold_out([clip.name for clip in clips], config.validation_share)
+        store = self._store(clips, weights, ~held)
+        held_out = self._store(clips, weights, held) if held.any() else None
+        if self.model is None or config.refit_statistics:
+            names = [clip.name for clip, is_held in zip(clips, held) if not is_held]
+            self._set_statistics(store, [dataset.digest, names], ctx)
         log.info(
             "%d clips (mirror images included), %d windows", store.num_clips, int(store.num_starts.sum())
         )
-        Trainer(self.model, store, ctx).run()
+        Trainer(self._ready("train"), store, ctx, held_out=held_out, data=dataset.digest).run()
+
+    def _store(self, clips: list[MotionClip], weights: np.ndarray, chosen: np.ndarray) -> MotionStore:
+        kept = [clip for clip, is_chosen in zip(clips, chosen) if is_chosen]
+        window, mirror = num_window_frames(self.config), self.config.mirror
+        return MotionStore.of(kept, weights[chosen], self.skeleton, window, mirror=mirror, device=self.device)
+
+    def _set_statistics(self, store: MotionStore, clips: list[Any], ctx: StageContext) -> None:
+        """Standardise by these clips; a model that does not exist yet is made."""
+        if self.model is None:
+            self.model = _fresh(self.config, self.skeleton, self.device, ctx.seeds.integer("mdm_weights"))
+        model, config = self.model, self.config
+        frames = model.denoiser.num_frames
+        settings = [attrs.asdict(model.layout), frames, config.mirror, _STD_FLOOR, self.skeleton.id]
+        found = cached_statistics(
+            ctx.folder,
+            digest_json([*clips, *settings]),
+            lambda: fit_statistics(store, model.layout, frames),
+            self.device,
+        )
+        for name in _STATISTICS:
+            getattr(model, name).copy_(found[name])
 
     def save(self, folder: pathlib.Path) -> None:
         """Write `model.safetensors` (averaged weights, statistics) and `generator.json`."""
@@ -80,8 +98,8 @@ class MdmGenerator(Generator):
             "provider": "mdm",
             "skeleton": self.skeleton.id,
             "num_features": model.layout.width,
-            "shape": {name: _plain(getattr(model.config, name)) for name in SHAPE_SETTINGS},
-            "settings": _plain(attrs.asdict(model.config)),
+            "shape": {name: plain_settings(model.config)[name] for name in SHAPE_SETTINGS},
+            "settings": plain_settings(model.config),
         }
         write_manifest(folder, "generator", fields)
 
@@ -115,18 +133,29 @@ class MdmGenerator(Generator):
 
     def propose(self, terrain: Terrain, path: Path, count: int, rng: np.random.Generator) -> list[MotionClip]:
         """`count` candidates in one batch; see `Generator.propose`."""
+        return self.propose_many([(terrain, path)], count, rng)[0]
+
+    def propose_many(
+        self, tasks: Sequence[tuple[Terrain, Path]], count: int, rng: np.random.Generator
+    ) -> list[list[MotionClip]]:
+        """`count` candidates for every terrain and path, all of them in one batch."""
         model = self._ready("propose")
         seed = int(rng.integers(2**63))
         generator = torch.Generator(device=self.device)
         generator.manual_seed(seed)
-        packed, guide = PackedTerrains.of([terrain], self.device), PathGuide.of(path, self.device)
-        rollout = roll_out(model, packed, guide, count, generator)
-        return [self._clip(rollout, index, terrain, path, seed) for index in range(count)]
+        packed = PackedTerrains.of([terrain for terrain, _ in tasks], self.device)
+        guides = PathGuides.of([path for _, path in tasks], count, self.device)
+        guide = guides.guides[0] if len(tasks) == 1 else guides
+        rollout = roll_out(model, packed, guide, count * len(tasks), generator)
+        return [
+            [self._clip(_row(rollout, k * count + i), i, *task, seed) for i in range(count)]
+            for k, task in enumerate(tasks)
+        ]
 
     def _clip(self, rollout: Rollout, index: int, terrain: Terrain, path: Path, seed: int) -> MotionClip:
-        frames = rollout.frames[index, : int(rollout.length[index])]
+        frames = rollout.frames[: int(rollout.length)]
         root_pos = frames.root_pos.cpu().numpy()
-        notes: dict[str, Any] = {"reached_goal": bool(rollout.reached[index]), "candidate": index}
+        notes: dict[str, Any] = {"reached_goal": bool(rollout.reached), "candidate": index}
         return MotionClip(
             name=f"candidate_{index}",
             root_pos=root_pos,
@@ -146,25 +175,31 @@ class MdmGenerator(Generator):
         return self.model
 
 
+def _row(rollout: Rollout, index: int) -> Rollout:
+    """One candidate of a rollout, without the leading axis."""
+    return Rollout(frames=rollout.frames[index], length=rollout.length[index], reached=rollout.reached[index])
+
+
 def _fresh(config: MdmConfig, skeleton: Skeleton, device: str, seed: int) -> MotionModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % (1 << 63))
         return MotionModel.of(config, skeleton, device)
 
 
+def fit_statistics(store: MotionStore, layout: FeatureLayout, frames: int) -> dict[str, Tensor]:
+    """What a model standardises with, from these clips."""
+    mean, std = window_stats(store, layout, frames, _STD_FLOOR)
+    return {"mean": mean, "std": std, "start_height": start_height(store)}
+
+
 def _merge(config: MdmConfig, shape: dict[str, Any], folder: pathlib.Path) -> MdmConfig:
     """The settings with the network's shape from the file; only settings left at their defaults may differ from it."""
     defaults = MdmConfig()
-    stored = {name: tuple(v) if isinstance(v := shape[name], list) else v for name in SHAPE_SETTINGS}
+    # files from before a setting existed hold what is its default
+    found = {name: shape.get(name, getattr(defaults, name)) for name in SHAPE_SETTINGS}
+    stored = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
     wrong = [n for n in SHAPE_SETTINGS if getattr(config, n) not in (stored[n], getattr(defaults, n))]
     if wrong:
         listed = ", ".join(f"{n} is {getattr(config, n)}, the weights have {stored[n]}" for n in wrong)
         raise ConfigError(f"{folder}: {listed}. Remove the setting, or train a new generator.")
     return attrs.evolve(config, **stored)
-
-
-def _plain(value: Any) -> Any:
-    """The value in JSON's types."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -22,7 +22,7 @@ from parc_mdm.config import LossWeights
 from parc_mdm.features import FPS, FeatureLayout
 from parc_mdm.windows import PATCH_ORIGIN, PATCH_SPACING, Windows
 
-__all__ = ["CollisionPoints", "loss_terms", "total_loss"]
+__all__ = ["CollisionPoints", "ground_depth", "loss_terms", "total_loss"]
 
 _HUBER_SQUARE = 0.0009  # pseudo-Huber: sqrt(d^2 + c^2) - c with c = 0.03
 _FREE_GROUND = 5.0  # m, how deep a point may lie before the loss stops growing
@@ -77,9 +77,9 @@ def loss_terms(
         predicted: predicted feature vectors, not standardised, ``[N, S, D]``.
         collision: needed where `weights.collision` is not 0.
     """
-    pos, expmap, bodies, dof, contacts = layout.split(predicted)
+    pos, root, bodies, joints, contacts = layout.split(predicted)
     true_pos, _, _, _, true_contacts = layout.split(truth.features)
-    root_rot, joint_rot = rot.expmap_to_quat(expmap), kin.dof_to_joint_rot(dof)
+    root_rot, joint_rot = layout.root_rot(root), layout.joint_rot(kin, joints)
     body_pos, body_rot = kin.forward(pos, root_rot, joint_rot)
     differences = {
         "root_pos": lambda: pos - true_pos,
@@ -95,10 +95,14 @@ def loss_terms(
         "root_ang_vel": lambda: _world_spin(root_rot) - _world_spin(truth.root_rot),
         "joint_ang_vel": lambda: _joint_spin(joint_rot) - _joint_spin(truth.joint_rot),
     }
+    if layout.velocities:
+        moved, truly = layout.body_velocities(predicted), layout.body_velocities(truth.features)
+        differences["velocities"] = lambda: moved - truly
     wanted = attrs.asdict(weights)
     terms = {name: _penalty(make(), pseudo_huber) for name, make in differences.items() if wanted[name]}
     if weights.collision and collision is not None:
-        terms["collision"] = _collision(collision.posed(body_pos, body_rot), truth.patch)
+        depth = ground_depth(collision.posed(body_pos, body_rot), truth.patch)
+        terms["collision"] = 0.5 * depth.square().sum() / len(depth)
     if weights.target:
         along = (truth.target * (pos[:, -1, :2] - pos[:, 0, :2])).sum(dim=-1)
         terms["target"] = (-along).clamp_min(_AGAINST_TARGET).mean()
@@ -108,6 +112,22 @@ def loss_terms(
 def total_loss(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
     """Weighted sum of the terms."""
     return torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
+
+
+def ground_depth(points: Tensor, patch: Tensor) -> Tensor:
+    """Depth of points ``[N, ..., 3]`` in the ground of height patches, 0 above it: ``[N, ...]`` m.
+
+    Patches are small terrains of their own; points are in the frame of their anchor, as a patch is.
+    """
+    count, device = len(patch), patch.device
+    origin = torch.tensor([-PATCH_ORIGIN[0] * PATCH_SPACING, -PATCH_ORIGIN[1] * PATCH_SPACING], device=device)
+    ground = PackedTerrains(
+        height=patch,
+        shape=torch.tensor(patch.shape[1:], device=device).expand(count, 2),
+        origin_xy=origin.expand(count, 2),
+        cell=torch.full((count,), PATCH_SPACING, device=device),
+    )
+    return penetration_depth(ground, torch.arange(count, device=device), points, max_distance=_FREE_GROUND)
 
 
 def _turn(a: Tensor, b: Tensor) -> Tensor:
@@ -128,17 +148,3 @@ def _penalty(difference: Tensor, pseudo_huber: bool) -> Tensor:
     if pseudo_huber:
         square = (square + _HUBER_SQUARE).sqrt() - math.sqrt(_HUBER_SQUARE)
     return square.sum() / len(difference)
-
-
-def _collision(points: Tensor, patch: Tensor) -> Tensor:
-    """Half the squared depth of points ``[N, S, P, 3]`` under the patches, which are small terrains of their own."""
-    count, device = len(patch), patch.device
-    origin = torch.tensor([-PATCH_ORIGIN[0] * PATCH_SPACING, -PATCH_ORIGIN[1] * PATCH_SPACING], device=device)
-    ground = PackedTerrains(
-        height=patch,
-        shape=torch.tensor(patch.shape[1:], device=device).expand(count, 2),
-        origin_xy=origin.expand(count, 2),
-        cell=torch.full((count,), PATCH_SPACING, device=device),
-    )
-    depth = penetration_depth(ground, torch.arange(count, device=device), points, max_distance=_FREE_GROUND)
-    return 0.5 * depth.square().sum() / count

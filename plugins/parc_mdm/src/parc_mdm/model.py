@@ -37,7 +37,10 @@ class MotionModel:
     @staticmethod
     def of(config: MdmConfig, skeleton: Skeleton, device: str) -> MotionModel:
         """A fresh model with zero mean and unit deviation."""
-        layout, frames = FeatureLayout.of(skeleton), num_window_frames(config)
+        layout = FeatureLayout.of(
+            skeleton, config.rotation, velocities=config.velocities, from_floor=config.height_from == "floor"
+        )
+        frames = num_window_frames(config)
         return MotionModel(
             config=config,
             kin=Kinematics(skeleton, device),

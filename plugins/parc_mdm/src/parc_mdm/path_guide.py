@@ -43,6 +43,10 @@ class PathGuide:
             goal=torch.tensor(path.points[-1], **real),
         )
 
+    def terrain_ids(self, count: int) -> Tensor:
+        """The terrain of each of `count` candidates, ``[count]`` int64: the one there is."""
+        return torch.zeros(count, dtype=torch.long, device=self.points.device)
+
     def advance(self, progress: Tensor, xy: Tensor, window: float) -> Tensor:
         """Distance along the path of the point nearest to each root, within `window` m ahead of `progress`: ``[N]``."""
         away = (self.points[:, :2] - xy[:, None]).norm(dim=-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parc_core.plugins.hookspecs import hookimpl
-from parc_core.plugins.provider import Provider
+from parc_core.plugins.provider import Command, Provider
 
 PARC_API = (1, 0)
 
@@ -18,5 +18,17 @@ def parc_providers() -> list[Provider]:
             target="parc_mdm.generator:MdmGenerator",
             config="parc_mdm.config:MdmConfig",
             summary="terrain-aware motion diffusion model",
+        ),
+    ]
+
+
+@hookimpl
+def parc_commands() -> list[Command]:
+    """The verbs of this distribution."""
+    return [
+        Command(
+            name="eval generator",
+            target="parc_mdm.evaluate.command:generator",
+            summary="quality of a generator's motions on unseen terrain",
         ),
     ]

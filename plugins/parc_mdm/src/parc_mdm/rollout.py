@@ -18,6 +18,7 @@ from parc_core.geometry.packed import PackedTerrains
 from parc_mdm.features import FPS, NUM_HISTORY, REFERENCE, Anchor, Frames, decode, encode
 from parc_mdm.model import MotionModel
 from parc_mdm.path_guide import PathGuide
+from parc_mdm.path_guides import PathGuides
 from parc_mdm.sampler import join, sample_windows
 from parc_mdm.windows import patch_offsets, target_direction
 
@@ -35,12 +36,16 @@ class Rollout:
 
 @torch.no_grad()
 def roll_out(
-    model: MotionModel, ground: PackedTerrains, guide: PathGuide, count: int, generator: Generator
+    model: MotionModel,
+    ground: PackedTerrains,
+    guide: PathGuide | PathGuides,
+    count: int,
+    generator: Generator,
 ) -> Rollout:
     """`count` motions from the start of the path towards its end.
 
     Args:
-        ground: holds the one terrain.
+        ground: the terrain, or those of a `PathGuides`.
     """
     config, size = model.config, model.denoiser.num_frames
     kept = size - 1 - config.rewind_num_frames  # frames of a window that stay when the next one follows
@@ -63,11 +68,13 @@ def roll_out(
 class _Walk:
     """Where the candidates of one rollout are."""
 
-    def __init__(self, model: MotionModel, ground: PackedTerrains, guide: PathGuide, count: int) -> None:
+    def __init__(
+        self, model: MotionModel, ground: PackedTerrains, guide: PathGuide | PathGuides, count: int
+    ) -> None:
         self.model, self.ground, self.guide = model, ground, guide
         device = model.device
         self.count = count
-        self.ids = torch.zeros(count, dtype=torch.long, device=device)
+        self.ids = guide.terrain_ids(count)
         self.offsets = patch_offsets(device)
         self.progress = torch.zeros(count, device=device)
         self.reached = torch.zeros(count, dtype=torch.bool, device=device)
@@ -87,13 +94,13 @@ class _Walk:
         heading = torch.atan2(towards[:, 1], towards[:, 0])
         if config.first_heading_mode == "random":
             heading = 2.0 * math.pi * torch.rand(self.count, generator=generator, device=device)
-        anchor = Anchor(origin=start, heading=heading)
+        anchor = self._placed(Anchor(origin=start, heading=heading))
         return self._sample(anchor, None, generator), anchor
 
     def next_window(self, history: Frames, generator: Generator) -> Frames:
         """Windows that continue the motions' last two frames ``[N, 2, ...]``, in the world."""
         model = self.model
-        anchor = Anchor.of(history.root_pos[:, REFERENCE], history.root_rot[:, REFERENCE])
+        anchor = self._placed(Anchor.of(history.root_pos[:, REFERENCE], history.root_rot[:, REFERENCE]))
         self.progress = self.guide.advance(self.progress, anchor.origin[:, :2], model.config.search_window)
         given = encode(model.kin, model.layout, anchor.frames_to_local(history))
         local = join(model.layout, self._sample(anchor, given, generator), given, model.config.seam_frames)
@@ -123,6 +130,11 @@ class _Walk:
         """Candidates that still move, ``[N]`` bool."""
         return ~self.reached | self.closing
 
+    def _placed(self, anchor: Anchor) -> Anchor:
+        if not self.model.layout.from_floor:
+            return anchor
+        return anchor.on_floor(self.ground.height_at(self.ids, anchor.origin[:, :2]))
+
     def _sample(self, anchor: Anchor, history: Tensor | None, generator: Generator) -> Tensor:
         model = self.model
         xy, root_z = anchor.origin[:, :2], anchor.origin[:, 2, None, None]
@@ -134,10 +146,12 @@ class _Walk:
         offset = anchor.to_local(aim)[:, :2]
         target = target_direction(offset, torch.zeros_like(anchor.heading))
         if history is None:
-            return sample_windows(model, noise, patch, target, None, generator)
+            return sample_windows(model, noise, patch, target, None, generator, offset)
         on = self.on_the_way.nonzero().squeeze(-1)
         window = history[:, -1:].repeat(1, model.denoiser.num_frames, 1)  # who has arrived stays where he is
-        window[on] = sample_windows(model, noise[on], patch[on], target[on], history[on], generator)
+        window[on] = sample_windows(
+            model, noise[on], patch[on], target[on], history[on], generator, offset[on]
+        )
         return window
 
     def _towards(self, *, is_first: bool) -> Tensor:

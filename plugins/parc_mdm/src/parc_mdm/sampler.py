@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Generator, Tensor
 
 from parc_mdm.diffusion import ddim_step, ddim_timesteps, ddpm_step
 from parc_mdm.features import NUM_HISTORY, FeatureLayout
+from parc_mdm.guidance import Guidance
 from parc_mdm.model import MotionModel
 from parc_mdm.transformer import Condition
 
@@ -21,6 +24,7 @@ def sample_windows(
     target: Tensor,
     history: Tensor | None,
     generator: Generator,
+    aim: Tensor | None = None,
 ) -> Tensor:
     """Feature vectors of new windows, not standardised: ``[N, S, D]``; see `join` for their first two frames.
 
@@ -32,17 +36,20 @@ def sample_windows(
         target: direction to go, ``[N, 2]``.
         history: features of the first two frames, not standardised, ``[N, 2, D]``; None starts anew.
         generator: for the noise of DDPM steps; DDIM draws nothing.
+        aim: the point to go to, for guidance towards it, in the anchor's frame, ``[N, 2]`` m.
     """
     config, schedule = model.config, model.schedule
     model.denoiser.eval()
     cond = _condition(model, patch, target, history)
     guided = history is not None and config.use_cfg and config.cfg_scale > 0.0
+    guidance = Guidance.of(model, patch, aim)
     both = Condition.cat([cond, cond.without_history()]) if guided else cond
     stride = config.ddim_stride if config.use_ddim else 1
     steps = ddim_timesteps(schedule.num_steps, stride)
     xt = noise
     for t, t_next in zip(steps, [*steps[1:], -1]):
-        x0 = model.project(_predict(model, xt, t, both, guided))
+        predict = functools.partial(_predict, model, t=t, cond=both, guided=guided)
+        x0 = model.project(predict(xt) if guidance is None else guidance.steer(xt, predict))
         if t_next < 0:
             return model.restore_units(x0)
         if history is not None:

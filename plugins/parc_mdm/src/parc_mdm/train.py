@@ -1,39 +1,34 @@
 """The training loop: AdamW on the predicted clean sample, averaged weights, checkpoints that continue exactly.
 
-Source: published PARC implementation for the conditions' drop rates, the averaging and the clipping. The noise on the
-history, its drift, the warm-up and the cosine decay are ours.
+Source: published PARC implementation for the averaging and the clipping. The warm-up, the cosine decay, the
+measurements on held-out clips and the guard against divergence are ours.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-from collections.abc import Iterator
 
-import attrs
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from parc_core.errors import DataError
 from parc_core.interfaces.context import StageContext, Stopped
-from parc_core.storage import Checkpoint, digest_json
-from parc_mdm.config import MdmConfig
-from parc_mdm.diffusion import add_noise
-from parc_mdm.features import NUM_HISTORY, REFERENCE, FeatureLayout
-from parc_mdm.losses import CollisionPoints, loss_terms, total_loss
+from parc_core.storage import Checkpoint
+from parc_mdm.config import MdmConfig, plain_settings
+from parc_mdm.guard import DivergenceGuard
+from parc_mdm.losses import total_loss
 from parc_mdm.model import MotionModel
+from parc_mdm.objective import Objective
 from parc_mdm.store import MotionStore
-from parc_mdm.transformer import Condition
-from parc_mdm.windows import Windows, draw_windows
+from parc_mdm.validation import Validation
+from parc_mdm.windows import draw_windows
 
 __all__ = ["Trainer", "learning_rate"]
 
 log = logging.getLogger(__name__)
 
 _STREAMS = ("windows", "noise", "dropout")
-_DRIFT_FRAMES = 7  # frames in which a window undoes the drift of its history
-_FAR_SHARE, _FAR_FACTOR = 0.15, 4.0  # some histories are lifted further, as after a missed step
 _REPORT_EVERY = 10  # steps between progress reports
 
 
@@ -52,10 +47,24 @@ def learning_rate(config: MdmConfig, iteration: int) -> float:
 class Trainer:
     """Trains a model on a store of motions; after `run`, the model's denoiser holds the averaged weights."""
 
-    def __init__(self, model: MotionModel, store: MotionStore, ctx: StageContext) -> None:
+    def __init__(
+        self,
+        model: MotionModel,
+        store: MotionStore,
+        ctx: StageContext,
+        *,
+        held_out: MotionStore | None = None,
+        data: str = "",
+    ) -> None:
+        """A trainer before its first step.
+
+        Args:
+            held_out: motions to measure on.
+            data: digest of the data set; a checkpoint of another one is refused.
+        """
         self.model, self.store, self.ctx = model, store, ctx
         config, device = model.config, str(model.device)
-        self.config = config
+        self.config, self.data = config, data
         self.denoiser = model.denoiser
         self.params = list(self.denoiser.parameters())
         self.averaged = [p.detach().clone() for p in self.params]
@@ -63,20 +72,20 @@ class Trainer:
             self.params, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.streams = {name: ctx.seeds.torch(f"mdm_{name}", device) for name in _STREAMS}
-        self.collision = None
-        if config.losses.collision:
-            self.collision = CollisionPoints.of(model.kin.skeleton, device)
+        self.objective = Objective(model, config)
+        self.validation = None if held_out is None else Validation(model, held_out, ctx.seeds)
+        self.guard = DivergenceGuard(config, ctx.checkpoints)
         self.iteration = 0
         self.sums: dict[str, float] = {}  # of losses since the epoch began
         self._pending: dict[str, Tensor] = {}
-        self._digest = digest_json(attrs.asdict(config))
 
     def run(self) -> None:
         """Train to the last epoch, from the newest checkpoint where there is one.
 
         Raises:
             Stopped: the context asked to stop; a checkpoint was written.
-            DataError: the newest checkpoint was made with other settings.
+            DataError: the newest checkpoint was made with other settings or another data set.
+            StageFailed: the loss is not finite or has become huge.
         """
         checkpoint = self.ctx.checkpoints.latest()
         if checkpoint is not None:
@@ -91,77 +100,42 @@ class Trainer:
             loss = self.step()
             epoch, within = divmod(self.iteration, per_epoch)
             if self.iteration % _REPORT_EVERY == 0 or within == 0:
+                self.guard.check(self.iteration)
                 self.ctx.progress.update(
                     self.iteration, total, f"epoch {epoch}/{self.config.epochs} loss {float(loss):.3f}"
                 )
             if within == 0:
-                self._report()
+                self._report(epoch)
                 if epoch % self.config.epochs_per_checkpoint == 0 or self.iteration == total:
                     self._save()
         self._use_averaged()
 
     def step(self) -> Tensor:
-        """One step of the optimiser; returns its loss."""
+        """One step of the optimiser; returns its loss.
+
+        Raises:
+            StageFailed: on a CPU, the loss or its gradient is not finite, or the loss has become huge; the weights are
+                those before the step.
+        """
         windows = draw_windows(
             self.store, self.model.layout, self.config, self.denoiser.num_frames, self.streams["windows"]
         )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.iteration)
-        terms = self._losses(windows)
+        terms = self.objective.losses(windows, self.streams["noise"], self.streams["dropout"])
         loss = total_loss(terms, self.config.losses)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.params, self.config.grad_clip)
+        self.guard.look(loss, norm, terms)
+        if loss.device.type == "cpu":  # elsewhere asking waits for the device; `run` asks now and then
+            self.guard.check(self.iteration + 1)
         self.optimizer.step()
         self._average()
         self.iteration += 1
         for name, value in {**terms, "total": loss, "grad_norm": norm}.items():
             self._pending[name] = self._pending.get(name, 0.0) + value.detach().double()
         return loss.detach()
-
-    def _losses(self, windows: Windows) -> dict[str, Tensor]:
-        config, model, noise = self.config, self.model, self.streams["noise"]
-        count, device = len(windows.features), model.device
-        windows = drift_history(windows, model.layout, config.history_drift, noise)
-        x0 = model.standardise(windows.features)
-        t = torch.randint(0, model.schedule.num_steps, (count,), generator=noise, device=device)
-        xt = add_noise(model.schedule, x0, t, torch.randn(x0.shape, generator=noise, device=device))
-        rolls = torch.rand(4, count, generator=noise, device=device)
-        history = x0[:, :NUM_HISTORY]
-        if config.history_noise:
-            history = history + config.history_noise * torch.randn(
-                history.shape, generator=noise, device=device
-            )
-        with self._dropout_seed():
-            cond = Condition(
-                height_tokens=self.denoiser.encode_heights(windows.patch),
-                target=windows.target,
-                history=history,
-                history_clean=rolls[0] < config.noise_indicator_prob,
-                see_history=rolls[1] >= config.drop_history_prob,
-                see_target=rolls[2] >= config.drop_target_prob,
-                see_heights=rolls[3] >= config.drop_heights_prob,
-            )
-            predicted = model.restore_units(self.denoiser(xt, t, cond))
-        huber = config.loss_function == "pseudo_huber"
-        return loss_terms(
-            predicted,
-            windows,
-            model.kin,
-            model.layout,
-            config.losses,
-            pseudo_huber=huber,
-            collision=self.collision,
-        )
-
-    @contextlib.contextmanager
-    def _dropout_seed(self) -> Iterator[None]:
-        """Dropout can only draw from the global generator: seed it for this step from a stream that is saved."""
-        device = self.model.device
-        seed = int(torch.randint(0, 2**62, (), generator=self.streams["dropout"], device=device))
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            yield
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -181,7 +155,7 @@ class Trainer:
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
         self._pending = {}
 
-    def _report(self) -> None:
+    def _report(self, epoch: int) -> None:
         self._flush()
         per_epoch = self.config.iters_per_epoch
         values = {
@@ -191,10 +165,15 @@ class Trainer:
         }
         values["train_gen/grad_norm"] = self.sums["grad_norm"] / per_epoch
         values["train_gen/learning_rate"] = learning_rate(self.config, self.iteration - 1)
+        if self.validation is not None and epoch % self.config.validation_epochs == 0:
+            found = self.validation.measure(self.averaged)
+            values |= {f"train_gen/validation/{name}": value for name, value in found.items()}
         self.ctx.metrics.write(self.iteration * self.config.batch_size, values)
+        self.guard.end_epoch(self.sums["total"] / per_epoch)
         self.sums = {}
 
     def _save(self) -> None:
+        self.guard.check(self.iteration)
         self._flush()
         model = self.model
         tensors = {"mean": model.mean, "std": model.std, "start_height": model.start_height}
@@ -205,15 +184,17 @@ class Trainer:
                 tensors[f"optimizer.{key}.{name}"] = value
         for name, stream in self.streams.items():
             tensors[f"stream.{name}"] = stream.get_state()
-        state = {"iteration": self.iteration, "sums": self.sums, "config": self._digest}
+        state = {
+            "iteration": self.iteration,
+            "sums": self.sums,
+            "lowest_loss": self.guard.lowest,
+            "settings": plain_settings(self.config),
+            "data": self.data,
+        }
         self.ctx.checkpoints.save(self.iteration // self.config.iters_per_epoch, tensors, state)
 
     def _load(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.state["config"] != self._digest:
-            raise DataError(
-                f"{self.ctx.checkpoints.folder}: checkpoint {checkpoint.step} was made with other generator settings. "
-                "Undo the change, or remove the checkpoints to start again."
-            )
+        self._require_same(checkpoint)
         tensors = checkpoint.tensors
         with torch.no_grad():
             for key in ("mean", "std", "start_height"):
@@ -229,33 +210,21 @@ class Trainer:
         for name, stream in self.streams.items():
             stream.set_state(tensors[f"stream.{name}"])
         self.iteration, self.sums = checkpoint.state["iteration"], dict(checkpoint.state["sums"])
+        self.guard.lowest = checkpoint.state["lowest_loss"]
 
+    def _require_same(self, checkpoint: Checkpoint) -> None:
+        """Refuse a checkpoint that this training would not have written.
 
-def drift_history(windows: Windows, layout: FeatureLayout, size: float, generator: Generator) -> Windows:
-    """Windows whose history floats above or sinks into the ground, and whose later frames come back to it.
-
-    Generated histories are never exactly at their height; without such windows the network has never seen one and
-    keeps or grows the error.
-
-    Args:
-        size: standard deviation of the lift, m; 0 changes nothing. Of some windows it is four times as much.
-    """
-    if size == 0.0:
-        return windows
-    count, frames = windows.features.shape[:2]
-    device = windows.features.device
-    far = torch.rand(count, 1, generator=generator, device=device) < _FAR_SHARE
-    lift = (
-        size * torch.randn(count, 1, generator=generator, device=device) * torch.where(far, _FAR_FACTOR, 1.0)
-    )
-    place = torch.arange(frames, device=lift.device)
-    back = -lift * ((place - REFERENCE) / _DRIFT_FRAMES).clamp(0.0, 1.0)  # [N, S] m
-    pos, expmap, _bodies, dof, contacts = layout.split(windows.features)
-    raise_pos = torch.stack([torch.zeros_like(back), torch.zeros_like(back), back], dim=-1)
-    body_pos = windows.body_pos + raise_pos[:, :, None]
-    return attrs.evolve(
-        windows,
-        features=layout.pack(pos + raise_pos, expmap, body_pos, dof, contacts),
-        body_pos=body_pos,
-        patch=windows.patch - lift[..., None],
-    )
+        Raises:
+            DataError: it has other settings, or was trained on other clips.
+        """
+        where = f"{self.ctx.checkpoints.folder}: checkpoint {checkpoint.step} was made"
+        what_to_do = "Undo the change, or remove the checkpoints to start again."
+        there, here = checkpoint.state.get("settings"), plain_settings(self.config)
+        if there != here:
+            there = there or {}
+            names = [name for name in here if name not in there or there[name] != here[name]]
+            listed = ", ".join(f"{n} is {here[n]}, there {there.get(n, 'unknown')}" for n in names[:4])
+            raise DataError(f"{where} with other generator settings: {listed}. {what_to_do}")
+        if checkpoint.state["data"] != self.data:
+            raise DataError(f"{where} on another data set. {what_to_do}")

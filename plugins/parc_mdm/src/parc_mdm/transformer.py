@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import NUM_HISTORY
+from parc_mdm.fused import Dropout, Layer, Seeds, Shape
 
 __all__ = ["Condition", "Denoiser"]
 
@@ -60,9 +61,10 @@ class Denoiser(nn.Module):
         self.indicator = nn.Embedding(2, width)
         self.motion_in = _mlp(num_features, width, width)
         self.motion_out = _mlp(width, width, num_features)
-        sizes = (width, config.heads, config.feed_forward, config.dropout)
+        sizes = (width, config.heads, config.feed_forward)
         self.layers = nn.ModuleList([EncoderLayer(*sizes) for _ in range(config.layers)])
-        self.dropout = nn.Dropout(config.dropout)
+        self.rate = config.dropout
+        self.dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
         self.num_heights = num_heights
         places = 1 + num_heights + 2 + num_frames
         self.register_buffer("time_table", _sinusoids(config.diffusion_timesteps, width), persistent=False)
@@ -74,39 +76,58 @@ class Denoiser(nn.Module):
         They do not depend on the diffusion step: one call serves a whole generation.
         """
         scaled = patch.clamp(-PATCH_HEIGHT, PATCH_HEIGHT)[:, None] / self.height_scale
-        features = self.height_cnn(scaled)
-        tokens = functional.unfold(features, self.height_unfold, stride=self.height_unfold)
-        return self.height_out(tokens.transpose(1, 2))
+        x = self._channels_last(scaled)
+        for part in self.height_cnn:
+            x = self._convolve(x, part) if isinstance(part, nn.Conv2d) else part(x)
+        # a linear layer on each square of features is one more convolution
+        side = self.height_unfold
+        weight = self.height_out.weight.unflatten(1, (x.shape[1], side, side))
+        x = functional.conv2d(
+            x, self._channels_last(weight), self.height_out.bias.to(self.dtype), stride=side
+        )
+        return x.flatten(2).transpose(1, 2)
+
+    def _convolve(self, x: Tensor, part: nn.Conv2d) -> Tensor:
+        weight, bias = self._channels_last(part.weight), part.bias.to(self.dtype)
+        return functional.conv2d(x, weight, bias, stride=part.stride)
+
+    def _channels_last(self, x: Tensor) -> Tensor:
+        """In the type and the order in memory that convolutions are fastest with."""
+        return x.to(self.dtype, memory_format=torch.channels_last)
 
     def forward(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
         """Predicted clean samples ``[N, S, D]`` for noised ones ``[N, S, D]`` at steps t ``[N]``."""
+        x = self._tokens(xt, t, cond)
+        seeds = Seeds(self.rate if self.training else 0.0)
+        x = drop(x + self.place_table, seeds).to(self.dtype)
+        visible = self._visible(cond)
+        for layer in self.layers[:-1]:
+            x = layer(x, visible, x.shape[1], seeds)
+        x = self.layers[-1](x, visible, self.num_frames, seeds)
+        return self.motion_out(x.float())
+
+    def _tokens(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
+        """Tokens before their places are added, zero where a condition is hidden: ``[N, tokens, W]``."""
         clean = cond.history_clean[:, None, None]
         first = torch.where(clean, cond.history, xt[:, :NUM_HISTORY])
         motion = self.motion_in(torch.cat([first, xt[:, NUM_HISTORY:]], dim=1))
-        motion = torch.cat(
-            [motion[:, :NUM_HISTORY] * cond.see_history[:, None, None], motion[:, NUM_HISTORY:]], dim=1
-        )
-        tokens = torch.cat(
+        return torch.cat(
             [
                 self.time(self.time_table[t])[:, None],
-                cond.height_tokens * cond.see_heights[:, None, None],
+                (cond.height_tokens * cond.see_heights[:, None, None]).float(),
                 (self.target(cond.target) * cond.see_target[:, None])[:, None],
                 self.indicator(cond.history_clean.long())[:, None],
-                motion,
+                motion[:, :NUM_HISTORY] * cond.see_history[:, None, None],
+                motion[:, NUM_HISTORY:],
             ],
             dim=1,
         )
-        x = self.dropout(tokens + self.place_table)
-        bias = self._key_bias(cond, x)
-        for layer in self.layers[:-1]:
-            x = layer(x, bias, x.shape[1])
-        return self.motion_out(self.layers[-1](x, bias, self.num_frames))
 
-    def _key_bias(self, cond: Condition, x: Tensor) -> Tensor:
-        """0 where a token may be attended to, minus infinity where not: ``[N, 1, 1, tokens]``."""
-        count = len(x)
-        one = torch.ones(count, 1, dtype=torch.bool, device=x.device)
-        visible = torch.cat(
+    def _visible(self, cond: Condition) -> Tensor:
+        """Whether a token may be attended to, ``[N, tokens]`` bool."""
+        count = len(cond.target)
+        one = torch.ones(count, 1, dtype=torch.bool, device=cond.target.device)
+        return torch.cat(
             [
                 one,
                 cond.see_heights[:, None].expand(count, self.num_heights),
@@ -117,43 +138,67 @@ class Denoiser(nn.Module):
             ],
             dim=1,
         )
-        return torch.zeros_like(visible, dtype=x.dtype).masked_fill(~visible, -torch.inf)[:, None, None]
 
 
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward part, each with residual and normalisation after it (post-norm), GELU."""
 
-    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, feed_forward: int) -> None:
         super().__init__()
-        self.heads, self.rate = heads, dropout
+        self.heads = heads
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.up = nn.Linear(width, feed_forward)
         self.down = nn.Linear(feed_forward, width)
         self.norm_attention = nn.LayerNorm(width)
         self.norm_feed_forward = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
         nn.init.xavier_uniform_(self.qkv.weight)
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: Tensor, bias: Tensor, num_queries: int) -> Tensor:
-        """The last `num_queries` tokens ``[N, Q, W]``, having attended to all of x ``[N, K, W]``."""
-        width = x.shape[-1]
-        if num_queries == x.shape[1]:
-            q, k, v = self.qkv(x).chunk(3, dim=-1)
-        else:
-            weight, offset = self.qkv.weight, self.qkv.bias
-            q = functional.linear(x[:, -num_queries:], weight[:width], offset[:width])
-            k, v = functional.linear(x, weight[width:], offset[width:]).chunk(2, dim=-1)
-            x = x[:, -num_queries:]
+    def forward(self, x: Tensor, visible: Tensor, num_queries: int, seeds: Seeds) -> Tensor:
+        """The last `num_queries` tokens ``[N, Q, W]``, having attended to the visible ones of all x ``[N, K, W]``."""
+        if x.device.type != "cpu":
+            return self.plain(x, visible, num_queries, seeds.rate)
+        learns = torch.is_grad_enabled() and (x.requires_grad or self.qkv.weight.requires_grad)
+        shape = Shape(heads=self.heads, rate=seeds.rate, num_queries=num_queries, learns=learns)
+        products = (self.qkv, self.out, self.up, self.down)
+        norms = (self.norm_attention, self.norm_feed_forward)
+        weights = [p.to(x.dtype) for part in products for p in (part.weight, part.bias)]
+        weights += [p for part in norms for p in (part.weight, part.bias)]
+        return Layer.apply(x, visible, shape, seeds.take(Layer.NUM_SEEDS), *weights)
+
+    def plain(self, x: Tensor, visible: Tensor, num_queries: int, rate: float) -> Tensor:
+        """The same by torch's own operations: for other devices, and to hold `parc_mdm.fused` against."""
+        width, tail = x.shape[-1], x[:, -num_queries:]
+        weight, offset = self.qkv.weight.to(x.dtype), self.qkv.bias.to(x.dtype)
+        q = functional.linear(tail, weight[:width], offset[:width])
+        k, v = functional.linear(x, weight[width:], offset[width:]).chunk(2, dim=-1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
-        rate = self.rate if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=rate)
-        attended = self.out(attended.transpose(1, 2).flatten(-2))
-        x = self.norm_attention(x + self.dropout(attended))
-        hidden = self.dropout(functional.gelu(self.up(x)))
-        return self.norm_feed_forward(x + self.dropout(self.down(hidden)))
+        attended = functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=visible[:, None, None], dropout_p=rate
+        )
+        attended = _linear(self.out, attended.transpose(1, 2).flatten(-2))
+        x = _norm(self.norm_attention, tail + functional.dropout(attended, rate))
+        hidden = functional.dropout(functional.gelu(_linear(self.up, x)), rate)
+        return _norm(self.norm_feed_forward, x + functional.dropout(_linear(self.down, hidden), rate))
+
+
+def drop(x: Tensor, seeds: Seeds) -> Tensor:
+    """Dropout."""
+    if seeds.rate == 0.0:
+        return x
+    if x.device.type != "cpu":
+        return functional.dropout(x, seeds.rate)
+    return Dropout.apply(x, seeds.rate, *seeds.take(1))
+
+
+def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    return functional.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
+
+
+def _norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
+    return layer(x.float()).to(x.dtype)
 
 
 def _mlp(size: int, hidden: int, out: int) -> nn.Sequential:
@@ -165,7 +210,7 @@ def _height_net(config: MdmConfig) -> tuple[nn.Module, nn.Module, int]:
     layers: list[nn.Module] = []
     channels = 1
     for out, kernel, stride in zip(config.height_channels, config.height_kernels, config.height_strides):
-        layers += [nn.Conv2d(channels, out, kernel, stride), nn.LeakyReLU()]
+        layers += [nn.Conv2d(channels, out, kernel, stride), nn.LeakyReLU(inplace=True)]
         channels = out
     token = channels * config.height_unfold**2
     return nn.Sequential(*layers), nn.Linear(token, config.width), config.height_tokens_per_side**2

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from parc_core.geometry.heights import grid_offsets, height_patch
 from parc_core.kinematics import rotations as rot
-from parc_mdm.augment import augment_patch
+from parc_mdm.augment import Changes, augment_patch
+from parc_mdm.compiled import ground as ground_kernel
+from parc_mdm.compiled.jit import array, spread
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import FPS, REFERENCE, Anchor, FeatureLayout
 from parc_mdm.store import MotionStore
@@ -17,9 +22,12 @@ __all__ = [
     "PATCH_ORIGIN",
     "PATCH_SPACING",
     "Windows",
+    "anchor_of",
+    "compiled_ground",
     "draw_windows",
     "gather_windows",
     "patch_offsets",
+    "plain_ground",
     "start_height",
     "target_direction",
     "window_stats",
@@ -64,30 +72,59 @@ def draw_windows(
     count = store.num_starts[clip_ids]
     start = torch.minimum((share * count).long(), count - 1)
     frames = (store.first[clip_ids] + start)[:, None] + torch.arange(window, device=clip_ids.device)
-    anchor = Anchor.of(store.root_pos[frames[:, REFERENCE]], store.root_rot[frames[:, REFERENCE]])
+    anchor = anchor_of(store, layout, frames)
     patch = _patch(store, clip_ids, frames, anchor, config, generator)
     target = _target(store, clip_ids, start, anchor, config, generator)
     return gather_windows(store, layout, frames, anchor, patch, target)
+
+
+def anchor_of(store: MotionStore, layout: FeatureLayout, frames: Tensor) -> Anchor:
+    """The anchors of windows with given frames ``[N, S]``."""
+    reference = frames[:, REFERENCE].contiguous()
+    anchor = Anchor.of(store.root_pos[reference], store.root_rot[reference])
+    if not layout.from_floor:
+        return anchor
+    clip_ids = torch.searchsorted(store.first, reference, right=True) - 1
+    return anchor.on_floor(store.terrains.height_at(clip_ids, anchor.origin[:, :2]))
 
 
 def gather_windows(
     store: MotionStore, layout: FeatureLayout, frames: Tensor, anchor: Anchor, patch: Tensor, target: Tensor
 ) -> Windows:
     """The windows of given frames ``[N, S]`` with their conditions."""
-    root_rot = anchor.turn_to_local(store.root_rot[frames])
-    body_pos = anchor.to_local(store.body_pos[frames])
+    flat, shape = frames.flatten(), (*frames.shape, store.body_pos.shape[1])
+    turn_pos, turn_rot = _turns_to_local(anchor.heading)
+    from_origin = store.body_pos.index_select(0, flat).view(len(frames), -1, 3) - anchor.origin[:, None]
+    body_pos = (from_origin @ turn_pos).view(*shape, 3)
+    body_rot = (store.body_rot.index_select(0, flat).view(len(frames), -1, 4) @ turn_rot).view(*shape, 4)
+    root_rot = body_rot[..., 0, :]
+    joint_rot = store.joint_rot[frames]
+    joints = layout.joint_numbers(store.dof[frames], joint_rot)
     features = layout.pack(
-        body_pos[..., 0, :], rot.quat_to_expmap(root_rot), body_pos, store.dof[frames], store.contacts[frames]
+        body_pos[..., 0, :], layout.root_numbers(root_rot), body_pos, joints, store.contacts[frames]
     )
     return Windows(
         features=features,
         root_rot=root_rot,
-        joint_rot=store.joint_rot[frames],
+        joint_rot=joint_rot,
         body_pos=body_pos,
-        body_rot=anchor.turn_to_local(store.body_rot[frames]),
+        body_rot=body_rot,
         patch=patch,
         target=target,
     )
+
+
+def _turns_to_local(heading: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrices that turn positions and quaternions (rows) about z by minus the heading: ``[N, 3, 3]``, ``[N, 4, 4]``.
+
+    A matrix product is one pass; the same by quaternions is about ten, because it knows of no axis.
+    """
+    zero, one = torch.zeros_like(heading), torch.ones_like(heading)
+    cos, sin = torch.cos(heading), torch.sin(heading)
+    pos = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], dim=-1).unflatten(-1, (3, 3))
+    w, z = torch.cos(0.5 * heading), torch.sin(0.5 * heading)
+    rows = [w, -z, zero, zero, z, w, zero, zero, zero, zero, w, z, zero, zero, -z, w]
+    return pos, torch.stack(rows, dim=-1).unflatten(-1, (4, 4))
 
 
 def target_direction(
@@ -133,7 +170,7 @@ def window_stats(
     shift: Tensor | None = None
     for chunk in all_starts.split(_STATS_CHUNK):
         frames = chunk[:, None] + torch.arange(window, device=chunk.device)
-        anchor = Anchor.of(store.root_pos[frames[:, REFERENCE]], store.root_rot[frames[:, REFERENCE]])
+        anchor = anchor_of(store, layout, frames)
         features = gather_windows(store, layout, frames, anchor, frames, frames).features.double()
         shift = features.mean(dim=0) if shift is None else shift  # keeps the sum of squares well conditioned
         total += torch.stack([(features - shift).sum(dim=0), (features - shift).square().sum(dim=0)])
@@ -164,11 +201,30 @@ def _patch(
     offsets = patch_offsets(xy.device)
     if config.augment == "none":
         return height_patch(store.terrains, clip_ids, xy, anchor.heading, offsets) - root_z
-    world = anchor.to_world(_sheared(offsets, len(xy), config.augment_shear, generator))
+    slope = config.augment_shear * (2.0 * torch.rand(len(xy), 1, generator=generator, device=xy.device) - 1.0)
+    if config.augment == "maxpool_and_boxes" and xy.device.type == "cpu":
+        changes = Changes.draw(len(xy), config, offsets, generator)
+        return compiled_ground(store, clip_ids, frames, anchor, slope[:, 0], changes)
+    return plain_ground(
+        store, clip_ids, frames, anchor, slope, lambda *known: augment_patch(*known, config, generator)
+    )
+
+
+def plain_ground(
+    store: MotionStore,
+    clip_ids: Tensor,
+    frames: Tensor,
+    anchor: Anchor,
+    slope: Tensor,
+    change: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> Tensor:
+    """What ``change(heights, low, high)`` makes of the ground around the windows, for slopes ``[N, 1]``."""
+    root_z, offsets = anchor.origin[:, 2, None, None], patch_offsets(slope.device)
+    world = anchor.to_world(_sheared(offsets, slope))
     cell = store.terrains.cell_of(clip_ids, world[..., :2])
     place = cell[..., 0] * store.terrains.height.shape[2] + cell[..., 1]  # [N, P] flat cells
-    rows = torch.arange(len(xy), device=xy.device)[:, None]
-    kept = torch.zeros(store.bounds.shape[1], dtype=torch.bool, device=xy.device).repeat(len(xy), 1)
+    rows = torch.arange(len(slope), device=slope.device)[:, None]
+    kept = torch.zeros(store.bounds.shape[1], dtype=torch.bool, device=slope.device).repeat(len(slope), 1)
     kept[rows, store.touched[frames].flatten(1)] = True
     heights = (
         store.terrains.height.flatten(1)[clip_ids[:, None], place].reshape(-1, *offsets.shape[:2]) - root_z
@@ -177,18 +233,41 @@ def _patch(
     touched = kept.gather(1, place).reshape(heights.shape)
     low = torch.where(touched, bounds[..., 0], -_FREE)
     high = torch.where(touched, bounds[..., 1], _FREE)
-    return augment_patch(heights, low, high, config, generator)
+    return change(heights, low, high)
 
 
-def _sheared(offsets: Tensor, count: int, most: float, generator: Generator) -> Tensor:
-    """Where each point of a patch looks at the ground, in the anchor's frame: ``[N, P, 3]`` m.
+def compiled_ground(
+    store: MotionStore, clip_ids: Tensor, frames: Tensor, anchor: Anchor, slope: Tensor, changes: Changes
+) -> Tensor:
+    """What `_patch` does for `maxpool_and_boxes`, by a compiled kernel."""
+    terrains, offsets = store.terrains, patch_offsets("cpu")
+    ground = (terrains.height, terrains.shape, terrains.origin_xy, terrains.cell, store.bounds, store.touched)
+    turn = torch.stack([torch.cos(anchor.heading), torch.sin(anchor.heading)], dim=-1)
+    views = ground_kernel.Views(
+        clip=array(clip_ids),
+        frame=array(frames[:, 0].contiguous()),
+        num_frames=frames.shape[1],
+        origin=array(anchor.origin.contiguous()),
+        turn=array(turn),
+        slope=array(slope.contiguous()),
+        offsets=array(offsets),
+        free=np.float32(_FREE),
+    )
+    drawn = ground_kernel.Changes(*(array(getattr(changes, f.name)) for f in attrs.fields(Changes)))
+    out = torch.empty(len(clip_ids), *offsets.shape[:2])
+    spread(ground_kernel.look, len(out), 1, ground_kernel.Ground(*map(array, ground)), views, drawn, array(out))
+    return out
+
+
+def _sheared(offsets: Tensor, slope: Tensor) -> Tensor:
+    """Where each point of a patch looks at the ground, in the anchor's frame: ``[N, P, 3]`` m for slopes ``[N, 1]``.
 
     Points to the side look a little further ahead or behind, so that an edge which lies straight across the way seems
     to lie at an angle. Close to the line of the motion, where the feet stand, next to nothing changes.
     """
-    slope = most * (2.0 * torch.rand(count, 1, generator=generator, device=offsets.device) - 1.0)
     x, y = offsets.reshape(-1, 2).T
-    return torch.stack([x + slope * y, y.expand(count, -1), torch.zeros_like(slope * y)], dim=-1)
+    sideways = y.expand(len(slope), -1)
+    return torch.stack([x + slope * y, sideways, torch.zeros_like(sideways)], dim=-1)
 
 
 def _target(

@@ -162,8 +162,8 @@ def prepare(
 def _log_prob(network: PolicyNetwork, obs: Tensor, action: Tensor) -> Tensor:
     """Log densities of actions under the policy as it is now, which updates are held close to.
 
-    Where the actions were drawn by the policy before the last update, keeping close to that one would undo it: measured,
-    three quarters of the samples are clipped then, and a motion is survived from 64 % of its starts instead of 72 %.
+    Where the actions were drawn by the policy before the last update, keeping close to that one would undo it:
+    measured, three quarters of the samples are clipped then, and a motion is survived from 64 % of its starts, not 72.
     Source: Hilton et al. 2021, "Batch size-invariance for policy optimization": two policies, one to keep close to and
     one that drew, here without the weights for the latter, which gained nothing.
     """

@@ -1,0 +1,97 @@
+"""The clips that a generator learns from: judged before anything is computed, and some of them held out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from parc_core.data.clip import MotionClip
+from parc_core.data.dataset import DatasetEntry, MotionDataset
+from parc_core.data.skeleton import Skeleton
+from parc_core.errors import DataError
+from parc_mdm.features import FPS
+
+__all__ = ["hold_out", "usable_clips"]
+
+log = logging.getLogger(__name__)
+
+
+def usable_clips(
+    dataset: MotionDataset, skeleton: Skeleton, window: int, short_clips: str
+) -> tuple[list[MotionClip], np.ndarray]:
+    """The clips of a data set and their sampling weights ``[M]``, all of them fit for training.
+
+    Args:
+        window: frames of a window at 30 per second.
+        short_clips: "error", or "skip" to leave out clips that are shorter.
+
+    Raises:
+        DataError: a clip is too short, damaged, not finite, without ground, or of another character; the text begins
+            with its file.
+    """
+    short = [entry for entry in dataset.entries if _frames(entry) < window]
+    if short and short_clips == "error":
+        first = short[0]
+        more = f" {len(short) - 1} more clips are too short." if len(short) > 1 else ""
+        raise DataError(
+            f"{first.file}: clip '{first.name}' has {first.num_frames} frames at {first.fps:g} per second, "
+            f"{_frames(first)} at {FPS:g}; the generator learns from windows of {window}.{more} Take them out of the "
+            "data set, or leave them out with `short_clips: skip`."
+        )
+    if short:
+        names = ", ".join(entry.name for entry in short[:5])
+        log.warning(
+            "%d clips are shorter than a window of %d frames and left out: %s", len(short), window, names
+        )
+    chosen = [m for m, entry in enumerate(dataset.entries) if _frames(entry) >= window]
+    if not chosen:
+        raise DataError(
+            f"the data set has no clip of at least {window} frames ({window / FPS:.2f} s) among {len(short)}; "
+            "give longer clips."
+        )
+    clips = [_sound(dataset, m, skeleton) for m in chosen]
+    return clips, dataset.weights[chosen]
+
+
+def hold_out(names: Sequence[str], share: float) -> np.ndarray:
+    """Which clips are only for measuring, ``[M]`` bool: those whose names have the lowest digests.
+
+    Another clip in the data set changes little about who is chosen.
+
+    Raises:
+        DataError: there is one clip, and it would have to be both.
+    """
+    held = np.zeros(len(names), dtype=bool)
+    if share == 0.0:
+        return held
+    if len(names) < 2:
+        raise DataError(
+            f"generator mdm: validation_share is {share:g}, but the data set has one clip, '{names[0]}'. Give more "
+            "clips, or `validation_share: 0`."
+        )
+    order = sorted(range(len(names)), key=lambda m: hashlib.sha256(names[m].encode()).hexdigest())
+    count = min(max(round(share * len(names)), 1), len(names) - 1)
+    held[order[:count]] = True
+    return held
+
+
+def _frames(entry: DatasetEntry) -> int:
+    """Frames of a clip at the rate of the windows."""
+    return int(np.floor((entry.num_frames - 1) / entry.fps * FPS + 1e-6)) + 1
+
+
+def _sound(dataset: MotionDataset, index: int, skeleton: Skeleton) -> MotionClip:
+    file = dataset.entries[index].file
+    clip = dataset[index]  # says itself what is wrong with a file
+    try:
+        clip.require_skeleton(skeleton.id, skeleton.num_joints)
+    except DataError as err:
+        raise type(err)(f"{file}: {err}") from err
+    if clip.terrain is None:
+        raise DataError(
+            f"{file}: clip '{clip.name}' has no terrain; the generator learns from the ground too. Attach one."
+        )
+    return clip

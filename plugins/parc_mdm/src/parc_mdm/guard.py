@@ -1,0 +1,73 @@
+"""Stops a training whose loss is no number any more, or far above what it was."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from parc_core.errors import StageFailed
+from parc_core.storage import CheckpointStore
+from parc_mdm.config import MdmConfig
+
+__all__ = ["DivergenceGuard"]
+
+
+class DivergenceGuard:
+    """Looks at every step on the device, and judges when it is asked to.
+
+    What was seen stays until it is judged: a loss that was no number for one step only is found too.
+    """
+
+    def __init__(self, config: MdmConfig, checkpoints: CheckpointStore) -> None:
+        self.lowest: float | None = None  # lowest mean loss of an epoch
+        self._config, self._checkpoints = config, checkpoints
+        self._worst: Tensor | None = None  # loss, gradient norm
+        self._terms: dict[str, Tensor] = {}
+
+    def look(self, loss: Tensor, norm: Tensor, terms: dict[str, Tensor]) -> None:
+        """Note the loss of a step, the norm of its gradient, and its terms."""
+        seen = torch.stack([loss.detach(), norm.detach()])
+        # maximum keeps NaN
+        self._worst = seen if self._worst is None else torch.maximum(self._worst, seen)
+        self._terms = {name: value.detach() for name, value in terms.items()}
+
+    def end_epoch(self, mean_loss: float) -> None:
+        """Note the mean loss of an epoch."""
+        self.lowest = mean_loss if self.lowest is None else min(self.lowest, mean_loss)
+
+    def check(self, iteration: int) -> None:
+        """Judge what was seen since the last judgement.
+
+        Raises:
+            StageFailed: the training has diverged; the text names the last checkpoint that is whole.
+        """
+        if self._worst is None:
+            return
+        (loss, norm), self._worst = self._worst.tolist(), None
+        limit = float("inf") if self.lowest is None else self._config.divergence_factor * self.lowest
+        if loss < limit and norm < float("inf"):  # neither is true of NaN
+            return
+        what = f"its gradient's norm is {norm:g}" if loss < limit else f"the loss is {loss:g}"
+        if float("inf") > loss >= limit:
+            what += f", {loss / (self.lowest or 1.0):.0f} times the lowest of an epoch"
+        raise StageFailed(
+            f"train_gen: the training of generator mdm has diverged in step {iteration} "
+            f"(epoch {(iteration - 1) // self._config.iters_per_epoch + 1} of {self._config.epochs}): {what}; "
+            f"{self._blame()}. {self._last_checkpoint()} Lower learning_rate ({self._config.learning_rate:g}) or "
+            f"grad_clip ({self._config.grad_clip:g}), or look for clips with wild motion."
+        )
+
+    def _blame(self) -> str:
+        values = {name: float(value) for name, value in self._terms.items()}
+        broken = [name for name, value in values.items() if value != value or value == float("inf")]
+        if broken:
+            return f"terms that are no number: {', '.join(broken)}"
+        name = max(values, key=lambda term: getattr(self._config.losses, term) * values[term])
+        return f"its largest term is {name}, {values[name]:g}"
+
+    def _last_checkpoint(self) -> str:
+        checkpoint = self._checkpoints.latest()
+        if checkpoint is None:
+            return "No checkpoint was written before."
+        folder = self._checkpoints.folder / f"{self._checkpoints.stem}_{checkpoint.step:010d}"
+        return f"The last whole checkpoint is {folder} (epoch {checkpoint.step})."
