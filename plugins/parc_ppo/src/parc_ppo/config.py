@@ -95,7 +95,7 @@ _LAPTOP: dict[str, Any] = {
         "actor_std_type": "FIXED",
         "action_std": 0.25,
     },
-    "optimizer": {"type": "adam", "learning_rate": 5e-4, "final_fraction": 0.1},
+    "optimizer": {"type": "adam", "learning_rate": 5e-4, "final_fraction": 0.3},
 }
 
 _FINE_TUNING: dict[str, Any] = {
