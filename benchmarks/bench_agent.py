@@ -171,6 +171,12 @@ class _Timed(DmPpoAgent):
         self.evaluation_s += time.perf_counter() - start
         return found
 
+    def robustness(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        start = time.perf_counter()
+        found = super().robustness(*args, **kwargs)
+        self.evaluation_s += time.perf_counter() - start
+        return found
+
 
 def _training() -> list[Figure]:
     clips = list(ProceduralSource(ProceduralConfig(), **MADE_FOR).clips())
