@@ -64,6 +64,10 @@ def test_solver_and_time_step_are_those_that_were_measured():
     assert option.cone == mujoco.mjtCone.mjCONE_PYRAMIDAL
 
 
+def test_the_friction_cone_is_as_set():
+    assert model_of(MujocoConfig(friction_cone="elliptic")).opt.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
+
+
 def test_a_control_step_is_four_physics_steps():
     assert count_substeps(MujocoConfig().sim_hz, 30.0) == 4
 

@@ -47,10 +47,13 @@ def record(sim: Simulator, ground: str, num_steps: int) -> list[BodyState]:
     return frames
 
 
-@pytest.fixture(scope="module", params=GROUNDS)
+@pytest.fixture(
+    scope="module", params=[*((ground, "pyramidal") for ground in GROUNDS), ("box", "elliptic")], ids="-".join
+)
 def runs(request, warp_ready):
-    ours = record(MujocoSimulator(MujocoConfig()), request.param, 20)
-    return ours, record(mujoco_warp(MujocoWarpConfig(), device="cpu"), request.param, 20)
+    ground, cone = request.param
+    ours = record(MujocoSimulator(MujocoConfig(friction_cone=cone)), ground, 20)
+    return ours, record(mujoco_warp(MujocoWarpConfig(friction_cone=cone), device="cpu"), ground, 20)
 
 
 def worst(runs, field: str) -> float:

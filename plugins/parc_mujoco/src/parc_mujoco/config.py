@@ -37,6 +37,11 @@ class MujocoConfig:
         1.2, gt=0, help="cone angle of a ball joint's limit as a multiple of its largest limit about one axis"
     )
     friction: float = setting(1.0, ge=0, help="sliding friction between the character and the ground")
+    friction_cone: Literal["pyramidal", "elliptic"] = setting(
+        "pyramidal",
+        help="elliptic: friction is equal in all directions, as in nature; pyramidal: faster, and up to 1.4 times "
+        "as much between its edges",
+    )
     self_collision: bool = setting(
         True, help="whether bodies that are not neighbours collide with each other"
     )

@@ -32,6 +32,10 @@ _INTEGRATORS = {
     "implicitfast": mujoco.mjtIntegrator.mjINT_IMPLICITFAST,
     "euler": mujoco.mjtIntegrator.mjINT_EULER,
 }
+_CONES = {
+    "pyramidal": mujoco.mjtCone.mjCONE_PYRAMIDAL,
+    "elliptic": mujoco.mjtCone.mjCONE_ELLIPTIC,
+}
 
 
 def count_substeps(sim_hz: float, control_hz: float) -> int:
@@ -79,6 +83,7 @@ def build_spec(
     spec.compiler.degree = False
     spec.option.timestep = 1.0 / config.sim_hz
     spec.option.integrator = _INTEGRATORS[config.integrator]
+    spec.option.cone = _CONES[config.friction_cone]
     # a diverged copy keeps its NaN: MuJoCo would otherwise put it back to the start and say nothing
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET.value
     _add_ground(spec, config, boxes, num_boxes)
