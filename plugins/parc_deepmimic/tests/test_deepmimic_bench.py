@@ -73,7 +73,7 @@ def test_the_verb_tells_steps_per_second_by_part():
     assert result.exit_code == 0, result.output
     document = json.loads(result.output)
     assert (document["env"], document["simulator"], document["agent"]) == ("deepmimic", "mujoco", "zero")
-    assert document["obs_size"] == 323
+    assert document["obs_size"] == 391
     assert [row["num_envs"] for row in document["rows"]] == [3, 5]
     for row in document["rows"]:
         assert {"physics", "observation", "reward", "reset", "other"} >= set(row["parts"])

@@ -13,7 +13,10 @@ from parc_deepmimic.config import (
     StartConfig,
     TerminationConfig,
 )
+from parc_deepmimic.difference import difference
 from parc_deepmimic.env import DeepMimicEnv
+from parc_deepmimic.planar import PlanarKinematics
+from parc_deepmimic.starts import body_state, state_of
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.interfaces.simulator import CharacterState
@@ -118,8 +121,42 @@ def test_statistics_tell_what_ended_in_training():
     assert env.statistics() == {}
 
 
-def test_the_small_observation_has_323_numbers():
-    assert make(SMALL).obs_size == 323
+def test_the_small_observation_has_391_numbers():
+    assert make(SMALL).obs_size == 391
+
+
+@pytest.mark.parametrize("pose", ["dof", "rot6d"])
+def test_differences_are_those_to_the_reference_of_the_same_instant(pose):
+    only = ObservationConfig(
+        pose=pose, own_state=False, targets=False, target_contacts=False, contacts=False, terrain="none",
+        differences=True,
+    )  # fmt: skip
+    env = make(
+        attrs.evolve(SMALL, observation=only), clips=[make_clip(40, name="glide", speed=0.6)], num_envs=2
+    )
+    obs = env.playback(torch.zeros(2, dtype=torch.long), torch.tensor([0.2, 0.4]))
+    assert obs.shape == (2, 12 + 2 * 28)
+    torch.testing.assert_close(obs, torch.zeros_like(obs), atol=1e-5, rtol=0)
+    for _ in range(3):
+        obs = env.step(nothing(env)).obs
+    state, ref = env.read(), env.reference(env.motion_ids, env.motion_times)
+    # the character heads along x all the time: its heading frame has the world's axes
+    torch.testing.assert_close(obs[:, :3], ref.root_pos - state.root_pos, atol=1e-5, rtol=0)
+    torch.testing.assert_close(obs[:, 6:9], ref.root_vel - state.root_vel, atol=1e-5, rtol=0)
+    torch.testing.assert_close(obs[:, 40:], ref.dof_vel - state.dof_vel, atol=1e-5, rtol=0)
+
+
+def test_limits_are_tighter_in_training_than_in_playbacks():
+    terminations = TerminationConfig(root_pos=0.6, training_share=0.5)
+    clip = make_clip(40, name="stand")
+    env = make(attrs.evolve(SMALL, termination=terminations, start=EXACT), clips=[clip], num_envs=2)
+    model, force = env._lost, torch.zeros(1, env.skeleton.num_bodies)
+    ref = env.reference(torch.tensor([0]), torch.tensor([0.0]))
+    off = difference(body_state(state_of(ref), PlanarKinematics(env.skeleton)), ref)
+    for distance, in_training, in_playback in ((0.29, False, False), (0.31, True, False), (0.61, True, True)):
+        away = attrs.evolve(off, root_pos=torch.tensor([[distance, 0.0, 0.0]]))
+        assert bool(model(away, force, training=True)) is in_training
+        assert bool(model(away, force, training=False)) is in_playback
 
 
 @pytest.mark.parametrize("config", [DeepMimicConfig(), SMALL], ids=["published", "cpu"])
@@ -262,7 +299,8 @@ def test_the_height_under_the_root_is_seen():
     env = make(clips=clips)
     obs = env.playback(torch.tensor([0, 1]), torch.zeros(2))
     assert obs[0, 0] - obs[1, 0] == pytest.approx(0.5, abs=1e-5)
-    assert obs[1, -1] - obs[0, -1] == pytest.approx(0.5, abs=1e-5)
+    last = env._layout.columns["terrain_grid"].stop - 1
+    assert obs[1, last] - obs[0, last] == pytest.approx(0.5, abs=1e-5)
 
 
 def test_starts_prefer_what_fails_and_keep_the_floor():

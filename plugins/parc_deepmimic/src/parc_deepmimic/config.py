@@ -44,6 +44,10 @@ class ObservationConfig:
         True, help="show the reference's contact labels at the target steps (not normalised)"
     )
     contacts: bool = setting(True, help="show which bodies touch something (not normalised)")
+    differences: bool = setting(
+        False,
+        help="show how far the reference of the same instant is off, velocities included (normalised by themselves)",
+    )
     root_height: bool = setting(False, help="show the height of the root above the ground under it")
     terrain: Literal["rays", "grid", "none"] = setting(
         "rays", help="shape of the set of ground heights shown (not normalised)"
@@ -125,6 +129,12 @@ class TerminationConfig:
         unit="m",
     )  # fmt: skip
     fall_bodies: tuple[str, ...] = setting((), help="bodies that must not touch anything")
+    training_share: float = setting(
+        1.0,
+        gt=0,
+        help="training: share of these distances and rotations; who is further off is rarely saved, and falls take up "
+        "samples",
+    )
     end_is_fail: bool = setting(
         False,
         help="training: the end of a reference counts as a failure (value 0), as published; otherwise as a time-out",
@@ -180,7 +190,7 @@ class VariantConfig:
 class DeepMimicConfig:
     """The imitation task.
 
-    `preset: cpu` makes the observation small (323 numbers for the humanoid) for training within minutes;
+    `preset: cpu` makes the observation small (391 numbers for the humanoid) for training within minutes;
     `preset: paper` is the published implementation where it differs from the defaults.
     """
 
@@ -207,10 +217,12 @@ class DeepMimicConfig:
                 "pose": "dof",
                 "target_steps": (1, 2, 5),
                 "target_difference": True,
+                "differences": True,
                 "root_height": True,
                 "terrain": "grid",
             },
             "reward": {"w_body_pos": 0.0, "w_body_rot": 0.0},
+            "termination": {"training_share": 0.5},
         },
         "paper": {
             "action_mode": "absolute",

@@ -271,7 +271,7 @@ class DeepMimicEnv(TrackerEnv):
         """Reward, its terms, tracking errors, and who has lost the reference."""
         off = difference(state, ref)
         reward, terms = self._reward(off, force, ref.contacts)
-        return reward, terms, tracking_errors(off), self._lost(off, force)
+        return reward, terms, tracking_errors(off), self._lost(off, force, training=self._training)
 
     def _observe(self, seen: Subject) -> Tensor:
         return self._layout(seen, self._on_frames)

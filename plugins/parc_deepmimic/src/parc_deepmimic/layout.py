@@ -26,8 +26,8 @@ _CHUNK = 1024  # characters at a time on a CPU: what is in between stays in the 
 class ObservationLayout:
     """Builds observations ``[N, O]`` of characters that follow references.
 
-    Order of the published observation: own state, targets, target contacts, own contacts, ground heights. Heights and
-    contacts are marked as not to be normalised.
+    Order of the published observation: own state, targets, target contacts, own contacts, ground heights; differences,
+    which it has not, come last. Heights and contacts are marked as not to be normalised.
     """
 
     def __init__(
@@ -93,6 +93,8 @@ class ObservationLayout:
             obs[:, places["contacts"]] = subject.contacts.to(obs.dtype)
         if self._points is not None:
             self._write_heights(obs, subject, yaw)
+        if config.differences:
+            self._write_differences(obs[:, places["differences"]], subject, pose, yaw, on_frames)
 
     def _axes_and_pose(self, subject: Subject) -> tuple[Tensor | None, Tensor | None]:
         """The root as two axes ``[N, 2, 3]`` and the pose ``[N, P]``, as far as anybody needs them."""
@@ -135,6 +137,26 @@ class ObservationLayout:
         out = obs[:, self.columns[f"terrain_{self._config.terrain}"]]
         out.copy_(ground_heights(height, root[:, 2], self._config.height_clip))
 
+    def _write_differences(
+        self, out: Tensor, subject: Subject, pose: Tensor | None, yaw: Tensor, on_frames: bool
+    ) -> None:
+        ref = self._library.query(subject.motion_ids, subject.motion_times, on_frames)
+        turn = rot.quat_to_expmap(rot.multiply(ref.root_rot, rot.inverse(subject.root_rot)))
+        away = torch.stack(
+            [
+                ref.root_pos - subject.root_pos,
+                turn,
+                ref.root_vel - subject.root_vel,
+                ref.root_ang_vel - subject.root_ang_vel,
+            ],
+            dim=1,
+        )
+        to_dof = self._library.kinematics.joint_rot_to_dof
+        own = pose if pose is not None and self._config.pose == "dof" else to_dof(subject.joint_rot)
+        local = into_heading(away, torch.cos(yaw), torch.sin(yaw)).flatten(1)
+        parts = [local, to_dof(ref.joint_rot) - own, ref.dof_vel - subject.dof_vel]
+        out.copy_(torch.cat(parts, dim=1))
+
     def _coming(self, subject: Subject, on_frames: bool) -> tuple[Tensor, ...]:
         """Root position, root axes, key offsets, pose and contacts at the target steps, ``[N, S, ...]`` each."""
         steps, ids = len(self._ahead), subject.motion_ids
@@ -171,7 +193,7 @@ def _check(config: ObservationConfig) -> None:
             "observation.target_difference: differences of rotation axes mean nothing; "
             f"set `pose: dof` (it is '{config.pose}') or `target_difference: false`."
         )
-    shown = (config.own_state, config.targets, config.target_contacts, config.contacts)
+    shown = (config.own_state, config.targets, config.target_contacts, config.contacts, config.differences)
     if not any(shown) and config.terrain == "none":
         raise ConfigError("observation: every group is switched off; an agent needs something to see.")
 
@@ -217,4 +239,7 @@ def _groups(
                 name=name, size=shape.numel(), normalize=False, description=text, shape=tuple(shape)
             )
         )
+    if config.differences:
+        text = "reference minus state now: root position, rotation, velocities, joints, joint velocities"
+        groups.append(ObservationGroup(name="differences", size=12 + 2 * skeleton.num_dofs, description=text))
     return tuple(groups)

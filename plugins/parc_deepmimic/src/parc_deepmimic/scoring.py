@@ -101,12 +101,16 @@ class TerminationModel:
         ids = [skeleton.body_id(name) for name in config.fall_bodies]
         self._fall_bodies = torch.tensor(ids, dtype=torch.long, device=device)
 
-    def __call__(self, off: Difference, force: Tensor) -> Tensor:
-        """``[N]`` bool; `force` is the size of the contact forces, ``[N, B]`` N."""
-        c = self._config
-        distance = off.root_square.sqrt()
-        lost = terminations.root_lost(distance, off.body_angle[:, 0], c.root_pos, c.root_rot)
-        lost = lost | terminations.body_lost(off.body_square, self._limits)
+    def __call__(self, off: Difference, force: Tensor, *, training: bool) -> Tensor:
+        """``[N]`` bool; `force` is the size of the contact forces, ``[N, B]`` N.
+
+        Args:
+            training: whether limits are those of training, see `TerminationConfig.training_share`.
+        """
+        c, share = self._config, self._config.training_share if training else 1.0
+        distance, rotation = off.root_square.sqrt(), off.body_angle[:, 0]
+        lost = terminations.root_lost(distance, rotation, share * c.root_pos, share * c.root_rot)
+        lost = lost | terminations.body_lost(off.body_square, share * self._limits)
         if len(self._fall_bodies):
             lost = lost | terminations.fallen(force, self._fall_bodies, self._threshold)
         return lost
