@@ -172,6 +172,7 @@ def procedural(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         store = stored(clips, config)
         model, training = trained(store, store, config, options)
         found[name] = {**training, "penalty": config.losses.collision, **evaluated(model, name, options)}
+        say("\n".join(procedural_lines({name: found[name]})))
     if options.ablation:
         ratio = found["without"]["figures"]["TPL"]["mean"] / found["with"]["figures"]["TPL"]["mean"]
         found["tpl_ratio"] = round(ratio, 3)

@@ -330,6 +330,20 @@ def test_starts_are_noisy_in_the_configured_share():
     assert 430 < int(off.sum()) < 570  # 500, standard deviation 19
 
 
+@pytest.mark.parametrize(("rate", "noisy"), [(1.0, (0, 0)), (0.5, (430, 570)), (0.0, (920, 1080))])
+def test_noise_comes_with_the_success_of_the_bin_that_is_started_from(rate, noisy):
+    # half of all where nothing fails (1,000 of 2,000, standard deviation 22), a quarter where half fails, else none
+    start = StartConfig(perturbed_frac=0.5, perturbed_when_mastered=True, sampling="first")
+    env = make(attrs.evolve(SMALL, start=start), num_envs=2000)
+    state = env.curriculum_state()
+    state["bin_rates"] = {name: [rate] * len(bins) for name, bins in state["bin_rates"].items()}
+    env.load_curriculum(state)
+    env.reset()
+    ref = env.reference(env.motion_ids, env.motion_times)
+    off = (env.read().joint_rot - ref.joint_rot).abs().amax(dim=(1, 2)) > 1e-4
+    assert noisy[0] <= int(off.sum()) <= noisy[1]
+
+
 def test_unaligned_starts_are_exact_and_observations_are_continuous():
     env = make()
     obs = [env.playback(torch.tensor([1]), torch.tensor([t]))[0] for t in (0.5, 0.5001, 0.51)]

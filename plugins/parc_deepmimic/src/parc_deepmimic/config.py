@@ -162,6 +162,10 @@ class StartConfig:
         0.2, ge=0, help="least time between a start and the end of the motion", unit="s"
     )
     perturbed_frac: float = setting(0.5, ge=0, le=1, help="share of episodes that start with noise")
+    perturbed_when_mastered: bool = setting(
+        False,
+        help="that share times the success of episodes from the same bin: noise comes where a motion is mastered",
+    )
     joint_noise: float = setting(0.05, ge=0, help="standard deviation per joint axis", unit="rad")
     dof_vel_noise: float = setting(0.5, ge=0, help="standard deviation of joint velocities", unit="rad/s")
     root_rot_noise: float = setting(
@@ -223,6 +227,7 @@ class DeepMimicConfig:
             },
             "reward": {"w_body_pos": 0.0, "w_body_rot": 0.0},
             "termination": {"training_share": 0.5},
+            "start": {"perturbed_when_mastered": True},
         },
         "paper": {
             "action_mode": "absolute",

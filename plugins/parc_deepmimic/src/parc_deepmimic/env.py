@@ -166,7 +166,7 @@ class DeepMimicEnv(TrackerEnv):
             ids[count:], times[count:] = motion_ids[0], times[0]
         self._on_frames = self._library.is_on_frames(ids, times, self.config.control_hz)
         terrain_ids = self._terrain_choices[ids, 0]
-        drawn = None if noise is None else (attrs.evolve(self.config.start, perturbed_frac=1.0), noise)
+        drawn = None if noise is None else (attrs.evolve(self.config.start, perturbed_frac=1.0), noise, None)
         return self._observe(self._start(self._all_envs, ids, times, terrain_ids, drawn))
 
     def step(self, action: Tensor) -> Step:
@@ -319,7 +319,9 @@ class DeepMimicEnv(TrackerEnv):
         else:
             which = torch.randint(choices.shape[1], ids.shape, generator=self._rng, device=ids.device)
             terrain_ids = choices.gather(1, which[:, None])[:, 0]
-        noise = (self.config.start, self._rng)
+        start = self.config.start
+        mastery = 1.0 - self._curriculum.bin_rate[bins] if start.perturbed_when_mastered else None
+        noise = (start, self._rng, mastery)
         return self._start(env_ids, ids, frames / self._library.fps[ids], terrain_ids, noise)
 
     def _start(
@@ -328,7 +330,7 @@ class DeepMimicEnv(TrackerEnv):
         motion_ids: Tensor,
         times: Tensor,
         terrain_ids: Tensor,
-        noise: tuple[StartConfig, torch.Generator] | None,
+        noise: tuple[StartConfig, torch.Generator, Tensor | None] | None,
     ) -> Subject:
         moved = self._terrain_ids[env_ids] != terrain_ids
         if bool(moved.any()):
@@ -343,8 +345,8 @@ class DeepMimicEnv(TrackerEnv):
         state = state_of(ref)
         body_pos = ref.body_pos
         if noise is not None:
-            config, rng = noise
-            state = perturb(state, config, self._library.kinematics, rng)
+            config, rng, mastery = noise
+            state = perturb(state, config, self._library.kinematics, rng, mastery)
             if not is_exact(config):
                 rotation = torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
                 body_pos = self._places(state.root_pos, rotation)
