@@ -227,7 +227,7 @@ class DeepMimicConfig:
             },
             "reward": {"w_body_pos": 0.0, "w_body_rot": 0.0},
             "termination": {"training_share": 0.5},
-            "start": {"perturbed_when_mastered": True},
+            "start": {"perturbed_when_mastered": True, "joint_noise": 0.075},
         },
         "paper": {
             "action_mode": "absolute",
