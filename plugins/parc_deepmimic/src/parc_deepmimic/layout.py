@@ -52,6 +52,8 @@ class ObservationLayout:
             for group, end in zip(self.groups, itertools.accumulate(sizes))
         }
         self._table, self._widths = self._target_table(library.frames)
+        now = self._now_parts(library.frames)
+        self._now_table, self._now_widths = torch.cat(now, dim=1), [part.shape[1] for part in now]
 
     @property
     def size(self) -> int:
@@ -140,22 +142,28 @@ class ObservationLayout:
     def _write_differences(
         self, out: Tensor, subject: Subject, pose: Tensor | None, yaw: Tensor, on_frames: bool
     ) -> None:
-        ref = self._library.query(subject.motion_ids, subject.motion_times, on_frames)
-        turn = rot.quat_to_expmap(rot.multiply(ref.root_rot, rot.inverse(subject.root_rot)))
-        away = torch.stack(
-            [
-                ref.root_pos - subject.root_pos,
-                turn,
-                ref.root_vel - subject.root_vel,
-                ref.root_ang_vel - subject.root_ang_vel,
-            ],
-            dim=1,
-        )
-        to_dof = self._library.kinematics.joint_rot_to_dof
-        own = pose if pose is not None and self._config.pose == "dof" else to_dof(subject.joint_rot)
+        place, turned, moving, ref_pose, ref_dof_vel = self._now(subject, on_frames)
+        turn = rot.quat_to_expmap(rot.multiply(turned, rot.inverse(subject.root_rot)))
+        own_moving = torch.cat([subject.root_vel, subject.root_ang_vel], dim=1)
+        away = torch.cat([place - subject.root_pos, turn, moving - own_moving], dim=1).unflatten(1, (4, 3))
         local = into_heading(away, torch.cos(yaw), torch.sin(yaw)).flatten(1)
-        parts = [local, to_dof(ref.joint_rot) - own, ref.dof_vel - subject.dof_vel]
-        out.copy_(torch.cat(parts, dim=1))
+        if pose is None or self._config.pose != "dof":
+            pose = self._library.kinematics.joint_rot_to_dof(subject.joint_rot)
+        torch.cat([local, ref_pose - pose, ref_dof_vel - subject.dof_vel], dim=1, out=out)
+
+    def _now(self, subject: Subject, on_frames: bool) -> tuple[Tensor, ...]:
+        """Root position, root rotation, root velocities ``[N, 6]``, scalar coordinates and their velocities, now."""
+        library, ids, times = self._library, subject.motion_ids, subject.motion_times
+        if not on_frames:
+            return self._now_parts(library.query(ids, times))
+        rows, loops = library.rows(ids, times)
+        place, *others = self._now_table.index_select(0, rows).split(self._now_widths, dim=1)
+        return (place if loops is None else place + library.travel[ids] * loops[:, None], *others)
+
+    def _now_parts(self, ref: Reference) -> tuple[Tensor, ...]:
+        moving = torch.cat([ref.root_vel, ref.root_ang_vel], dim=1)
+        pose = self._library.kinematics.joint_rot_to_dof(ref.joint_rot)
+        return ref.root_pos, ref.root_rot, moving, pose, ref.dof_vel
 
     def _coming(self, subject: Subject, on_frames: bool) -> tuple[Tensor, ...]:
         """Root position, root axes, key offsets, pose and contacts at the target steps, ``[N, S, ...]`` each."""
