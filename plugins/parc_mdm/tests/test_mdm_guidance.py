@@ -166,4 +166,5 @@ def test_step_at_the_sample_is_the_gradient_through_the_network():
         cost = [float(guide.cost(predict(xt + h * along)).sum()) for h in (0.05, -0.05)]
     # float32, and a cost that is not quite a parabola
     assert float(step.norm()) == pytest.approx((cost[0] - cost[1]) / 0.1, rel=0.05)
-    assert torch.all(step[:, :NUM_HISTORY] == 0.0)
+    # with and without a gradient, sums are made in another order
+    assert step[:, :NUM_HISTORY].abs().max() < 1e-6

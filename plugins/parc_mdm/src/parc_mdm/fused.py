@@ -8,6 +8,8 @@ that type, sums within a kernel are float32.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -15,10 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from parc_mdm.compiled import attention, pointwise
+from parc_mdm.compiled import attention, attention_pairs, pointwise
+from parc_mdm.compiled.heads import Places, up
 from parc_mdm.compiled.jit import array, spread
+from parc_mdm.compiled.lanes import COUNT
 
-__all__ = ["Dropout", "Layer", "Seeds", "Shape", "linear"]
+__all__ = ["Dropout", "Layer", "Seeds", "Shape", "linear", "run_layer"]
 
 
 @attrs.frozen(kw_only=True)
@@ -85,33 +89,11 @@ class Layer(torch.autograd.Function):
         ctx: Any, x: Tensor, visible: Tensor, shape: Shape, seeds: tuple[int, ...], *weights: Tensor
     ) -> Tensor:
         """The last tokens after attention and feed-forward part."""
-        qkv_w, qkv_b, out_w, out_b, up_w, up_b, down_w, down_b, gain1, offset1, gain2, offset2 = weights
-        width, wanted = x.shape[-1], shape.num_queries
-        flat = x.reshape(-1, width)
-        if wanted == x.shape[1]:
-            tail = flat
-            queries = keys = linear(flat, qkv_w, qkv_b).view(*x.shape[:2], -1)
-        else:
-            tail = x[:, -wanted:].reshape(-1, width)
-            queries = linear(tail, qkv_w[:width], qkv_b[:width]).view(-1, wanted, width)
-            keys = linear(flat, qkv_w[width:], qkv_b[width:]).view(*x.shape[:2], -1)
-        attended, shares = _attend(queries, keys, visible, shape, seeds[0])
-        middle, normed1, slope1 = _add_norm(
-            tail, linear(attended, out_w, out_b), gain1, offset1, shape.rate, seeds[1]
-        )
-        raised = linear(middle, up_w, up_b)
-        hidden = torch.empty_like(raised)
-        spread(pointwise.gelu, len(raised), 1, shape.rate, seeds[2], array(raised), array(hidden))
-        result, normed2, slope2 = _add_norm(
-            middle, linear(hidden, down_w, down_b), gain2, offset2, shape.rate, seeds[3]
-        )
+        result, kept = run_layer(x, visible, shape, seeds, weights)
         if shape.learns:
-            ctx.save_for_backward(
-                flat, tail, queries, keys, shares, attended, normed1, slope1, middle, raised, hidden, normed2, slope2,
-                *weights,
-            )  # fmt: skip
+            ctx.save_for_backward(*kept, *weights)
             ctx.shape, ctx.seeds = shape, seeds
-        return result.view(-1, wanted, width)
+        return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
@@ -127,28 +109,61 @@ class Layer(torch.autograd.Function):
         grad_tail, grad_out, sums1 = _add_norm_back(
             grad_middle, through, gain1, normed1, slope1, rate, seeds[1]
         )
-        grad_queries, grad_keys = _attend_back(
+        grad_queries, grad_keys, sum_qkv = _attend_back(
             queries, keys, shares, linear(grad_out, out_w.t(), None), ctx.shape, seeds[0]
         )
         if queries.data_ptr() == keys.data_ptr():
             grad_x = linear(grad_keys, qkv_w.t(), None).add_(grad_tail)
-            grad_qkv_w, grad_qkv_b = _weight_grads(grad_keys, flat)
+            grad_qkv_w = grad_keys.t() @ flat
         else:
             grad_x = linear(grad_keys, qkv_w[width:].t(), None)
             last = linear(grad_queries, qkv_w[:width].t(), None).add_(grad_tail)
             count, wanted = len(keys), ctx.shape.num_queries
             grad_x.view(count, -1, width)[:, -wanted:] += last.view(count, wanted, width)
-            parts = [_weight_grads(grad_queries, tail), _weight_grads(grad_keys, flat)]
-            grad_qkv_w, grad_qkv_b = (torch.cat(pair) for pair in zip(*parts))
+            grad_qkv_w = torch.cat([grad_queries.t() @ tail, grad_keys.t() @ flat])
         kind = flat.dtype
         return (
             grad_x.view(*keys.shape[:2], width), None, None, None,
-            grad_qkv_w, grad_qkv_b,
+            grad_qkv_w, sum_qkv.to(kind),
             grad_out.t() @ attended, sums1[2].to(kind),
             grad_raised.t() @ middle, sum_raised.to(kind),
             grad_down.t() @ hidden, sums2[2].to(kind),
             sums1[0], sums1[1], sums2[0], sums2[1],
         )  # fmt: skip
+
+
+def run_layer(
+    x: Tensor,
+    visible: Tensor,
+    shape: Shape,
+    seeds: tuple[int, ...],
+    weights: Sequence[Tensor],
+    qkv: Tensor | None = None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The result of `Layer`, and what its gradient needs.
+
+    Args:
+        qkv: queries, keys and values of x, where they are known: ``[N, K, 3 W]``, for as many queries as tokens.
+    """
+    qkv_w, qkv_b, out_w, out_b, up_w, up_b, down_w, down_b, gain1, offset1, gain2, offset2 = weights
+    width, wanted = x.shape[-1], shape.num_queries
+    flat = tail = x.reshape(-1, width)
+    if wanted == x.shape[1]:
+        queries = keys = linear(flat, qkv_w, qkv_b).view(*x.shape[:2], -1) if qkv is None else qkv
+    else:
+        tail = x[:, -wanted:].reshape(-1, width)
+        queries = linear(tail, qkv_w[:width], qkv_b[:width]).view(-1, wanted, width)
+        keys = linear(flat, qkv_w[width:], qkv_b[width:]).view(*x.shape[:2], -1)
+    attended, shares = _attend(queries, keys, visible, shape, seeds[0])
+    added = linear(attended, out_w, out_b)
+    middle, normed1, slope1 = _add_norm(tail, added, gain1, offset1, shape, seeds[1])
+    raised = linear(middle, up_w, up_b)
+    hidden = torch.empty_like(raised)
+    spread(pointwise.gelu, len(raised), 1, shape.rate, seeds[2], array(raised), array(hidden))
+    added = linear(hidden, down_w, down_b)
+    result, normed2, slope2 = _add_norm(middle, added, gain2, offset2, shape, seeds[3])
+    kept = (flat, tail, queries, keys, shares, attended, normed1, slope1, middle, raised)
+    return result.view(-1, wanted, width), (*kept, hidden, normed2, slope2)
 
 
 def _drop(x: Tensor, rate: float, seed: int) -> Tensor:
@@ -159,45 +174,50 @@ def _drop(x: Tensor, rate: float, seed: int) -> Tensor:
     return out.view(x.shape)
 
 
-def _places(queries: Tensor, keys: Tensor, width: int, shape: Shape, seed: int) -> attention.Places:
+def _places(queries: Tensor, keys: Tensor, width: int, shape: Shape, seed: int) -> Places:
     first = keys.shape[-1] - 2 * width  # 0 where the queries have their own array
-    return attention.Places(shape.heads, width, 0, first, first + width, shape.rate, seed)
+    return Places(shape.heads, width, 0, first, first + width, shape.rate, seed)
+
+
+def _kernels(x: Tensor) -> ModuleType:
+    return attention_pairs if x.dtype == torch.bfloat16 else attention
 
 
 def _attend(queries: Tensor, keys: Tensor, visible: Tensor, shape: Shape, seed: int) -> tuple[Tensor, Tensor]:
     count, wanted, total = len(queries), queries.shape[1], keys.shape[1]
     width = (keys.shape[-1] + (queries.shape[-1] if queries is not keys else 0)) // 3
     out = queries.new_empty(count * wanted, width)
-    shares = queries.new_empty((count, shape.heads, wanted, total) if shape.learns else (0, 0, 0, 0))
+    kept = (count, shape.heads, wanted, up(total, COUNT))
+    shares = queries.new_empty(kept if shape.learns or shape.rate else (0, 0, 0, 0))
     places = _places(queries, keys, width, shape, seed)
     arrays = [array(t) for t in (queries, keys, visible, out.view(count, wanted, width), shares)]
-    spread(attention.attend, count, 1, places, *arrays)
+    spread(_kernels(queries).attend, count, 1, places, *arrays)
     return out, shares
 
 
 def _attend_back(
     queries: Tensor, keys: Tensor, shares: Tensor, grad: Tensor, shape: Shape, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Gradients of queries and keys as rows; one tensor for both where they lie in one array."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of queries and keys as rows, one tensor for both where they lie in one array; and their sums."""
     count, wanted, width = len(queries), queries.shape[1], grad.shape[-1]
     grad_keys = torch.empty_like(keys)
     together = queries.data_ptr() == keys.data_ptr()
     grad_queries = grad_keys if together else torch.empty_like(queries)
     places = _places(queries, keys, width, shape, seed)
-    arrays = [
-        array(t) for t in (queries, keys, shares, grad.view(count, wanted, width), grad_queries, grad_keys)
-    ]
-    spread(attention.attend_back, count, 1, places, *arrays)
-    return grad_queries.flatten(0, 1), grad_keys.flatten(0, 1)
+    sums = torch.empty(count, 3 * width)
+    grad = grad.view(count, wanted, width)
+    arrays = [array(t) for t in (queries, keys, shares, grad, grad_queries, grad_keys, sums)]
+    spread(_kernels(queries).attend_back, count, 1, places, *arrays)
+    return grad_queries.flatten(0, 1), grad_keys.flatten(0, 1), sums.sum(dim=0)
 
 
 def _add_norm(
-    x: Tensor, y: Tensor, gain: Tensor, offset: Tensor, rate: float, seed: int
+    x: Tensor, y: Tensor, gain: Tensor, offset: Tensor, shape: Shape, seed: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    out, normed = torch.empty_like(x), torch.empty_like(x)
+    out, normed = torch.empty_like(x), torch.empty_like(x) if shape.learns else x[:0]
     slope = torch.empty(len(x), dtype=torch.float32)
     arrays = [array(t) for t in (x, y, gain, offset, out, normed, slope)]
-    spread(pointwise.add_norm, len(x), 1, rate, seed, *arrays)
+    spread(pointwise.add_norm, len(x), 1, shape.rate, seed, *arrays)
     return out, normed, slope
 
 
@@ -218,7 +238,3 @@ def _gelu_back(x: Tensor, grad: Tensor, rate: float, seed: int) -> tuple[Tensor,
     arrays = [array(t) for t in (x, grad, out, sums)]
     spread(pointwise.gelu_back, len(x), pointwise.BLOCK, rate, seed, *arrays)
     return out, sums.sum(dim=0)
-
-
-def _weight_grads(grad: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    return grad.t() @ x, grad.t() @ grad.new_ones(len(grad))

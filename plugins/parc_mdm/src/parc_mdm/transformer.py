@@ -15,10 +15,12 @@ from torch.nn import functional
 
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import NUM_HISTORY
-from parc_mdm.fused import Dropout, Layer, Seeds, Shape
+from parc_mdm.first_layer import FirstLayer
+from parc_mdm.fused import Dropout, Layer, Seeds, Shape, linear, run_layer
 
 __all__ = ["Condition", "Denoiser"]
 
+_GROUP = {torch.float32: 32, torch.bfloat16: 64}  # samples at a time, as large caches hold
 PATCH_HEIGHT = 3.0  # m over and under the root; heights beyond are cut
 
 
@@ -33,18 +35,18 @@ class Condition:
     see_history: Tensor  # [N] bool
     see_target: Tensor  # [N] bool
     see_heights: Tensor  # [N] bool
+    first: FirstLayer | None = None  # where predictions for several steps follow each other
 
     def without_history(self) -> Condition:
         """The same, with nothing known of the first frames."""
         hidden = torch.zeros_like(self.history_clean)
-        return attrs.evolve(self, history_clean=hidden, see_history=hidden)
+        return attrs.evolve(self, history_clean=hidden, see_history=hidden, first=None)
 
     @staticmethod
     def cat(parts: list[Condition]) -> Condition:
         """The conditions of all parts, one after the other."""
-        return Condition(
-            **{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in attrs.fields(Condition)}
-        )
+        names = [f.name for f in attrs.fields(Condition) if f.name != "first"]
+        return Condition(**{name: torch.cat([getattr(p, name) for p in parts]) for name in names})
 
 
 class Denoiser(nn.Module):
@@ -97,31 +99,53 @@ class Denoiser(nn.Module):
 
     def forward(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
         """Predicted clean samples ``[N, S, D]`` for noised ones ``[N, S, D]`` at steps t ``[N]``."""
-        x = self._tokens(xt, t, cond)
+        visible, qkv = self._visible(cond), None
         seeds = Seeds(self.rate if self.training else 0.0)
-        x = drop(x + self.place_table, seeds).to(self.dtype)
-        visible = self._visible(cond)
-        for layer in self.layers[:-1]:
-            x = layer(x, visible, x.shape[1], seeds)
-        x = self.layers[-1](x, visible, self.num_frames, seeds)
-        return self.motion_out(x.float())
+        if cond.first is not None and self._keeps_first_layer():
+            x, qkv = cond.first.at(self, xt, t, cond)
+        else:
+            x = drop(self.tokens(xt, t, cond), seeds).to(self.dtype)
+        return self.motion_out(self._through_layers(x, visible, seeds, qkv).float())
 
-    def _tokens(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
-        """Tokens before their places are added, zero where a condition is hidden: ``[N, tokens, W]``."""
+    def _keeps_first_layer(self) -> bool:
+        """Whether what the first layer computes for a condition may be kept from one step to the next."""
+        learns = self.training or torch.is_grad_enabled()
+        return not learns and len(self.layers) > 1 and self.place_table.device.type == "cpu"
+
+    def _through_layers(self, x: Tensor, visible: Tensor, seeds: Seeds, qkv: Tensor | None) -> Tensor:
+        """The motion frames' results ``[N, S, W]``, some samples at a time; qkv as `EncoderLayer.forward` takes it."""
+        whole = torch.is_grad_enabled() or x.device.type != "cpu"  # gradients keep everything anyway
+        size = len(x) if whole else _GROUP[self.dtype]
+        given = [None] * len(x) if qkv is None else qkv.split(size)
+        parts = []
+        for part, seen, known in zip(x.split(size), visible.split(size), given):
+            for layer in self.layers[:-1]:
+                part, known = layer(part, seen, part.shape[1], seeds, known), None
+            parts.append(self.layers[-1](part, seen, self.num_frames, seeds, known))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def tokens(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
+        """Tokens at their places, those of hidden conditions zero before that: ``[N, tokens, W]``."""
+        parts = [
+            self.time_tokens(t),
+            (cond.height_tokens * cond.see_heights[:, None, None]).float(),
+            (self.target(cond.target) * cond.see_target[:, None])[:, None],
+            self.indicator(cond.history_clean.long())[:, None],
+            self.motion_tokens(xt, cond),
+        ]
+        return torch.cat(parts, dim=1) + self.place_table
+
+    def time_tokens(self, t: Tensor) -> Tensor:
+        """Tokens of steps ``[N]``, ``[N, 1, W]``."""
+        return self.time(self.time_table[t])[:, None]
+
+    def motion_tokens(self, xt: Tensor, cond: Condition) -> Tensor:
+        """Tokens of the frames, the first of them those of the history: ``[N, S, W]``."""
         clean = cond.history_clean[:, None, None]
         first = torch.where(clean, cond.history, xt[:, :NUM_HISTORY])
         motion = self.motion_in(torch.cat([first, xt[:, NUM_HISTORY:]], dim=1))
-        return torch.cat(
-            [
-                self.time(self.time_table[t])[:, None],
-                (cond.height_tokens * cond.see_heights[:, None, None]).float(),
-                (self.target(cond.target) * cond.see_target[:, None])[:, None],
-                self.indicator(cond.history_clean.long())[:, None],
-                motion[:, :NUM_HISTORY] * cond.see_history[:, None, None],
-                motion[:, NUM_HISTORY:],
-            ],
-            dim=1,
-        )
+        seen = motion[:, :NUM_HISTORY] * cond.see_history[:, None, None]
+        return torch.cat([seen, motion[:, NUM_HISTORY:]], dim=1)
 
     def _visible(self, cond: Condition) -> Tensor:
         """Whether a token may be attended to, ``[N, tokens]`` bool."""
@@ -156,8 +180,14 @@ class EncoderLayer(nn.Module):
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: Tensor, visible: Tensor, num_queries: int, seeds: Seeds) -> Tensor:
-        """The last `num_queries` tokens ``[N, Q, W]``, having attended to the visible ones of all x ``[N, K, W]``."""
+    def forward(
+        self, x: Tensor, visible: Tensor, num_queries: int, seeds: Seeds, qkv: Tensor | None = None
+    ) -> Tensor:
+        """The last `num_queries` tokens ``[N, Q, W]``, having attended to the visible ones of all x ``[N, K, W]``.
+
+        Args:
+            qkv: what `project` gives for x, where it is known; only without gradients, and for all tokens.
+        """
         if x.device.type != "cpu":
             return self.plain(x, visible, num_queries, seeds.rate)
         learns = torch.is_grad_enabled() and (x.requires_grad or self.qkv.weight.requires_grad)
@@ -166,7 +196,16 @@ class EncoderLayer(nn.Module):
         norms = (self.norm_attention, self.norm_feed_forward)
         weights = [p.to(x.dtype) for part in products for p in (part.weight, part.bias)]
         weights += [p for part in norms for p in (part.weight, part.bias)]
-        return Layer.apply(x, visible, shape, seeds.take(Layer.NUM_SEEDS), *weights)
+        numbers = seeds.take(Layer.NUM_SEEDS)
+        if learns:
+            return Layer.apply(x, visible, shape, numbers, *weights)
+        return run_layer(x, visible, shape, numbers, weights, qkv)[0]
+
+    def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values of tokens ``[..., W]``, without gradients: ``[..., 3 W]``."""
+        flat = x.reshape(-1, x.shape[-1])
+        weight, bias = self.qkv.weight.detach().to(x.dtype), self.qkv.bias.detach().to(x.dtype)
+        return linear(flat, weight, bias).view(*x.shape[:-1], -1)
 
     def plain(self, x: Tensor, visible: Tensor, num_queries: int, rate: float) -> Tensor:
         """The same by torch's own operations: for other devices, and to hold `parc_mdm.fused` against."""

@@ -45,7 +45,7 @@ def add_norm(
         gain: weight of the normalisation, ``[W]`` float32.
         offset: its bias.
         out: is written, ``[M, W]``.
-        normed: is written, the result before gain and offset.
+        normed: is written, the result before gain and offset; ``[0, W]`` where it is not wanted.
         slope: is written, one over the standard deviation, ``[M]`` float32.
     """
     width = x.shape[1]
@@ -70,11 +70,14 @@ def add_norm(
             square += (total[j] - mean) * (total[j] - mean)
         scale = np.float32(1.0) / np.sqrt(square / np.float32(width) + np.float32(_TINY))
         slope[m] = scale
-        result, unit = out[m], normed[m]
+        result = out[m]
         for j in range(width):
-            v = (total[j] - mean) * scale
-            unit[j] = narrow(unit[j], v)
-            result[j] = narrow(result[j], v * gain[j] + offset[j])
+            total[j] = (total[j] - mean) * scale
+            result[j] = narrow(result[j], total[j] * gain[j] + offset[j])
+        if normed.shape[0]:
+            unit = normed[m]
+            for j in range(width):
+                unit[j] = narrow(unit[j], total[j])
 
 
 @kernel()
