@@ -109,7 +109,7 @@ def _kernels(repeat: int) -> list[Figure]:
         env._reward(difference(state, ref), force, ref.contacts)
 
     def done_test(_: int) -> None:
-        env._lost(difference(state, ref), force)
+        env._lost(difference(state, ref), force, training=True)
         env._ends(lost, env.active)
         env._curriculum.update(ids, env._bins, lost)
         env._episodes.end(every, ids, lost)
