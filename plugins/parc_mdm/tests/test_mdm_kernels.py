@@ -38,7 +38,7 @@ def test_product_of_pairs_is_that_of_the_numbers(in_hardware, monkeypatch):
     if in_hardware and not tile.HAS_PAIRS:
         pytest.skip("this CPU does not multiply bfloat16")
     monkeypatch.setattr(tile, "HAS_PAIRS", in_hardware)
-    multiply = njit(tile.product_of_pairs.py_func)
+    multiply = njit(tile.product.py_func)
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(12, 10, generator=generator).bfloat16()
     b = torch.randn(10, 64, generator=generator).bfloat16()

@@ -52,8 +52,9 @@ class ObservationLayout:
             for group, end in zip(self.groups, itertools.accumulate(sizes))
         }
         self._table, self._widths = self._target_table(library.frames)
-        now = self._now_parts(library.frames)
-        self._now_table, self._now_widths = torch.cat(now, dim=1), [part.shape[1] for part in now]
+        if config.differences:
+            now = self._now_parts(library.frames)
+            self._now_table, self._now_widths = torch.cat(now, dim=1), [part.shape[1] for part in now]
 
     @property
     def size(self) -> int:

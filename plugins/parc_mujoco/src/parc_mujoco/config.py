@@ -39,8 +39,8 @@ class MujocoConfig:
     friction: float = setting(1.0, ge=0, help="sliding friction between the character and the ground")
     friction_cone: Literal["pyramidal", "elliptic"] = setting(
         "pyramidal",
-        help="elliptic: friction is equal in all directions, as in nature; pyramidal: faster, and up to 1.4 times "
-        "as much between its edges",
+        help="elliptic: friction is equal in all directions, as in nature; pyramidal: faster, and down to 0.7 of it "
+        "between two edges of the pyramid",
     )
     self_collision: bool = setting(
         True, help="whether bodies that are not neighbours collide with each other"

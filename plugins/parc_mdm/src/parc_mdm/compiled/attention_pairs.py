@@ -23,7 +23,7 @@ from parc_mdm.compiled.heads import (
 )
 from parc_mdm.compiled.jit import kernel
 from parc_mdm.compiled.rows import copy_row, exponentials, pair_rows
-from parc_mdm.compiled.tile import COLUMNS, ROWS, product_of_pairs
+from parc_mdm.compiled.tile import COLUMNS, ROWS, product
 
 __all__ = ["attend", "attend_back"]
 
@@ -58,14 +58,14 @@ def attend(
         _read_pairs(value, keys, n, places.value, size)
         for h in range(heads):
             turn(straight_pairs[h], key)
-            product_of_pairs(weight, query_pairs[h], depth // 2, 1, key, num_queries, half, num_keys)
+            product(weight, query_pairs[h], depth // 2, 1, key, num_queries, half, num_keys)
             for i in range(num_queries):
                 total[i] = np.float32(1.0) / exponentials(weight, i * columns, bias, scale, num_keys)
             if shares.shape[0]:
                 deal_all(weight, total, shares, n, h, num_keys, places)
             for i in range(num_queries):
                 copy_row(weight, i * columns, narrow, i * columns, num_keys)
-            product_of_pairs(result[h], narrow_pairs, columns // 2, 1, value[h], num_queries, pairs, size)
+            product(result[h], narrow_pairs, columns // 2, 1, value[h], num_queries, pairs, size)
             if not shares.shape[0]:
                 divide(result[h], total, num_queries, size)
         write(result, out, n, 0, size)
@@ -110,16 +110,16 @@ def attend_back(
         _read_pairs(out_pairs, grad, n, 0, size)
         for h in range(heads):
             turn(straight_pairs[h], value)
-            product_of_pairs(slope, out_words[h], depth // 2, 1, value, num_queries, half, num_keys)
+            product(slope, out_words[h], depth // 2, 1, value, num_queries, half, num_keys)
             _clear(slope, num_queries)
             deal_all_back(slope, weight, shares, n, h, num_keys, places)
             _pair(weight, turned, query_pairs, num_keys)
-            product_of_pairs(to_value[h], turned, 1, columns, out_pairs[h], num_keys, query_pairs, size)
+            product(to_value[h], turned, 1, columns, out_pairs[h], num_keys, query_pairs, size)
             for i in range(num_queries):
                 copy_row(slope, i * columns, narrow, i * columns, num_keys)
-            product_of_pairs(to_query[h], narrow_pairs, columns // 2, 1, key[h], num_queries, key_pairs, size)
+            product(to_query[h], narrow_pairs, columns // 2, 1, key[h], num_queries, key_pairs, size)
             _pair(slope, turned, query_pairs, num_keys)
-            product_of_pairs(to_key[h], turned, 1, columns, query[h], num_keys, query_pairs, size)
+            product(to_key[h], turned, 1, columns, query[h], num_keys, query_pairs, size)
         write(to_query, grad_queries, n, places.query, size)
         write(to_key, grad_keys, n, places.key, size)
         write(to_value, grad_keys, n, places.value, size)

@@ -1,6 +1,6 @@
 """Products of small matrices that fit into the nearest cache, several times as fast as a batched library call.
 
-`product` is for float32. `product_of_pairs` is for bfloat16: it sums two products a step, so that neighbours along the
+Operands are float32, or pairs of bfloat16 in uint32: of those it sums two products a step, so that neighbours along the
 sum share a word of 32 bits; where the CPU cannot do that (`HAS_PAIRS`), it multiplies them as float32.
 
 Source: the usual register-blocked micro-kernel (Goto and van de Geijn 2008) over 6 rows and 32 columns. LLVM turns its
@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from parc_mdm.compiled.jit import kernel
 from parc_mdm.compiled.lanes import COUNT, FLOATS, Lanes, data_of
 
-__all__ = ["COLUMNS", "HAS_PAIRS", "ROWS", "product", "product_of_pairs"]
+__all__ = ["COLUMNS", "HAS_PAIRS", "ROWS", "product"]
 
 ROWS, COLUMNS = 6, 32  # of the part of the result that stays in registers
 _FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
@@ -39,34 +39,17 @@ def product(
     inner: int,
     columns: int,
 ) -> None:
-    """Write ``a @ b``; all arrays are float32 and two-dimensional.
+    """Write ``a @ b``; arrays are two-dimensional, out is float32.
+
+    a and b are float32, or both uint32: a word holds the bfloat16 numbers 2k and 2k + 1 of a row of a, or of a column
+    of b.
 
     Args:
         out: rows and columns beyond the wanted ones are overwritten up to the next multiples of `ROWS` and `COLUMNS`,
             and a and b are read as far: all three must be large enough.
         a_row: distance from one row of a to the next in memory; with `a_inner` it says whether a is transposed.
         a_inner: distance between neighbours in a row of a.
-    """
-    for j in range(0, columns, COLUMNS):
-        for i in range(0, rows, ROWS):
-            _tile(out, i * out.shape[1] + j, a, i * a_row, a_row, a_inner, b, j, inner)
-
-
-@kernel()
-def product_of_pairs(
-    out: np.ndarray,
-    a: np.ndarray,
-    a_row: int,
-    a_inner: int,
-    b: np.ndarray,
-    rows: int,
-    inner: int,
-    columns: int,
-) -> None:
-    """The same for a and b of bfloat16 in uint32: a word holds numbers 2k and 2k + 1 of a row of a, or a column of b.
-
-    Args:
-        inner: words, half as many as numbers are summed.
+        inner: numbers, or words, that are summed.
     """
     for j in range(0, columns, COLUMNS):
         for i in range(0, rows, ROWS):
