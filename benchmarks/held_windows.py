@@ -10,10 +10,11 @@ import attrs
 import numpy as np
 import torch
 from parc_mdm.features import FPS, NUM_HISTORY, REFERENCE, Anchor, Frames, decode, encode
+from parc_mdm.ground import patch_offsets
 from parc_mdm.model import MotionModel
 from parc_mdm.sampler import join, sample_windows
 from parc_mdm.store import MotionStore
-from parc_mdm.windows import patch_offsets, target_direction
+from parc_mdm.targets import target_direction
 from torch import Tensor
 
 from parc_core.geometry.heights import height_patch

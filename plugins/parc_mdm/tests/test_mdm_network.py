@@ -4,9 +4,10 @@ import attrs
 import pytest
 import torch
 from parc_mdm.config import MdmConfig
+from parc_mdm.encoder_layer import EncoderLayer
 from parc_mdm.fused import Dropout, Seeds
 from parc_mdm.model import MotionModel
-from parc_mdm.transformer import Condition, EncoderLayer
+from parc_mdm.transformer import Condition
 from torch.nn import functional
 
 from parc_core.kinematics.mjcf import load_skeleton
@@ -126,6 +127,19 @@ def test_bfloat16_layer_stays_within_two_percent_of_float32(num_queries, width, 
     for a, b in zip(fast, run_layer(made, False, torch.float32, num_queries)):
         # eight bits: 0.4 % a rounding, about ten roundings one after the other
         assert (a.float() - b).norm() <= 0.02 * b.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("num_queries", [5, 9])
+def test_packed_weights_give_the_same_numbers(num_queries, dtype):
+    made, generator = layer(), torch.Generator().manual_seed(3)
+    x, visible = torch.randn(4, 9, 64, generator=generator).to(dtype), torch.ones(4, 9, dtype=torch.bool)
+    with torch.no_grad():
+        expected = made(x, visible, num_queries, Seeds(0.0)).float()
+        found = made(
+            x, visible, num_queries, Seeds(0.0), packed=made.pack(dtype, 4 * 9, num_queries, 9)
+        ).float()
+    assert (found - expected).norm() <= (1e-6 if dtype == torch.float32 else 1e-2) * expected.norm()
 
 
 def test_dropout_draws_the_same_bits_in_both_directions():

@@ -7,16 +7,17 @@ import torch
 from parc_mdm.augment import Changes
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import Anchor, FeatureLayout
+from parc_mdm.ground import compiled_ground, patch_offsets, plain_ground
 from parc_mdm.objective import drift_history
 from parc_mdm.store import MotionStore
+from parc_mdm.targets import compiled_targets, plain_targets, target_direction
 from parc_mdm.windows import (
-    compiled_ground,
+    anchor_of,
+    compiled_windows,
     draw_windows,
     gather_windows,
-    patch_offsets,
-    plain_ground,
+    plain_windows,
     start_height,
-    target_direction,
     window_stats,
 )
 
@@ -24,6 +25,7 @@ from parc_core.data.terrain import Terrain
 from parc_core.errors import DataError
 from parc_core.geometry.heights import height_patch
 from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.kinematics.rotations import normalize, quat_about_axis
 from parc_core.testing.builders import STANDING_HEIGHT, make_clip, make_terrain
 
 SKELETON = load_skeleton()
@@ -264,10 +266,40 @@ def test_windows_are_seen_from_their_anchors():
     )
 
 
+def test_compiled_windows_are_those_that_torch_computes():
+    root_rot = normalize(torch.randn(40, 4, generator=torch.Generator().manual_seed(0))).numpy()
+    store = store_of(make_clip(40, speed=1.0, root_rot=root_rot), make_clip(20, name="other"), mirror=True)
+    frames = torch.tensor([0, 7, 25, 43, 70, 105])[:, None] + torch.arange(15)
+    given = (store, LAYOUT, frames, anchor_of(store, LAYOUT, frames), torch.rand(6, 31, 31), torch.rand(6, 2))
+    found, expected = compiled_windows(*given), plain_windows(*given)
+    for field in attrs.fields(type(found)):
+        torch.testing.assert_close(
+            getattr(found, field.name), getattr(expected, field.name), atol=1e-5, rtol=0.0
+        )
+
+
+def test_compiled_targets_are_those_that_torch_computes():
+    turning = quat_about_axis(torch.tensor([0.0, 0.0, 1.0]), torch.linspace(0.0, 3.0, 90)).numpy()
+    store = store_of(
+        make_clip(90, speed=0.6, root_rot=turning), make_clip(60, name="turns", root_rot=turning[:60])
+    )
+    generator = torch.Generator().manual_seed(0)
+    clip_ids = torch.randint(0, 2, (200,), generator=generator)
+    start = (torch.rand(200, generator=generator) * store.num_starts[clip_ids]).long()
+    frames = (store.first[clip_ids] + start)[:, None] + torch.arange(15)
+    drawn = torch.rand(200, generator=generator), 0.2 * torch.randn(200, 2, generator=generator)
+    given = (store, clip_ids, start, anchor_of(store, LAYOUT, frames), config(target_min_speed=0.3), *drawn)
+    expected = plain_targets(*given)
+    assert (expected[:, 1].abs() > 0.1).any() and (expected == 0.0).any()
+    torch.testing.assert_close(compiled_targets(*given), expected, atol=1e-5, rtol=0.0)
+
+
 def on_a_step() -> MotionStore:
     """Standing 0.2 m higher than usual over ground at 0.5 m."""
     root_pos = np.tile([0.0, 0.0, STANDING_HEIGHT + 0.7], (20, 1))
-    return store_of(make_clip(20, root_pos=root_pos, terrain=make_terrain((30, 30), height=np.full((30, 30), 0.5))))
+    return store_of(
+        make_clip(20, root_pos=root_pos, terrain=make_terrain((30, 30), height=np.full((30, 30), 0.5)))
+    )
 
 
 def test_heights_from_the_floor_are_those_over_the_ground_under_the_root():

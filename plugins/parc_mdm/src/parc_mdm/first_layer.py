@@ -1,4 +1,5 @@
-"""What the first layer computes from a condition alone: kept from one diffusion step to the next.
+"""What the first layer computes from a condition alone, and the weights of all layers as products are fastest with:
+kept from one diffusion step to the next.
 
 Before tokens look at each other, only those of the time and of the noised frames depend on the step. And where a batch
 holds the same samples with and without their history, its copies share the ground, the target and the noised frames.
@@ -6,7 +7,7 @@ holds the same samples with and without their history, its copies share the grou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ __all__ = ["FirstLayer"]
 
 
 class FirstLayer:
-    """Tokens of one condition, and their queries, keys and values in the first layer."""
+    """Tokens of one condition, their queries, keys and values in the first layer, and weights."""
 
     def __init__(self, copies: int = 1) -> None:
         """Nothing yet; the first call of `at` fills it.
@@ -31,6 +32,7 @@ class FirstLayer:
         self.copies = copies
         self.num_moving = 0  # frames at a window's end that the noise changes
         self.tokens = self.qkv = torch.empty(0)
+        self.weights: list[list[Any]] = []  # of the layers, by `Denoiser.pack`
 
     def at(self, denoiser: Denoiser, xt: Tensor, t: Tensor, cond: Condition) -> tuple[Tensor, Tensor]:
         """Tokens ``[N, tokens, W]`` and their queries, keys and values ``[N, tokens, 3 W]`` for noised samples.
@@ -56,9 +58,10 @@ class FirstLayer:
     def _begin(self, denoiser: Denoiser, xt: Tensor, t: Tensor, cond: Condition) -> None:
         is_fixed = bool((cond.history_clean | ~cond.see_history).all())
         self.num_moving = xt.shape[1] - NUM_HISTORY * is_fixed
+        self.weights = denoiser.pack(len(xt))
         self.tokens = denoiser.tokens(xt, t, cond).to(denoiser.dtype)
         num_tokens, width = self.tokens.shape[1:]
-        self.qkv = self.tokens.new_zeros(len(xt), num_tokens, 3 * width)
+        self.qkv = self.tokens.new_empty(len(xt), num_tokens, 3 * width)
         count, project = len(xt) // self.copies, denoiser.layers[0].project
         shared = slice(1, 2 + denoiser.num_heights)  # ground and target
         own = slice(shared.stop, num_tokens - self.num_moving)

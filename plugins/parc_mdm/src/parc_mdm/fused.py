@@ -1,6 +1,6 @@
 """A transformer layer on a CPU: matrix products by the library, everything between them by compiled kernels.
 
-The gradient is worked out by hand, so that each pass over memory is made once. `EncoderLayer` in `parc_mdm.transformer`
+The gradient is worked out by hand, so that each pass over memory is made once. `parc_mdm.encoder_layer.EncoderLayer`
 has the same function in plain torch for other devices. Works in float32 and bfloat16: products take and give numbers of
 that type, sums within a kernel are float32.
 """
@@ -22,7 +22,7 @@ from parc_mdm.compiled.heads import Places, up
 from parc_mdm.compiled.jit import array, spread
 from parc_mdm.compiled.lanes import COUNT
 
-__all__ = ["Dropout", "Layer", "Seeds", "Shape", "linear", "run_layer"]
+__all__ = ["Dropout", "Layer", "Seeds", "Shape", "linear", "pack", "run_layer"]
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +51,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if not _has_onednn(x.dtype):
         return functional.linear(x, weight, bias)
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+def pack(weight: Tensor, num_rows: int) -> Tensor:
+    """A weight as oneDNN orders it for products with so many rows: for `linear` only, and without gradients."""
+    if not _has_onednn(weight.dtype):
+        return weight
+    return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), num_rows)
 
 
 @functools.cache
@@ -137,12 +144,14 @@ def run_layer(
     visible: Tensor,
     shape: Shape,
     seeds: tuple[int, ...],
-    weights: Sequence[Tensor],
+    weights: Sequence[Any],
     qkv: Tensor | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The result of `Layer`, and what its gradient needs.
 
     Args:
+        weights: as those of `Layer`, of the products maybe by `pack`; the first of them may be two, for the queries and
+            for keys and values.
         qkv: queries, keys and values of x, where they are known: ``[N, K, 3 W]``, for as many queries as tokens.
     """
     qkv_w, qkv_b, out_w, out_b, up_w, up_b, down_w, down_b, gain1, offset1, gain2, offset2 = weights
@@ -152,8 +161,9 @@ def run_layer(
         queries = keys = linear(flat, qkv_w, qkv_b).view(*x.shape[:2], -1) if qkv is None else qkv
     else:
         tail = x[:, -wanted:].reshape(-1, width)
-        queries = linear(tail, qkv_w[:width], qkv_b[:width]).view(-1, wanted, width)
-        keys = linear(flat, qkv_w[width:], qkv_b[width:]).view(*x.shape[:2], -1)
+        query_w, key_w = qkv_w if isinstance(qkv_w, tuple) else (qkv_w[:width], qkv_w[width:])
+        queries = linear(tail, query_w, qkv_b[:width]).view(-1, wanted, width)
+        keys = linear(flat, key_w, qkv_b[width:]).view(*x.shape[:2], -1)
     attended, shares = _attend(queries, keys, visible, shape, seeds[0])
     added = linear(attended, out_w, out_b)
     middle, normed1, slope1 = _add_norm(tail, added, gain1, offset1, shape, seeds[1])

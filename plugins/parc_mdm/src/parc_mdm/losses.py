@@ -20,7 +20,8 @@ from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
 from parc_mdm.config import LossWeights
 from parc_mdm.features import FPS, FeatureLayout
-from parc_mdm.windows import PATCH_ORIGIN, PATCH_SPACING, Windows
+from parc_mdm.ground import PATCH_ORIGIN, PATCH_SPACING
+from parc_mdm.windows import Windows
 
 __all__ = ["CollisionPoints", "ground_depth", "loss_terms", "total_loss"]
 

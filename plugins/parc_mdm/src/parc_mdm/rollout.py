@@ -16,11 +16,12 @@ from torch import Generator, Tensor
 from parc_core.geometry.heights import height_patch
 from parc_core.geometry.packed import PackedTerrains
 from parc_mdm.features import FPS, NUM_HISTORY, REFERENCE, Anchor, Frames, decode, encode
+from parc_mdm.ground import patch_offsets
 from parc_mdm.model import MotionModel
 from parc_mdm.path_guide import PathGuide
 from parc_mdm.path_guides import PathGuides
 from parc_mdm.sampler import join, sample_windows
-from parc_mdm.windows import patch_offsets, target_direction
+from parc_mdm.targets import target_direction
 
 __all__ = ["Rollout", "roll_out"]
 

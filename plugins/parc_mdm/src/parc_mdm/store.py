@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 
 import attrs
 import numpy as np
@@ -19,6 +20,9 @@ from parc_core.kinematics import rotations as rot
 from parc_core.kinematics.forward import Kinematics
 from parc_core.kinematics.mirror import mirror_clip
 from parc_core.kinematics.surface import surface_points
+from parc_mdm.compiled.gather import Clips
+from parc_mdm.compiled.ground import Ground
+from parc_mdm.compiled.jit import array
 from parc_mdm.features import FPS
 
 __all__ = ["MotionStore"]
@@ -97,6 +101,18 @@ class MotionStore:
     def num_clips(self) -> int:
         """M, mirror images included."""
         return len(self.first)
+
+    @cached_property
+    def clip_arrays(self) -> Clips:
+        """The frames as kernels take them; only on a CPU."""
+        return Clips(*(array(getattr(self, name).contiguous()) for name in Clips._fields))
+
+    @cached_property
+    def ground_arrays(self) -> Ground:
+        """The terrains as kernels take them; only on a CPU."""
+        own = {name: array(getattr(self, name).contiguous()) for name in ("bounds", "touched")}
+        names = ("height", "shape", "origin_xy", "cell")
+        return Ground(**own, **{name: array(getattr(self.terrains, name).contiguous()) for name in names})
 
 
 def _usable(

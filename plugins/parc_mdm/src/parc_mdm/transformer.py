@@ -7,6 +7,7 @@ its 2,177,307 parameters. Only the motion frames' results are used, so the last 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parc_mdm.config import MdmConfig
+from parc_mdm.encoder_layer import EncoderLayer
 from parc_mdm.features import NUM_HISTORY
 from parc_mdm.first_layer import FirstLayer
-from parc_mdm.fused import Dropout, Layer, Seeds, Shape, linear, run_layer
+from parc_mdm.fused import Dropout, Seeds
 
 __all__ = ["Condition", "Denoiser"]
 
@@ -99,29 +101,45 @@ class Denoiser(nn.Module):
 
     def forward(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
         """Predicted clean samples ``[N, S, D]`` for noised ones ``[N, S, D]`` at steps t ``[N]``."""
-        visible, qkv = self._visible(cond), None
+        visible, qkv, weights = self._visible(cond), None, None
         seeds = Seeds(self.rate if self.training else 0.0)
         if cond.first is not None and self._keeps_first_layer():
             x, qkv = cond.first.at(self, xt, t, cond)
+            weights = cond.first.weights
         else:
             x = drop(self.tokens(xt, t, cond), seeds).to(self.dtype)
-        return self.motion_out(self._through_layers(x, visible, seeds, qkv).float())
+        return self.motion_out(self._through_layers(x, visible, seeds, qkv, weights).float())
 
     def _keeps_first_layer(self) -> bool:
         """Whether what the first layer computes for a condition may be kept from one step to the next."""
         learns = self.training or torch.is_grad_enabled()
         return not learns and len(self.layers) > 1 and self.place_table.device.type == "cpu"
 
-    def _through_layers(self, x: Tensor, visible: Tensor, seeds: Seeds, qkv: Tensor | None) -> Tensor:
-        """The motion frames' results ``[N, S, W]``, some samples at a time; qkv as `EncoderLayer.forward` takes it."""
+    def pack(self, num_samples: int) -> list[list[Any]]:
+        """The weights of all layers for so many samples, as `EncoderLayer.forward` takes them."""
+        tokens, last = len(self.place_table), len(self.layers) - 1
+        rows = min(num_samples, _GROUP[self.dtype]) * tokens
+        queries = [self.num_frames if k == last else tokens for k in range(last + 1)]
+        return [layer.pack(self.dtype, rows, wanted, tokens) for layer, wanted in zip(self.layers, queries)]
+
+    def _through_layers(
+        self,
+        x: Tensor,
+        visible: Tensor,
+        seeds: Seeds,
+        qkv: Tensor | None,
+        weights: list[list[Any]] | None,
+    ) -> Tensor:
+        """The motion frames' results ``[N, S, W]``, some samples at a time; see `EncoderLayer.forward`."""
         whole = torch.is_grad_enabled() or x.device.type != "cpu"  # gradients keep everything anyway
         size = len(x) if whole else _GROUP[self.dtype]
         given = [None] * len(x) if qkv is None else qkv.split(size)
+        *inner, last = zip(self.layers, weights or [None] * len(self.layers))
         parts = []
         for part, seen, known in zip(x.split(size), visible.split(size), given):
-            for layer in self.layers[:-1]:
-                part, known = layer(part, seen, part.shape[1], seeds, known), None
-            parts.append(self.layers[-1](part, seen, self.num_frames, seeds, known))
+            for layer, own in inner:
+                part, known = layer(part, seen, part.shape[1], seeds, known, own), None
+            parts.append(last[0](part, seen, self.num_frames, seeds, known, last[1]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def tokens(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
@@ -164,65 +182,6 @@ class Denoiser(nn.Module):
         )
 
 
-class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward part, each with residual and normalisation after it (post-norm), GELU."""
-
-    def __init__(self, width: int, heads: int, feed_forward: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.up = nn.Linear(width, feed_forward)
-        self.down = nn.Linear(feed_forward, width)
-        self.norm_attention = nn.LayerNorm(width)
-        self.norm_feed_forward = nn.LayerNorm(width)
-        nn.init.xavier_uniform_(self.qkv.weight)
-        nn.init.zeros_(self.qkv.bias)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(
-        self, x: Tensor, visible: Tensor, num_queries: int, seeds: Seeds, qkv: Tensor | None = None
-    ) -> Tensor:
-        """The last `num_queries` tokens ``[N, Q, W]``, having attended to the visible ones of all x ``[N, K, W]``.
-
-        Args:
-            qkv: what `project` gives for x, where it is known; only without gradients, and for all tokens.
-        """
-        if x.device.type != "cpu":
-            return self.plain(x, visible, num_queries, seeds.rate)
-        learns = torch.is_grad_enabled() and (x.requires_grad or self.qkv.weight.requires_grad)
-        shape = Shape(heads=self.heads, rate=seeds.rate, num_queries=num_queries, learns=learns)
-        products = (self.qkv, self.out, self.up, self.down)
-        norms = (self.norm_attention, self.norm_feed_forward)
-        weights = [p.to(x.dtype) for part in products for p in (part.weight, part.bias)]
-        weights += [p for part in norms for p in (part.weight, part.bias)]
-        numbers = seeds.take(Layer.NUM_SEEDS)
-        if learns:
-            return Layer.apply(x, visible, shape, numbers, *weights)
-        return run_layer(x, visible, shape, numbers, weights, qkv)[0]
-
-    def project(self, x: Tensor) -> Tensor:
-        """Queries, keys and values of tokens ``[..., W]``, without gradients: ``[..., 3 W]``."""
-        flat = x.reshape(-1, x.shape[-1])
-        weight, bias = self.qkv.weight.detach().to(x.dtype), self.qkv.bias.detach().to(x.dtype)
-        return linear(flat, weight, bias).view(*x.shape[:-1], -1)
-
-    def plain(self, x: Tensor, visible: Tensor, num_queries: int, rate: float) -> Tensor:
-        """The same by torch's own operations: for other devices, and to hold `parc_mdm.fused` against."""
-        width, tail = x.shape[-1], x[:, -num_queries:]
-        weight, offset = self.qkv.weight.to(x.dtype), self.qkv.bias.to(x.dtype)
-        q = functional.linear(tail, weight[:width], offset[:width])
-        k, v = functional.linear(x, weight[width:], offset[width:]).chunk(2, dim=-1)
-        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
-        attended = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=visible[:, None, None], dropout_p=rate
-        )
-        attended = _linear(self.out, attended.transpose(1, 2).flatten(-2))
-        x = _norm(self.norm_attention, tail + functional.dropout(attended, rate))
-        hidden = functional.dropout(functional.gelu(_linear(self.up, x)), rate)
-        return _norm(self.norm_feed_forward, x + functional.dropout(_linear(self.down, hidden), rate))
-
-
 def drop(x: Tensor, seeds: Seeds) -> Tensor:
     """Dropout."""
     if seeds.rate == 0.0:
@@ -230,14 +189,6 @@ def drop(x: Tensor, seeds: Seeds) -> Tensor:
     if x.device.type != "cpu":
         return functional.dropout(x, seeds.rate)
     return Dropout.apply(x, seeds.rate, *seeds.take(1))
-
-
-def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
-    return functional.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
-
-
-def _norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
-    return layer(x.float()).to(x.dtype)
 
 
 def _mlp(size: int, hidden: int, out: int) -> nn.Sequential:

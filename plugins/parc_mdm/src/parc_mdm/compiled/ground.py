@@ -1,4 +1,8 @@
-"""The ground around a batch of windows, with what is changed about it, one window after the other."""
+"""The ground around a batch of windows, with what is changed about it, one window after the other.
+
+Rows of a patch are kept as long as whole registers, so that every loop along them is a few instructions; what stands
+beyond their ends is never written out.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from parc_mdm.compiled.heads import up
 from parc_mdm.compiled.jit import kernel
+from parc_mdm.compiled.lanes import COUNT
 
 __all__ = ["Changes", "Ground", "Views", "look"]
 
@@ -29,9 +35,10 @@ class Views(NamedTuple):
     frame: np.ndarray  # [N] int64, first frame of the window
     num_frames: int
     origin: np.ndarray  # [N, 3] m
-    turn: np.ndarray  # [N, 2] cosine and sine of the heading
-    slope: np.ndarray  # [N] shear, see `parc_mdm.windows`
-    offsets: np.ndarray  # [px, py, 2] m
+    heading: np.ndarray  # [N] rad
+    slope: np.ndarray  # [N] shear, see `parc_mdm.ground`
+    ahead: np.ndarray  # [px] m, of the points of a patch
+    left: np.ndarray  # [py] m
     free: float  # m, ground that nothing touches may lie so far above or below the root
 
 
@@ -50,33 +57,41 @@ class Changes(NamedTuple):
 def look(first: int, last: int, ground: Ground, views: Views, changes: Changes, out: np.ndarray) -> None:
     """Write the changed heights over the root of windows first .. last - 1, ``[N, px, py]`` m."""
     nx, ny = out.shape[1:]
-    low, high, line = (
-        np.empty((nx, ny), np.float32),
-        np.empty((nx, ny), np.float32),
-        np.empty((nx, ny), np.float32),
-    )
-    is_touched = np.zeros(ground.bounds.shape[1], np.bool_)
+    shape = (nx, up(ny, COUNT))
+    patch, low, high = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
+    limits = np.empty((ground.bounds.shape[1], 2), np.float32)  # of each cell, for the window at hand
+    limits[:, 0], limits[:, 1] = -views.free, views.free
     for n in range(first, last):
-        patch = out[n]
-        _mark(ground, views, n, is_touched, True)
-        _read(ground, views, n, is_touched, patch, low, high)
-        _mark(ground, views, n, is_touched, False)
+        _mark(ground, views, n, limits, True)
+        _read(ground, views, n, limits, patch, low, high)
+        _mark(ground, views, n, limits, False)
         if changes.is_flat[n]:
             patch[:] = changes.level[n]
         _clamp(patch, low, high)
         for k in range(changes.radius_x.shape[1]):
-            _pool(patch, line, changes.radius_x[n, k], changes.radius_y[n, k])
-            _clamp(patch, low, high)
+            radius_x, radius_y = changes.radius_x[n, k], changes.radius_y[n, k]
+            if radius_x > 0:
+                _pool_ahead(patch, radius_x)
+            if radius_y > 0:
+                _pool_aside(patch, ny, radius_y)
+            if radius_x + radius_y > 0:
+                _clamp(patch, low, high)
         for k in range(changes.num_boxes[n]):
             _box(patch, changes.boxes[n, k])
         _clamp(patch, low, high)
+        for a in range(nx):
+            out[n, a] = patch[a, :ny]
 
 
 @kernel()
-def _mark(ground: Ground, views: Views, n: int, is_touched: np.ndarray, value: bool) -> None:
+def _mark(ground: Ground, views: Views, n: int, limits: np.ndarray, value: bool) -> None:
+    """Write the limits of the cells that a window touches, or those of free ground."""
+    m, z = views.clip[n], views.origin[n, 2]
     for frame in range(views.frame[n], views.frame[n] + views.num_frames):
         for k in range(ground.touched.shape[1]):
-            is_touched[ground.touched[frame, k]] = value
+            cell = ground.touched[frame, k]
+            limits[cell, 0] = ground.bounds[m, cell, 0] - z if value else -views.free
+            limits[cell, 1] = ground.bounds[m, cell, 1] - z if value else views.free
 
 
 @kernel()
@@ -84,28 +99,32 @@ def _read(
     ground: Ground,
     views: Views,
     n: int,
-    is_touched: np.ndarray,
+    limits: np.ndarray,
     patch: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
 ) -> None:
-    m = views.clip[n]
-    cell, last_i, last_j = ground.cell[m], ground.shape[m, 0] - 1, ground.shape[m, 1] - 1
-    x0, y0, z = views.origin[n, 0], views.origin[n, 1], views.origin[n, 2]
-    cos, sin, columns = views.turn[n, 0], views.turn[n, 1], ground.height.shape[2]
+    m, zero = views.clip[n], np.float32(0.0)
+    cell, slope, columns = ground.cell[m], views.slope[n], np.int32(ground.height.shape[2])
+    last_i, last_j = np.float32(ground.shape[m, 0] - 1), np.float32(ground.shape[m, 1] - 1)
+    from_x, from_y = views.origin[n, 0] - ground.origin_xy[m, 0], views.origin[n, 1] - ground.origin_xy[m, 1]
+    cos, sin, z = np.cos(views.heading[n]), np.sin(views.heading[n]), views.origin[n, 2]
+    heights, ny = ground.height[m].reshape(-1), len(views.left)
+    left = np.zeros(patch.shape[1], np.float32)
+    left[:ny] = views.left
+    place = np.empty(patch.shape[1], np.int32)
     for a in range(patch.shape[0]):
         for b in range(patch.shape[1]):
-            y = views.offsets[a, b, 1]
-            x = views.offsets[a, b, 0] + views.slope[n] * y
-            i = np.floor((x0 + cos * x - sin * y - ground.origin_xy[m, 0]) / cell + np.float32(0.5))
-            j = np.floor((y0 + sin * x + cos * y - ground.origin_xy[m, 1]) / cell + np.float32(0.5))
-            row, column = min(max(int(i), 0), last_i), min(max(int(j), 0), last_j)
-            patch[a, b] = ground.height[m, row, column] - z
-            place = row * columns + column
-            if is_touched[place]:
-                low[a, b], high[a, b] = ground.bounds[m, place, 0] - z, ground.bounds[m, place, 1] - z
-            else:
-                low[a, b], high[a, b] = -views.free, views.free
+            y = left[b]
+            x = views.ahead[a] + slope * y
+            i = np.floor((from_x + cos * x - sin * y) / cell + np.float32(0.5))
+            j = np.floor((from_y + sin * x + cos * y) / cell + np.float32(0.5))
+            # numbers that are none compare as false and become 0
+            row, column = min(i if i > zero else zero, last_i), min(j if j > zero else zero, last_j)
+            place[b] = np.int32(row) * columns + np.int32(column)
+        for b in range(patch.shape[1]):
+            at = np.uint32(place[b])
+            patch[a, b], low[a, b], high[a, b] = heights[at] - z, limits[at, 0], limits[at, 1]
 
 
 @kernel()
@@ -116,28 +135,50 @@ def _clamp(patch: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
 
 
 @kernel()
-def _pool(patch: np.ndarray, line: np.ndarray, radius_x: int, radius_y: int) -> None:
-    """Highest point within the radii, first along x, then along y."""
-    nx, ny = patch.shape
-    if radius_x > 0:
-        line[:] = patch
-        for a in range(nx):
-            for other in range(max(a - radius_x, 0), min(a + radius_x + 1, nx)):
-                for b in range(ny):
-                    patch[a, b] = max(patch[a, b], line[other, b])
-    if radius_y > 0:
-        line[:] = patch
-        for a in range(nx):
-            for b in range(ny):
-                for other in range(max(b - radius_y, 0), min(b + radius_y + 1, ny)):
-                    patch[a, b] = max(patch[a, b], line[a, other])
+def _pool_ahead(patch: np.ndarray, radius: int) -> None:
+    """Highest point within the radius along x."""
+    nx, length = patch.shape
+    line = np.full((nx + 2 * radius) * length, -np.inf, np.float32)
+    inner = line[radius * length : (radius + nx) * length].reshape(patch.shape)
+    inner[:] = patch
+    _highest(line, length, 2 * radius + 1)
+    patch[:] = line[: nx * length].reshape(patch.shape)
+
+
+@kernel()
+def _pool_aside(patch: np.ndarray, count: int, radius: int) -> None:
+    """Highest of the first `count` points of a row within the radius along y."""
+    nx, length = patch.shape
+    line = np.full((nx, length + 2 * radius), -np.inf, np.float32)
+    line[:, radius : radius + count] = patch[:, :count]
+    _highest(line.reshape(-1), 1, 2 * radius + 1)
+    patch[:] = line[:, :length]
+
+
+@kernel()
+def _highest(line: np.ndarray, step: int, count: int) -> None:
+    """Every number becomes the highest of `count` numbers, itself and those that follow it at distances of `step`.
+
+    The highest of 2, 4, 8 and more numbers comes from those of half as many.
+    """
+    done = 1
+    while done < count:
+        more = min(done, count - done)
+        shifted = line[more * step :]
+        for k in range(len(shifted)):
+            line[k] = max(line[k], shifted[k])
+        done += more
 
 
 @kernel()
 def _box(patch: np.ndarray, box: np.ndarray) -> None:
+    """Draw a box; only rows that it reaches are looked at."""
     cos, sin = np.cos(box[4]), np.sin(box[4])
-    for a in range(patch.shape[0]):
+    reach = abs(cos) * box[2] + abs(sin) * box[3] + np.float32(1.0)
+    first, last = max(int(box[0] - reach), 0), min(int(box[0] + reach) + 1, patch.shape[0])
+    for a in range(first, last):
+        dx, row = np.float32(a) - box[0], patch[a]
         for b in range(patch.shape[1]):
-            dx, dy = np.float32(a) - box[0], np.float32(b) - box[1]
-            if abs(cos * dx + sin * dy) < box[2] and abs(cos * dy - sin * dx) < box[3]:
-                patch[a, b] = box[5]
+            dy = np.float32(b) - box[1]
+            is_inside = abs(cos * dx + sin * dy) < box[2] and abs(cos * dy - sin * dx) < box[3]
+            row[b] = box[5] if is_inside else row[b]

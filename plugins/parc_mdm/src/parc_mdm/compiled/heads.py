@@ -109,7 +109,11 @@ def read(to: np.ndarray, source: np.ndarray, n: int, at: int, size: int) -> None
     for t in range(source.shape[1]):
         for h in range(to.shape[0]):
             start = at + h * size
-            _move(source[n, t, start : start + size], to[h, t], size)
+            if size % COUNT == 0:
+                place = (n * source.shape[1] + t) * source.shape[2] + start
+                copy_row(source, place, to, (h * to.shape[1] + t) * to.shape[2], size)
+            else:
+                _move(source[n, t, start : start + size], to[h, t], size)
 
 
 @kernel()
