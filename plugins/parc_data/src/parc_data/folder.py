@@ -15,6 +15,7 @@ from parc_core.data.seeds import SeedStreams
 from parc_core.data.skeleton import Skeleton
 from parc_core.errors import DataError
 from parc_core.interfaces.motion_source import MotionSource
+from parc_data.formats.fields import naming
 
 __all__ = ["FolderConfig", "FolderSource"]
 
@@ -52,7 +53,8 @@ class FolderSource(MotionSource):
         left_out = 0
         for file in files:
             clip = load_clip(file)
-            clip.require_skeleton(self.skeleton.id, self.skeleton.num_joints)
+            with naming(file):
+                clip.require_skeleton(self.skeleton.id, self.skeleton.num_joints)
             reason = self._unfit(clip)
             if reason:
                 left_out += 1
