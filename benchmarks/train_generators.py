@@ -38,7 +38,7 @@ from parc_core.plugins.registry import Registry
 
 REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "parc"
 PUBLISHED = "dec2024_teaser_717_1_opt_dm.pkl"
-MINUTES = {"overfit": 20.0, "procedural": 10.0}  # longer, so few motions are learned by heart
+MINUTES = {"overfit": 20.0, "procedural": 10.0}  # longer is worse there: docs/generator-study.md
 
 # what one clip is learned by heart with: everything is shown as it is
 BY_HEART: dict[str, Any] = {
