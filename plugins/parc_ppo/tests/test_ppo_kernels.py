@@ -15,7 +15,7 @@ from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import load_optimizer, make_optimizer, optimizer_tensors, set_learning_rate
 from parc_ppo.perceptron import make_mlp
 from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
-from parc_ppo.rollout import explore_prob
+from parc_ppo.rollout import action_std, explore_prob
 from parc_ppo.selection import Score, score
 
 from parc_core.errors import ConfigError
@@ -193,6 +193,14 @@ def test_optimiser_continues_exactly(kind):
     step(parameter, optimizer)
     step(copy, other)
     assert torch.equal(parameter, copy)
+
+
+def test_spread_of_actions_falls_linearly():
+    model = ModelConfig(actor_std_type="FIXED", action_std=0.2, final_action_std=0.04)
+    config = PpoConfig(max_samples=100, model=model)
+    assert [action_std(config, n) for n in (0, 25, 100, 1000)] == pytest.approx([0.2, 0.16, 0.04, 0.04])
+    stays = PpoConfig(max_samples=100, model=ModelConfig(action_std=0.2))
+    assert [action_std(stays, n) for n in (0, 100)] == [0.2, 0.2]
 
 
 def test_share_of_drawn_actions_is_annealed():

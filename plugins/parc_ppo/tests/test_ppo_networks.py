@@ -216,3 +216,12 @@ def test_learned_spread_that_cannot_be_reached_is_refused(std):
         "those, or actor_std_type FIXED."
     )
     assert ModelConfig(actor_std_type="FIXED", action_std=std).action_std == std
+
+
+def test_learned_spread_with_a_schedule_is_refused():
+    with pytest.raises(ConfigError) as caught:
+        ModelConfig(actor_std_type="CONST", final_action_std=0.05)
+    assert str(caught.value) == (
+        "agent.model.final_action_std is 0.05, but actor_std_type CONST learns the spread. Take actor_std_type FIXED, "
+        "or final_action_std null."
+    )

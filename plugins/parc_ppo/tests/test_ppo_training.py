@@ -294,3 +294,18 @@ def test_evaluations_tell_survival_and_perturbed_starts_beside_success(tmp_path)
 def test_of_policies_that_follow_equally_much_the_one_that_survives_more_starts_is_better():
     assert Score(followed=0.5, survived=0.9) > Score(followed=0.5, survived=0.8, tracked=1.0)
     assert Score(followed=0.6) > Score(followed=0.5, survived=1.0)
+
+
+def test_policy_whose_spread_fell_may_go_on_with_one_that_learns(tmp_path):
+    falling = ModelConfig(
+        actor_net="mlp_16", critic_net="mlp_16", actor_std_type="FIXED", action_std=0.4, final_action_std=0.1
+    )
+    first = train(tmp_path / "first", model=falling)
+    fallen = weights(first)["log_std"]
+    # as it was when the last of four iterations began
+    assert fallen.exp().tolist() == pytest.approx([0.175] * len(fallen))
+    agent = DmPpoAgent(config(model=attrs.evolve(falling, actor_std_type="CONST", final_action_std=None)))
+    env = FakeTrackerEnv(num_envs=16)
+    agent.restore(first, env)
+    learned = weights(agent.train(env, make_context(tmp_path / "second")))["log_std"]
+    assert 0.0 < float((learned - fallen).abs().max()) < 0.5

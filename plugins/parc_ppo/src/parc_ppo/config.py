@@ -38,12 +38,23 @@ class ModelConfig:
         "CONST", help="spread of the actions: as given; learned, equal in all states; learned, by state"
     )
     action_std: float = setting(
-        0.2, gt=0.0, help="spread of the actions, to begin with where it is learned", unit="half range"
+        0.2, gt=0.0, help="spread of the actions, to begin with where it changes", unit="half range"
+    )
+    final_action_std: float | None = setting(
+        None,
+        gt=0.0,
+        help="FIXED: the spread at max_samples, to which it falls linearly; null: it stays",
+        unit="half range",
     )
 
     def __attrs_post_init__(self) -> None:
         for name in (self.actor_net, self.critic_net):
             parse_net(name)
+        if self.final_action_std is not None and self.actor_std_type != "FIXED":
+            raise ConfigError(
+                f"agent.model.final_action_std is {self.final_action_std:g}, but actor_std_type {self.actor_std_type} "
+                "learns the spread. Take actor_std_type FIXED, or final_action_std null."
+            )
         if self.actor_std_type != "FIXED" and not -6.0 < math.log(self.action_std) < 2.0:
             raise ConfigError(
                 f"agent.model.action_std is {self.action_std:g}; a learned spread ({self.actor_std_type}) lies between "

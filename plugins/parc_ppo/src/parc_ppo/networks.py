@@ -83,6 +83,11 @@ class PolicyNetwork(nn.Module):
         return out, self.log_std
 
     @torch.no_grad()
+    def set_std(self, std: float) -> None:
+        """Spread the actions by `std`, in units of half their range, equally in all states."""
+        self.log_std.fill_(math.log(std))
+
+    @torch.no_grad()
     def hold_std(self) -> None:
         """Put a learned spread that an update drove out of its bounds back on them, where it goes on learning."""
         if self.std_type == "CONST":

@@ -109,7 +109,7 @@ def load_network(
                 f"{where}: actor_std_type is {model.actor_std_type}, the agent's settings say {wanted}; "
                 f"their networks differ. Set model.actor_std_type={model.actor_std_type}, or train anew."
             )
-        model = attrs.evolve(model, actor_std_type=wanted)
+        model = attrs.evolve(model, actor_std_type=wanted, final_action_std=None)
     tensors = read_tensors(policy.folder / _WEIGHTS, device)
     network = make_network(config, model, env, device, torch.Generator().manual_seed(0), clip)
     try:
@@ -119,9 +119,9 @@ def load_network(
             f"{policy.folder / _WEIGHTS}: does not fit the network in {where.name}: {err}"
         ) from err
     if wanted == "FIXED":
-        model = attrs.evolve(model, action_std=config.model.action_std)
-        with torch.no_grad():
-            network.log_std.fill_(config.model.action_std).log_()
+        given = config.model
+        model = attrs.evolve(model, action_std=given.action_std, final_action_std=given.final_action_std)
+        network.set_std(config.model.action_std)
     return network, model
 
 

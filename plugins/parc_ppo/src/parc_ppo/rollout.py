@@ -17,7 +17,7 @@ from parc_ppo.networks import PolicyNetwork
 from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns, value_bounds
 from parc_ppo.stats import EpisodeStats
 
-__all__ = ["Batch", "collect", "decide", "explore_prob", "prepare"]
+__all__ = ["Batch", "action_std", "collect", "decide", "explore_prob", "prepare"]
 
 _VALUE_ROWS = 4096  # observations whose values are computed at a time: hidden layers stay in the cache
 
@@ -57,6 +57,19 @@ def explore_prob(config: PpoConfig, samples: int) -> float:
     """Share of actions that are drawn, after so many samples."""
     progress = min(samples / config.exp_anneal_samples, 1.0)
     return (1.0 - progress) * config.exp_prob_beg + progress * config.exp_prob_end
+
+
+def action_std(config: PpoConfig, samples: int) -> float:
+    """Spread of the actions after so many samples, where it does not learn.
+
+    Source of the straight line: measured on seven motions, a spread that falls geometrically learns less, 0.58 in
+    place of 0.70 of the start frames after 2.5 million of 6 million samples.
+    """
+    begin, end = config.model.action_std, config.model.final_action_std
+    if end is None:
+        return begin
+    progress = min(samples / config.max_samples, 1.0)
+    return (1.0 - progress) * begin + progress * end
 
 
 def decide(

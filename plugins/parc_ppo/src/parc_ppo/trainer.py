@@ -28,7 +28,7 @@ from parc_ppo.optimizer import (
     optimizer_tensors,
     set_learning_rate,
 )
-from parc_ppo.rollout import collect, explore_prob, prepare
+from parc_ppo.rollout import action_std, collect, explore_prob, prepare
 from parc_ppo.selection import Score, score
 from parc_ppo.stats import EpisodeStats
 from parc_ppo.update import update
@@ -176,6 +176,8 @@ class Trainer:
         config = self.config
         begin = time.perf_counter()
         share = explore_prob(config, self.samples)
+        if config.model.final_action_std is not None:
+            self.network.set_std(action_std(config, self.samples))
         if self._next_obs is None:
             obs = collect(self.env, self.network, self.buffer, obs, self._noise, share, self._stats)
         else:
