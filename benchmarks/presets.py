@@ -7,17 +7,18 @@ from typing import Any
 
 import attrs
 
-__all__ = ["preset"]
+__all__ = ["changed", "preset"]
 
 
 def preset(cls: type, name: str) -> Any:
     """An instance of a settings class with the values of one of its presets."""
-    return _with(cls(), cls.PRESETS[name])
+    return changed(cls(), cls.PRESETS[name])
 
 
-def _with(config: Any, values: Mapping[str, Any]) -> Any:
+def changed(config: Any, values: Mapping[str, Any]) -> Any:
+    """The settings with other values; a mapping changes only what it names of a group."""
     new = {
-        key: _with(getattr(config, key), value) if isinstance(value, Mapping) else value
+        key: changed(getattr(config, key), value) if isinstance(value, Mapping) else value
         for key, value in values.items()
     }
     return attrs.evolve(config, **new)

@@ -1,6 +1,7 @@
 """What `dmppo` learns from nothing on two cores: a number of samples, then the policy is put to the test.
 
-Run: ``python benchmarks/train_trackers.py run|seven|procedural [--seeds 3] [--samples N] [--json]``.
+Run: ``python benchmarks/train_trackers.py run|seven|procedural [--seeds 3] [--samples N] [--agent JSON] [--env JSON]
+[--json]``.
 
 `run` is the first 2 s of a published motion-terrain file; `seven` adds walk, jog, kick, punch, zombie walk and dance of
 DeepMimic, cycles repeated up to 2 s; `procedural` is that motion source. Agent and environment have the presets
@@ -31,7 +32,7 @@ from parc_deepmimic.reference import MotionLibrary
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
 from parc_ppo.config import DmPpoConfig
 from parc_ppo.dmppo import DmPpoAgent
-from presets import preset
+from presets import changed, preset
 
 from parc_core.data.clip import MotionClip
 from parc_core.data.seeds import SeedStreams
@@ -57,14 +58,19 @@ def main() -> None:
     parser.add_argument("what", choices=tuple(SAMPLES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training each (0)")
     parser.add_argument("--samples", type=int, help="control steps of each training")
+    parser.add_argument("--agent", type=json.loads, default={}, help='other settings, as {"overlap": false}')
+    parser.add_argument("--env", type=json.loads, default={}, help="the same of the environment, in training")
     parser.add_argument("--json", action="store_true", help="print one JSON object per seed")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what != "procedural" and not REAL.is_dir():
         sys.exit(f"{REAL} is not there; only `procedural` can be trained without the real motions.")
     clips = motions(options.what)
+    settings = {"max_samples": SAMPLES[options.what], **options.agent}
+    if options.samples:
+        settings["max_samples"] = options.samples
     for seed in options.seeds:
-        found = trained(clips, seed, options.samples or SAMPLES[options.what])
+        found = trained(clips, seed, settings, options.env)
         print(json.dumps(found) if options.json else _line(found), flush=True)
 
 
@@ -103,21 +109,28 @@ def repeated(clip: MotionClip) -> MotionClip:
     )
 
 
-def trained(clips: list[MotionClip], seed: int, samples: int) -> dict[str, Any]:
-    """One training and its test."""
-    env = _env(clips, ENVS, seed)
-    config = attrs.evolve(preset(DmPpoConfig, "laptop"), max_samples=samples)
+def trained(
+    clips: list[MotionClip], seed: int, settings: dict[str, Any], task: dict[str, Any]
+) -> dict[str, Any]:
+    """One training, with these settings on top of the presets, and its test."""
+    env = _env(clips, ENVS, seed, task)
+    config = changed(preset(DmPpoConfig, "laptop"), settings)
     agent, start = DmPpoAgent(config), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         policy = agent.train(env, make_context(pathlib.Path(folder), seed=seed, threads=THREADS))
     minutes = (time.perf_counter() - start) / 60.0
     env.close()
-    return {"seed": seed, "samples": policy.num_samples, "minutes": round(minutes, 2), **tested(agent, clips)}
+    return {
+        "seed": seed,
+        "samples": policy.num_samples,
+        "minutes": round(minutes, 2),
+        **tested(agent, clips, task.get("observation", {})),
+    }
 
 
-def tested(agent: DmPpoAgent, clips: list[MotionClip]) -> dict[str, Any]:
-    """How far the agent follows the clips, deterministically."""
-    env = _env(clips, ENVS, 0, joint_noise=0.075)
+def tested(agent: DmPpoAgent, clips: list[MotionClip], observation: dict[str, Any]) -> dict[str, Any]:
+    """How far the agent follows the clips, deterministically, in the preset's task with these observations."""
+    env = _env(clips, ENVS, 0, {"observation": observation, "start": {"joint_noise": 0.075}})
     first = agent.evaluate(env)
     kept = survival(agent, env)
     pushed = perturbed_starts(agent, env, 64, torch.Generator().manual_seed(0))
@@ -135,10 +148,9 @@ def tested(agent: DmPpoAgent, clips: list[MotionClip]) -> dict[str, Any]:
     }
 
 
-def _env(clips: list[MotionClip], num_envs: int, seed: int, **start: float) -> DeepMimicEnv:
-    config = preset(DeepMimicConfig, "cpu")
+def _env(clips: list[MotionClip], num_envs: int, seed: int, task: dict[str, Any]) -> DeepMimicEnv:
     return DeepMimicEnv(
-        attrs.evolve(config, start=attrs.evolve(config.start, **start)),
+        changed(preset(DeepMimicConfig, "cpu"), task),
         clips=clips,
         weights=np.ones(len(clips)),
         simulator=MujocoSimulator(MujocoConfig(), threads=THREADS),
