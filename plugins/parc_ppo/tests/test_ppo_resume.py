@@ -53,7 +53,7 @@ OVERLAPPED = attrs.evolve(
     eval_survival_frames=4,
     eval_perturbed=1,
     samples_per_checkpoint=0,
-    model=attrs.evolve(CONFIG.model, actor_std_type="FIXED", final_action_std=0.05),
+    model=attrs.evolve(CONFIG.model, actor_std_type="FIXED", final_action_std=0.1),
 )
 CONFIGS = {"alone": CONFIG, "overlapped": OVERLAPPED}
 
