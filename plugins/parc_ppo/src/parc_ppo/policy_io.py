@@ -121,7 +121,7 @@ def load_network(
     if wanted == "FIXED":
         given = config.model
         model = attrs.evolve(model, action_std=given.action_std, final_action_std=given.final_action_std)
-        network.set_std(config.model.action_std)
+        network.set_std(given.action_std)
     return network, model
 
 
