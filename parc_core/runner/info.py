@@ -127,9 +127,17 @@ def _render_run(document: dict[str, Any], console: Console) -> None:
 
     for row in document["iterations"]:
         title = f"{document['folder']}, iteration {row['iteration']}"
-        table = Table("stage", "in", "out", "rejected and why, figures", "wall time", title=title, title_justify="left")
+        table = Table(
+            "stage", "in", "out", "rejected and why, figures", "wall time", title=title, title_justify="left"
+        )
         for stage in [*document["inputs"], *row["stages"]]:
-            cells = [stage["stage"], str(stage["in"]), str(stage["out"]), _remarks(stage), f"{stage['wall_s']:.1f} s"]
+            cells = [
+                stage["stage"],
+                str(stage["in"]),
+                str(stage["out"]),
+                _remarks(stage),
+                f"{stage['wall_s']:.1f} s",
+            ]
             table.add_row(*cells)
         table.add_section()
         for kind, values in row["generator"].items():
@@ -149,7 +157,9 @@ def _remarks(stage: dict[str, Any]) -> str:
 
 
 def _metrics(values: dict[str, float]) -> str:
-    return "  ".join(f"{title} {values[name] * scale:.3f}" for title, name, scale in _COLUMNS if name in values)
+    return "  ".join(
+        f"{title} {values[name] * scale:.3f}" for title, name, scale in _COLUMNS if name in values
+    )
 
 
 def _tracker(tracker: dict[str, Any]) -> list[tuple[str, str]]:
@@ -167,7 +177,9 @@ def _tracker(tracker: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("recorded", f"{followed}; of {recording['partial']} others a part"))
         done, count = recording["generated_recorded"], recording["generated"]
         if count:
-            rows.append(("", f"of {count} generated clips {done} ({100 * done / count:.0f} %) are physical now"))
+            rows.append(
+                ("", f"of {count} generated clips {done} ({100 * done / count:.0f} %) are physical now")
+            )
         rows.append(("  errors", _errors(recording["errors"])))
         rows += _not_recorded(recording["not_recorded"])
     return rows

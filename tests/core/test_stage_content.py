@@ -46,7 +46,9 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def key(path: pathlib.Path | str, version: str = "1.0", **settings):
-    return provider_key(OneVersion(version), "terrain_source", Use("file", Stored(path=str(path), **settings)))
+    return provider_key(
+        OneVersion(version), "terrain_source", Use("file", Stored(path=str(path), **settings))
+    )
 
 
 def test_key_holds_settings_and_version(folder):

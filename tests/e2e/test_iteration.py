@@ -20,7 +20,9 @@ STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
 
 
 def parc(folder: pathlib.Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    result = subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, env=environment())
+    result = subprocess.run(
+        command(*arguments), cwd=folder, capture_output=True, text=True, env=environment()
+    )
     if check:
         assert result.returncode == 0, result.stdout + result.stderr
     return result
@@ -49,10 +51,19 @@ def finished(tmp_path_factory) -> tuple[pathlib.Path, dict]:
 def test_every_stage_made_something_and_the_report_says_what(finished):
     _, report = finished
     (iteration,) = report["iterations"]
-    assert [stage["stage"] for stage in iteration["stages"]] == ["train_gen", "kin_gen", "kin_gen", *STAGES[2:]]
+    assert [stage["stage"] for stage in iteration["stages"]] == [
+        "train_gen",
+        "kin_gen",
+        "kin_gen",
+        *STAGES[2:],
+    ]
     assert all(stage["out"] >= 1 for stage in iteration["stages"])
     assert iteration["generator"]["recorded"]["clips"] == iteration["tracker"]["recording"]["out"]
-    assert set(iteration["generator"]["generated"]) >= {"terrain_penetration", "terrain_contact", "high_jerk_percent"}
+    assert set(iteration["generator"]["generated"]) >= {
+        "terrain_penetration",
+        "terrain_contact",
+        "high_jerk_percent",
+    }
 
 
 def test_recorded_clips_name_their_origin_and_join_the_next_data_set(finished):
@@ -101,7 +112,11 @@ def test_killed_in_every_stage_it_continues_to_the_same_clips(finished, tmp_path
 def kill_in(stage: str, folder: pathlib.Path, run: pathlib.Path) -> None:
     """Start the run and kill it with SIGKILL a moment after the stage has begun."""
     process = subprocess.Popen(
-        command("run", str(TINY)), cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command("run", str(TINY)),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     events = run / "events.jsonl"
     seen = events.stat().st_size if events.exists() else 0
@@ -127,7 +142,9 @@ def kill_in(stage: str, folder: pathlib.Path, run: pathlib.Path) -> None:
 )
 def test_a_part_is_swapped_by_name(finished, override, provider):
     run, _ = finished
-    plan = json.loads(parc(run.parent.parent, "run", str(TINY), "--set", override, "--dry-run", "--json").stdout)
+    plan = json.loads(
+        parc(run.parent.parent, "run", str(TINY), "--set", override, "--dry-run", "--json").stdout
+    )
     section, role, _ = override.split(".")
     assert plan["config"][section][role]["use"] == provider
 

@@ -160,7 +160,9 @@ def test_step_at_the_sample_is_the_gradient_through_the_network():
         return made.denoiser(xt, steps, cond)
 
     xt = torch.randn(2, 15, 91, generator=torch.Generator().manual_seed(5))
-    start = predict(xt.clone().requires_grad_()).detach()  # with a gradient, as `steer`: sums in the same order
+    start = predict(
+        xt.clone().requires_grad_()
+    ).detach()  # with a gradient, as `steer`: sums in the same order
     with torch.no_grad():
         step = start - guide.steer(xt, predict)
         along = step / step.norm()

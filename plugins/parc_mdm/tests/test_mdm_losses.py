@@ -137,7 +137,9 @@ def test_term_falls_when_its_gradient_is_followed(name):
     assert values[0] > 0.05 and values[-1] < 0.25 * values[0]
 
 
-@pytest.mark.parametrize("name", [field.name for field in attrs.fields(LossWeights) if field.name != "velocities"])
+@pytest.mark.parametrize(
+    "name", [field.name for field in attrs.fields(LossWeights) if field.name != "velocities"]
+)
 def test_gradient_of_every_term_agrees_with_differences(name):
     predicted, windows = walking_into(-0.6)
     kin = Kinematics(SKELETON, dtype=torch.float64)

@@ -38,7 +38,9 @@ def sample(history=None, **override):
     made = attrs.evolve(made, denoiser=Says())
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, 15, 91, generator=generator)
-    return sample_windows(made, noise, torch.zeros(2, 31, 31), torch.zeros(2, 2), history, generator), made.denoiser
+    return sample_windows(
+        made, noise, torch.zeros(2, 31, 31), torch.zeros(2, 2), history, generator
+    ), made.denoiser
 
 
 def history() -> torch.Tensor:

@@ -144,7 +144,9 @@ def test_training_killed_at_a_random_step_goes_on_to_the_same_bits(undisturbed, 
     before = train(tmp_path, make_env(0, dies_at=point), undisturbed.config)
     assert isinstance(before, list), "the training was to be killed"
     # another seed in the environment: its generator has to come back from the checkpoint
-    after = train(tmp_path, make_env(0 if not make_context(tmp_path).checkpoints.steps() else 77), undisturbed.config)
+    after = train(
+        tmp_path, make_env(0 if not make_context(tmp_path).checkpoints.steps() else 77), undisturbed.config
+    )
     assert after.digests == undisturbed.digests
     assert after.state == undisturbed.state  # curriculum, counters, evaluations
     assert after.tensors.keys() == undisturbed.tensors.keys()
@@ -188,7 +190,10 @@ def test_overlapped_training_learns_from_the_policy_before_the_last_update(tmp_p
         iters_per_checkpoint=100, eval_every_iters=0, average_decay=0.0,
         optimizer=OptimizerConfig(learning_rate=0.0001),
     )  # fmt: skip
-    drawn, held = [], []  # largest log ratio to the policy that drew, and to the one that updates are held close to
+    drawn, held = (
+        [],
+        [],
+    )  # largest log ratio to the policy that drew, and to the one that updates are held close to
     original = parc_ppo.trainer.prepare
 
     def watching(network, buffer, *rest):

@@ -30,7 +30,9 @@ _MAX_ANSWER_BYTES = 640 << 20
 _MEMORY_BYTES = 1 << 30
 _CPU_S = 1  # enough for a small file; larger ones get more
 _BYTES_A_CPU_S = 6 << 20
-_WALL_S = 4.0  # for every second of CPU that a child may take: a busy machine is slow, but nobody waits for long
+_WALL_S = (
+    4.0  # for every second of CPU that a child may take: a busy machine is slow, but nobody waits for long
+)
 _DTYPE = re.compile(r"[<>](?:b1|[iu][1248]|f[248])")
 _TEXT_NUMBERS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
