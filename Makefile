@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+LIBS := motion testing
 PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc sinks
 
 .PHONY: help setup demo test lint types clean
@@ -13,11 +14,11 @@ help:  ## this list
 setup: $(STAMP)  ## make .venv and install the core, every plugin and the test tools
 
 # torch first and pinned: later requirements then find it, and pip takes the CPU build where one is offered
-$(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+$(STAMP): pyproject.toml constraints.txt $(wildcard libs/*/pyproject.toml plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -e . $(foreach p,$(PLUGINS),-e plugins/parc_$(p)) \
+	  -e . $(foreach p,$(LIBS),-e libs/parc_$(p)) $(foreach p,$(PLUGINS),-e plugins/parc_$(p)) \
 	  -e 'plugins/parc_mujoco[warp]' -e 'plugins/parc_sinks[tensorboard]' \
 	  pytest pytest-xdist hypothesis ruff mypy import-linter
 	touch $(STAMP)

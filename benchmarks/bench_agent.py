@@ -28,23 +28,22 @@ import numpy as np
 import torch
 from measure import Figure, arguments, report
 from mujoco.batch import Batch
+from presets import preset
+
+from parc_core.interfaces import Done, SeedStreams
 from parc_data.parc_ms import PublishedConfig, PublishedSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.sources import DeepMimicSource, FilesConfig
 from parc_deepmimic.config import DeepMimicConfig
 from parc_deepmimic.env import DeepMimicEnv
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import load_skeleton
 from parc_mpc.agent import MpcAgent
 from parc_mpc.config import MpcConfig
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
 from parc_ppo.config import DmPpoConfig
 from parc_ppo.dmppo import DmPpoAgent
-from presets import preset
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.interfaces.tracker_env import Done
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.context import make_context
+from parc_testing.context import make_context
 
 REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
 SHORT = ("walk", "jog", "kick", "punch", "zombie_walk", "dance_a")

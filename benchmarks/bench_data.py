@@ -15,21 +15,25 @@ import attrs
 import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
+
 from parc_data.formats.bvh import read
 from parc_data.formats.format import ReadOptions
 from parc_data.resample import resample
 from parc_data.tools.findings import ValidateConfig
 from parc_data.tools.preprocess import Preprocessor
 from parc_data.tools.validate import Validator
-
-from parc_core.data.clip_file import save_clip
-from parc_core.data.dataset import DatasetEntry, MotionDataset
-from parc_core.data.packed_clips import PackedClips, write_packed_clips
-from parc_core.data.terrain import Terrain
-from parc_core.kinematics.mirror import mirror_clip
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.storage import digest_file
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_motion.clips import (
+    DatasetEntry,
+    MotionDataset,
+    PackedClips,
+    mirror_clip,
+    save_clip,
+    write_packed_clips,
+)
+from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import digest_file
+from parc_motion.terrains import Terrain
+from parc_testing.builders import make_clip, make_terrain
 
 CLIPS, FRAMES, WINDOW = 2000, 60, 30
 SHAPES = (

@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
 from mujoco.batch import Batch
+
+from parc_core.interfaces import Done
 from parc_deepmimic.bench.scene import swinging_clips
 from parc_deepmimic.config import DeepMimicConfig, RandomConfig
 from parc_deepmimic.difference import difference
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.subject import Subject
 from parc_deepmimic.untrained import RandomAgent
+from parc_motion.skeletons import load_skeleton
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
-
-from parc_core.interfaces.tracker_env import Done
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.fake_simulator import FakeSimulator
+from parc_testing.fake_simulator import FakeSimulator
 
 MANY, BATCH, TERRAINS, SECONDS, WARM_UP = 4096, 256, 16, 6.0, 10
 SKELETON = load_skeleton("humanoid")

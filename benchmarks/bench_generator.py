@@ -17,6 +17,10 @@ import attrs
 import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
+
+from parc_core.config.fields import Use
+from parc_core.interfaces import SeedStreams
+from parc_core.plugins.registry import Registry
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import NUM_HISTORY
 from parc_mdm.generator import MdmGenerator
@@ -25,15 +29,10 @@ from parc_mdm.sampler import sample_windows
 from parc_mdm.store import MotionStore
 from parc_mdm.train import Trainer
 from parc_mdm.windows import draw_windows
-
-from parc_core.config.fields import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.path import Path
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.terrain import Terrain
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.plugins.registry import Registry
-from parc_core.testing.context import make_context
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Path, Terrain
+from parc_testing.context import make_context
 
 SKELETON = load_skeleton("humanoid")
 WINDOW = 15  # frames

@@ -13,15 +13,18 @@ from functools import partial
 import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
-from parc_terrain.boxes import BoxConfig, BoxTerrain
 
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.boxes import box_cover
-from parc_core.geometry.distance import penetration_depth, signed_distance
-from parc_core.geometry.heights import grid_offsets, height_patch
-from parc_core.geometry.mesh import blocky_mesh
-from parc_core.geometry.operations import slice_around
-from parc_core.geometry.packed import PackedTerrains
+from parc_motion.geometry import (
+    PackedTerrains,
+    box_cover,
+    grid_offsets,
+    height_patch,
+    penetration_depth,
+    signed_distance,
+)
+from parc_motion.geometry.mesh import blocky_mesh
+from parc_motion.terrains import Terrain, slice_around
+from parc_terrain.boxes import BoxConfig, BoxTerrain
 
 PUBLISHED_DISTANCE = {16: 240.0, 64: 4300.0, 100: 13300.0}  # ms CPU
 

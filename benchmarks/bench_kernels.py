@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
 
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import surface_points
+from parc_motion.kinematics import surface_points
+from parc_motion.skeletons import load_skeleton
 
 FRAMES, CELLS, CELL = 60, 40, 0.4
 MOST = 1e-12  # m, largest difference of the two results

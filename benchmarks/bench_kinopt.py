@@ -18,6 +18,10 @@ import attrs
 import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
+
+from parc_core.config.fields import Use
+from parc_core.interfaces import SeedStreams
+from parc_core.plugins.registry import Registry
 from parc_kinopt.batch import join, pack
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.compiled.newton import NewtonSettings, Problem, solve
@@ -25,15 +29,10 @@ from parc_kinopt.compiled.tree import tree_of
 from parc_kinopt.constraints import BodyConstraint
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
 from parc_kinopt.select import HeuristicConfig, HeuristicSelector
-
-from parc_core.config.fields import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.path import Path
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.terrain import Terrain
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import SurfacePoints
-from parc_core.plugins.registry import Registry
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import SurfacePoints
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Path, Terrain
 
 PROBLEMS = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "kinopt"
 SKELETON = load_skeleton("humanoid")

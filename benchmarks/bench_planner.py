@@ -9,14 +9,13 @@ from __future__ import annotations
 import attrs
 import numpy as np
 from measure import Figure, arguments, cpu_ms, report
+
+from parc_core.errors import NoPathFound
+from parc_core.interfaces import TerrainSource
+from parc_motion.terrains import Path, Terrain
 from parc_terrain.astar import AStarConfig, AStarPlanner
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.stairs import StairConfig, StairTerrain
-
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
-from parc_core.errors import NoPathFound
-from parc_core.interfaces.terrain_source import TerrainSource
 
 
 def main() -> None:

@@ -21,15 +21,14 @@ import torch
 
 from parc_core.config.iteration import IterationConfig
 from parc_core.config.load import load_settings
-from parc_core.data.clip_file import save_clip
-from parc_core.data.dataset import MotionDataset
-from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.plugins.registry import Registry
 from parc_core.stages import phys_record
 from parc_core.stages.context import RunContext
 from parc_core.stages.inputs import balance, entries_of
 from parc_core.stages.job import Job
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_motion.clips import MotionDataset, save_clip
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
 
 _RUN = """
 parc: 1

@@ -11,11 +11,11 @@ import attrs
 import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
+
 from parc_data.retarget import retarget
 from parc_data.source_motion import SourceMotion
-
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton
 
 FRAMES, FPS, SIZE = 600, 30.0, 1.1
 NAMES = (

@@ -10,12 +10,12 @@ from functools import partial
 
 import numpy as np
 from measure import arguments, cpu_ms, report
+
+from parc_core.interfaces import TerrainSource
+from parc_motion.terrains import Terrain
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.paths import PathsConfig, PathsTerrain
 from parc_terrain.stairs import StairConfig, StairTerrain
-
-from parc_core.data.terrain import Terrain
-from parc_core.interfaces.terrain_source import TerrainSource
 
 # name -> the source, what the published one takes in ms, and what is on the terrain
 SOURCES: dict[str, tuple[TerrainSource, float, str]] = {

@@ -13,17 +13,16 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
+
 from parc_mdm.config import MdmConfig
 from parc_mdm.generator import MdmGenerator
 from parc_mdm.model import MotionModel, num_window_frames
 from parc_mdm.store import MotionStore
 from parc_mdm.train import Trainer
 from parc_mdm.windows import start_height, window_stats
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.dataset import class_balanced_weights
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.context import make_context
+from parc_motion.clips import MotionClip, class_balanced_weights
+from parc_motion.skeletons import load_skeleton
+from parc_testing.context import make_context
 
 __all__ = ["SKELETON", "as_generator", "say", "settings", "stored", "trained"]
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import torch
+from torch import Tensor
+
 from parc_mdm.features import FPS, NUM_HISTORY, REFERENCE, Anchor, Frames, decode, encode
 from parc_mdm.ground import patch_offsets
 from parc_mdm.model import MotionModel
 from parc_mdm.sampler import join, sample_windows
 from parc_mdm.store import MotionStore
 from parc_mdm.targets import target_direction
-from torch import Tensor
-
-from parc_core.geometry.heights import height_patch
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics import rotations as rot
+from parc_motion.geometry import PackedTerrains, height_patch
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["AFTER", "beginning_at", "hold_out", "reproduction_errors"]
 

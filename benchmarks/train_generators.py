@@ -24,6 +24,9 @@ import numpy as np
 import torch
 from generator_training import SKELETON, as_generator, say, settings, stored, trained
 from held_windows import AFTER, beginning_at, hold_out, reproduction_errors
+
+from parc_core.interfaces import SeedStreams
+from parc_core.plugins.registry import Registry
 from parc_data.parc_ms import PublishedConfig, PublishedSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_mdm.config import MdmConfig
@@ -32,9 +35,6 @@ from parc_mdm.evaluate.parts import load_parts
 from parc_mdm.features import FPS
 from parc_mdm.model import MotionModel
 from parc_mdm.store import MotionStore
-
-from parc_core.data.seeds import SeedStreams
-from parc_core.plugins.registry import Registry
 
 REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "parc"
 PUBLISHED = "dec2024_teaser_717_1_opt_dm.pkl"

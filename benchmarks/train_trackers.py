@@ -23,22 +23,22 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
+from presets import changed, preset
+
+from parc_core.interfaces import SeedStreams
+from parc_core.interfaces.survival import perturbed_starts, survival
 from parc_data.parc_ms import PublishedConfig, PublishedSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.sources import DeepMimicSource, FilesConfig
 from parc_deepmimic.config import DeepMimicConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.reference import MotionLibrary
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import load_skeleton
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
 from parc_ppo.config import DmPpoConfig
 from parc_ppo.dmppo import DmPpoAgent
-from presets import changed, preset
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.interfaces.survival import perturbed_starts, survival
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.context import make_context
+from parc_testing.context import make_context
 
 REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
 CYCLES = ("walk", "jog", "kick", "punch", "zombie_walk", "dance_a")

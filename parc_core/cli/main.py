@@ -15,7 +15,7 @@ import click
 
 import parc_core
 from parc_core.cli.verbs import CoreGroup
-from parc_core.errors import ParcError
+from parc_motion.errors import ParcError
 
 __all__ = ["cli", "main"]
 

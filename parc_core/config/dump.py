@@ -12,7 +12,7 @@ import yaml
 
 from parc_core.config.fields import Use
 from parc_core.errors import ConfigError
-from parc_core.storage.digests import digest_json
+from parc_motion.storage import digest_json
 
 __all__ = ["config_digest", "dump", "dump_yaml"]
 

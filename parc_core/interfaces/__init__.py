@@ -1,1 +1,64 @@
-"""What a plugin implements: one abstract class per kind, and the context that a stage hands to long work."""
+"""What a plugin implements: one abstract class per kind, and what it is given to work with."""
+
+from parc_core.interfaces.agent import Agent
+from parc_core.interfaces.context import Metrics, Progress, StageContext, Stopped
+from parc_core.interfaces.executor import Executor
+from parc_core.interfaces.generator import Generator
+from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
+from parc_core.interfaces.motion_source import MotionSource
+from parc_core.interfaces.optimizer import Optimizer, Refined
+from parc_core.interfaces.planner import Planner
+from parc_core.interfaces.policy import Policy
+from parc_core.interfaces.recorder import Kept, Miss, Recorded, Recorder, RecordReport, furthest
+from parc_core.interfaces.seeds import SeedStreams
+from parc_core.interfaces.selector import Scored, Selector
+from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_core.interfaces.terrain_source import TerrainSource
+from parc_core.interfaces.tracker_env import (
+    ActionSpec,
+    Done,
+    ObservationGroup,
+    Reference,
+    Snapshot,
+    Step,
+    TrackerEnv,
+)
+
+__all__ = [
+    "ActionSpec",
+    "Agent",
+    "BodyState",
+    "CharacterState",
+    "Done",
+    "Executor",
+    "Generator",
+    "Kept",
+    "MetricRecord",
+    "MetricSink",
+    "Metrics",
+    "Miss",
+    "MotionSource",
+    "ObservationGroup",
+    "Optimizer",
+    "Planner",
+    "Policy",
+    "Progress",
+    "RecordReport",
+    "Recorded",
+    "Recorder",
+    "Reference",
+    "Refined",
+    "Rollout",
+    "Scene",
+    "Scored",
+    "SeedStreams",
+    "Selector",
+    "Simulator",
+    "Snapshot",
+    "StageContext",
+    "Step",
+    "Stopped",
+    "TerrainSource",
+    "TrackerEnv",
+    "furthest",
+]

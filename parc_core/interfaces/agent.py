@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from parc_core.data.policy import Policy
 from parc_core.interfaces.context import StageContext
+from parc_core.interfaces.policy import Policy
 from parc_core.interfaces.tracker_env import TrackerEnv
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Agent"]
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import attrs
 
-from parc_core.data.seeds import SeedStreams
-from parc_core.storage import CheckpointStore
+from parc_core.interfaces.seeds import SeedStreams
+from parc_motion.storage import CheckpointStore
 
 __all__ = ["Metrics", "Progress", "StageContext", "Stopped"]
 

@@ -7,11 +7,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.dataset import MotionDataset
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
 from parc_core.interfaces.context import StageContext
+from parc_motion.clips import MotionClip, MotionDataset
+from parc_motion.terrains import Path, Terrain
 
 __all__ = ["Generator"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from parc_core.data.clip import MotionClip
+from parc_motion.clips import MotionClip
 
 __all__ = ["MotionSource"]
 

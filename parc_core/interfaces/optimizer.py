@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from parc_core.data.clip import MotionClip
+from parc_motion.clips import MotionClip
 
 __all__ = ["Optimizer", "Refined"]
 

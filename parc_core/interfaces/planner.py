@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Path, Terrain
 
 __all__ = ["Planner"]
 

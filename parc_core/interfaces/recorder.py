@@ -8,11 +8,10 @@ from typing import Literal
 
 import attrs
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.execution import Execution
 from parc_core.interfaces.agent import Agent
 from parc_core.interfaces.context import StageContext
 from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_motion.clips import Execution, MotionClip
 
 __all__ = ["Kept", "Miss", "RecordReport", "Recorded", "Recorder", "furthest"]
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
+from parc_motion.clips import MotionClip
+from parc_motion.terrains import Path, Terrain
 
 __all__ = ["Scored", "Selector"]
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["BodyState", "CharacterState", "Rollout", "Scene", "Simulator"]
 
@@ -92,7 +94,7 @@ class Simulator(ABC):
     """
 
     #: what else it is: "rollout" (see `rollout`); "one_world" (scenes of a single terrain only, which the tracking
-    #: environment lays all terrains out on; see `parc_core.geometry.terrain_grid`)
+    #: environment lays all terrains out on; see `parc_motion.terrains.terrain_grid`)
     capabilities: frozenset[str] = frozenset()
 
     #: how many times a copy has diverged since `build`

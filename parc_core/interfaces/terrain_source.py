@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Terrain
 
 __all__ = ["TerrainSource"]
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import enum
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import torch
-from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import ShapeError
 from parc_core.interfaces.simulator import BodyState, Simulator
+from parc_motion.errors import ShapeError
+from parc_motion.skeletons import Skeleton
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["ActionSpec", "Done", "ObservationGroup", "Reference", "Snapshot", "Step", "TrackerEnv"]
 
@@ -123,6 +125,8 @@ class TrackerEnv(ABC):
     @property
     def motion_weights(self) -> Tensor:
         """How much each motion matters, ``[M]``, sums to 1: the weights it was made with; equal unless overridden."""
+        import torch
+
         return torch.full((self.num_motions,), 1.0 / self.num_motions)
 
     @property

@@ -11,9 +11,10 @@ from typing import Any
 import attrs
 
 from parc_core.config.fields import Use
-from parc_core.errors import AmbiguousProvider, BrokenPlugin, ParcError, ProviderUnavailable, UnknownProvider
+from parc_core.errors import AmbiguousProvider, BrokenPlugin, ProviderUnavailable, UnknownProvider
 from parc_core.plugins.discovery import LoadedPlugin, Problem, describe_error, discover, import_object
 from parc_core.plugins.provider import KINDS, Command, Provider
+from parc_motion.errors import ParcError
 
 __all__ = ["Registered", "RegisteredCommand", "Registry"]
 

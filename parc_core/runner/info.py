@@ -5,18 +5,17 @@ from __future__ import annotations
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from parc_core import storage
-from parc_core.data.clip_file import load_clip
-from parc_core.data.dataset import MotionDataset
-from parc_core.errors import DataError
 from parc_core.runner.report import collect
+from parc_motion import storage
+from parc_motion.clips import MotionDataset, load_clip
+from parc_motion.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["describe", "render"]
 
-# heading, metric of `parc_core.metrics.clips`, factor
+# heading, metric of `parc_motion.metrics.clips`, factor
 _COLUMNS = (
     ("FWD m", "final_waypoint_distance_m", 1.0),
     ("TPL m", "terrain_penetration", 1.0),

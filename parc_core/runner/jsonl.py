@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from parc_core import storage
 from parc_core.config import setting
-from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
+from parc_core.interfaces import MetricRecord, MetricSink
+from parc_motion import storage
 
 __all__ = ["JsonlConfig", "JsonlSink"]
 

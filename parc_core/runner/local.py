@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.interfaces.executor import Executor
+from parc_core.interfaces import Executor
 
 __all__ = ["LocalConfig", "LocalExecutor"]
 

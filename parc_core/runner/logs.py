@@ -7,8 +7,8 @@ import logging
 import pathlib
 from collections.abc import Iterator
 
-from parc_core import storage
-from parc_core.errors import StorageError
+from parc_motion import storage
+from parc_motion.errors import StorageError
 
 __all__ = ["run_log"]
 

@@ -8,8 +8,9 @@ import platform
 import sys
 from typing import Any
 
-from parc_core import PARC_API, __version__, storage
+from parc_core import PARC_API, __version__
 from parc_core.plugins.registry import Registry
+from parc_motion import storage
 
 __all__ = ["write_manifest"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from parc_core import storage
-from parc_core.data.clip_file import load_clip
-from parc_core.data.skeleton import Skeleton
-from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.stages import record_report
 from parc_core.stages.job import JobRecord, read_record
+from parc_motion import storage
+from parc_motion.clips import load_clip
+from parc_motion.skeletons import Skeleton, load_skeleton
 
 __all__ = ["collect", "iteration_folders", "records_of"]
 
@@ -67,7 +66,7 @@ def _row(record: JobRecord) -> dict[str, Any]:
 
 def _generator_metrics(iteration: pathlib.Path) -> dict[str, dict[str, float]]:
     """Means over the clips of each kind: as generated, after optimisation, as recorded."""
-    from parc_core.metrics.clips import clip_metrics, summarise
+    from parc_motion.metrics import clip_metrics, summarise
 
     kinds = {
         "generated": sorted((iteration / "p2_kin_gen" / "ignore" / "raw").glob("*/*.npz")),

@@ -13,13 +13,11 @@ from typing import Any
 
 import attrs
 
-from parc_core import storage
 from parc_core.config.dump import dump, dump_yaml
 from parc_core.config.iteration import IterationConfig
 from parc_core.config.load import load_iteration
-from parc_core.errors import ConfigError, ParcError, StageFailed
-from parc_core.interfaces.context import Stopped
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.errors import ConfigError, StageFailed
+from parc_core.interfaces import Stopped
 from parc_core.plugins.registry import Registry
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
@@ -28,6 +26,9 @@ from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
 from parc_core.stages.job import JobRecord, read_record
+from parc_motion import storage
+from parc_motion.errors import ParcError
+from parc_motion.skeletons import load_skeleton
 
 __all__ = ["STAGES", "plan", "prepare", "run_file"]
 

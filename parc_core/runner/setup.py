@@ -5,10 +5,10 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from parc_core import storage
 from parc_core.config.dump import dump, dump_yaml
 from parc_core.plugins.registry import Registry
 from parc_core.runner.run import plan, prepare
+from parc_motion import storage
 
 __all__ = ["write_setup"]
 

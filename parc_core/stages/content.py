@@ -15,7 +15,7 @@ import attrs
 from parc_core.config.dump import dump
 from parc_core.config.fields import Use
 from parc_core.plugins.registry import Registry
-from parc_core.storage import digest_file
+from parc_motion.storage import digest_file
 
 __all__ = ["provider_key"]
 

@@ -11,12 +11,10 @@ import attrs
 
 from parc_core import __version__
 from parc_core.config.fields import Use
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
-from parc_core.interfaces.context import StageContext
-from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
+from parc_core.interfaces import MetricRecord, MetricSink, SeedStreams, StageContext
 from parc_core.stages.content import provider_key
-from parc_core.storage import CheckpointStore, digest_json
+from parc_motion.skeletons import Skeleton
+from parc_motion.storage import CheckpointStore, digest_json
 
 if TYPE_CHECKING:
     from parc_core.config.iteration import IterationConfig

@@ -9,13 +9,12 @@ import attrs
 import numpy as np
 
 from parc_core.config.fields import Use
-from parc_core.data.clip_file import load_clip, save_clip
-from parc_core.data.dataset import DatasetEntry, MotionDataset, class_balanced_weights
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import DataError
+from parc_core.interfaces import SeedStreams
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, JobRecord
-from parc_core.storage import digest_file
+from parc_motion.clips import DatasetEntry, MotionDataset, class_balanced_weights, load_clip, save_clip
+from parc_motion.errors import DataError
+from parc_motion.storage import digest_file
 
 __all__ = ["STAGE", "entries_of", "import_inputs", "iteration_dataset"]
 

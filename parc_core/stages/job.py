@@ -16,8 +16,8 @@ from typing import Any
 
 import attrs
 
-from parc_core import storage
-from parc_core.errors import DataError
+from parc_motion import storage
+from parc_motion.errors import DataError
 
 __all__ = ["Job", "JobRecord"]
 

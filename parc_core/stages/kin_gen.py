@@ -13,22 +13,16 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core import storage
 from parc_core.config.dump import dump
-from parc_core.data.clip import MotionClip, Provenance
-from parc_core.data.clip_file import load_clip, save_clip
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
 from parc_core.errors import NoPathFound
-from parc_core.interfaces.context import Stopped
-from parc_core.interfaces.generator import Generator
-from parc_core.interfaces.optimizer import Refined
-from parc_core.interfaces.selector import Scored
-from parc_core.kinematics.mirror import mirror_clip
+from parc_core.interfaces import Generator, Refined, Scored, Stopped
 from parc_core.stages import train_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, JobRecord
-from parc_core.storage import digest_file
+from parc_motion import storage
+from parc_motion.clips import MotionClip, Provenance, load_clip, mirror_clip, save_clip
+from parc_motion.storage import digest_file
+from parc_motion.terrains import Path, Terrain
 
 __all__ = ["STAGE", "batch_folders", "job", "motion_ids", "run_batch"]
 

@@ -12,23 +12,24 @@ from typing import Any
 
 import attrs
 
-from parc_core import storage
 from parc_core.config.dump import dump
 from parc_core.config.fields import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import save_clip
-from parc_core.data.dataset import DatasetEntry, MotionDataset
-from parc_core.data.execution import execution_file, save_execution
-from parc_core.data.policy import Policy
-from parc_core.errors import DataError
-from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.context import Progress, StageContext
-from parc_core.interfaces.recorder import Recorded, RecordReport
+from parc_core.interfaces import Agent, Policy, Progress, Recorded, RecordReport, StageContext
 from parc_core.stages import train_tracker
 from parc_core.stages.context import RunContext
 from parc_core.stages.inputs import balance
 from parc_core.stages.job import Job, JobRecord
 from parc_core.stages.record_report import extended, missing, report_of
+from parc_motion import storage
+from parc_motion.clips import (
+    DatasetEntry,
+    MotionClip,
+    MotionDataset,
+    execution_file,
+    save_clip,
+    save_execution,
+)
+from parc_motion.errors import DataError
 
 __all__ = ["STAGE", "clip_folder", "job", "recorded_dataset", "run_stage"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from parc_core.data.dataset import MotionDataset
-from parc_core.interfaces.recorder import Recorded, RecordReport, furthest
+from parc_core.interfaces import Recorded, RecordReport, furthest
+from parc_motion.clips import MotionDataset
 
 __all__ = ["FORMAT", "extended", "missing", "report_of", "summary_of"]
 

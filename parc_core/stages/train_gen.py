@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pathlib
 
-from parc_core import storage
 from parc_core.config.dump import dump
-from parc_core.data.dataset import MotionDataset
-from parc_core.data.manifest import read_manifest
-from parc_core.errors import DataError
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, JobRecord, read_record
+from parc_motion import storage
+from parc_motion.clips import MotionDataset
+from parc_motion.errors import DataError
+from parc_motion.storage import read_manifest
 
 __all__ = ["STAGE", "job", "run_stage"]
 

@@ -8,16 +8,15 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core import storage
 from parc_core.config.dump import dump
-from parc_core.data.dataset import DatasetEntry, MotionDataset
-from parc_core.data.policy import Policy
-from parc_core.errors import DataError
-from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.interfaces import Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.inputs import balance, entries_of
 from parc_core.stages.job import Job, JobRecord, read_record
+from parc_motion import storage
+from parc_motion.clips import DatasetEntry, MotionDataset
+from parc_motion.errors import DataError
 
 __all__ = ["STAGE", "job", "make_env", "run_stage", "tracker_dataset", "trained_policy"]
 

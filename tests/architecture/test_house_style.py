@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 SOURCES = sorted(
     [
         *ROOT.glob("parc_core/**/*.py"),
+        *ROOT.glob("libs/*/src/**/*.py"),
         *ROOT.glob("plugins/*/src/**/*.py"),
         *ROOT.glob("examples/*/src/**/*.py"),
     ]
@@ -59,14 +60,14 @@ def is_overload(node: ast.AST) -> bool:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SOURCES if "testing/contracts" not in name_of(path)], ids=name_of
+    "path", [path for path in SOURCES if "parc_testing/contracts" not in name_of(path)], ids=name_of
 )
 def test_everything_public_has_a_docstring(path):
     assert public_without_docstring(path) == []
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SOURCES if "testing/contracts" in name_of(path)], ids=name_of
+    "path", [path for path in SOURCES if "parc_testing/contracts" in name_of(path)], ids=name_of
 )
 def test_contract_suites_say_what_they_are_for(path):
     """Their test methods are named by what they claim, so only the module and the class need a docstring."""
@@ -89,6 +90,6 @@ def test_repository_names_no_place_outside_itself():
 
 def test_test_files_have_unique_names():
     """pytest's importlib mode tells modules apart by their path, people by their name."""
-    folders = ("tests", "plugins/*/tests", "examples/*/tests")
+    folders = ("tests", "libs/*/tests", "plugins/*/tests", "examples/*/tests")
     names = [path.name for folder in folders for path in ROOT.glob(f"{folder}/**/test_*.py")]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []

@@ -30,14 +30,16 @@ DISCOVER = "from parc_core.plugins.registry import Registry\nRegistry.discover()
 
 @pytest.mark.parametrize(
     "code",
-    ["import parc_core", HELP, DISCOVER, "import parc_core.config", "import parc_core.testing.pytest_plugin"],
+    ["import parc_core", HELP, DISCOVER, "import parc_core.config", "import parc_testing.pytest_plugin"],
     ids=["import parc_core", "parc --help", "discovery", "config", "pytest plugin"],
 )
 def test_start_loads_nothing_heavy(code):
     assert loaded_after(code)[0] == []
 
 
-@pytest.mark.parametrize("code", ["import parc_core.interfaces.metric_sink", "import parc_core.config.load"])
+@pytest.mark.parametrize(
+    "code", ["import parc_core.interfaces", "import parc_core.config.load", "import parc_motion.clips"]
+)
 def test_light_parts_load_neither_torch_nor_mujoco(code):
     assert {"torch", "mujoco", "scipy"} & set(loaded_after(code)[0]) == set()
 

@@ -1,4 +1,4 @@
-"""Everything that is written goes through `parc_core.storage`; nothing is unpickled in process.
+"""Everything that is written goes through `parc_motion.storage`; nothing is unpickled in process.
 
 The scan looks at calls, not at what happens: a new way to write a file belongs into the lists below.
 """
@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 SOURCES = sorted(
     [
         *ROOT.glob("parc_core/**/*.py"),
+        *ROOT.glob("libs/*/src/**/*.py"),
         *ROOT.glob("plugins/*/src/**/*.py"),
         *ROOT.glob("examples/*/src/**/*.py"),
     ]
@@ -89,8 +90,8 @@ def is_buffer(call: ast.Call) -> bool:
 
 
 WRITERS = (
-    "parc_core/storage/",
-    "parc_core/testing/",
+    "libs/parc_motion/src/parc_motion/storage/",
+    "libs/parc_testing/",
 )  # contract suites damage files in pytest's folders on purpose
 
 
@@ -104,7 +105,7 @@ def test_nothing_is_written_outside_the_storage(path):
         if (name_of(path), call.partition("(")[0]) not in ALLOWED and not call.startswith("storage.")
     ]
     assert found == [], (
-        "write through parc_core.storage (write_bytes, write_with, append_line, make_folder, ...)"
+        "write through parc_motion.storage (write_bytes, write_with, append_line, make_folder, ...)"
     )
 
 

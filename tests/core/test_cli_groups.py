@@ -10,7 +10,7 @@ import pytest
 
 from parc_core.cli import main as cli_main
 from parc_core.plugins.provider import Command
-from parc_core.testing.plugins import FakeEntryPoint, install, make_plugin
+from parc_testing.plugins import FakeEntryPoint, install, make_plugin
 
 
 @pytest.fixture

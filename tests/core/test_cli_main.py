@@ -9,10 +9,11 @@ import click
 import pytest
 
 from parc_core.cli import main as cli_main
-from parc_core.errors import CorruptArtifact, RunLocked, StageFailed, StorageError
-from parc_core.interfaces.context import Stopped
+from parc_core.errors import StageFailed
+from parc_core.interfaces import Stopped
 from parc_core.plugins.provider import Command
-from parc_core.testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
+from parc_motion.errors import CorruptArtifact, RunLocked, StorageError
+from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from parc_core.config.iteration import IterationConfig
 from parc_core.config.load import load_iteration
 from parc_core.config.nodes import InvalidConfig
 from parc_core.config.schema import iteration_schema
-from parc_core.testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
+from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 
 @attrs.frozen(kw_only=True)

@@ -13,7 +13,7 @@ from parc_core.config.load import load_settings
 from parc_core.config.nodes import InvalidConfig
 from parc_core.plugins.provider import Provider
 from parc_core.plugins.registry import Registry
-from parc_core.testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
+from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 
 @attrs.frozen(kw_only=True)

@@ -3,13 +3,13 @@ import logging
 
 import pytest
 
-from parc_core.errors import DataError
-from parc_core.interfaces.metric_sink import MetricRecord
+from parc_core.interfaces import MetricRecord
 from parc_core.runner.jsonl import JsonlConfig, JsonlSink
 from parc_core.runner.local import LocalConfig, LocalExecutor
 from parc_core.runner.logs import run_log
-from parc_core.testing.contracts.executor import ExecutorContract
-from parc_core.testing.contracts.metric_sink import MetricSinkContract
+from parc_motion.errors import DataError
+from parc_testing.contracts.executor import ExecutorContract
+from parc_testing.contracts.metric_sink import MetricSinkContract
 
 
 class TestJsonlSink(MetricSinkContract):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from parc_core import storage
 from parc_core.stages.job import Job, read_record
+from parc_motion import storage
 
 
 def make_job(tmp_path, **fields) -> Job:

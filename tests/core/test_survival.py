@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from parc_core.interfaces.agent import Agent
+from parc_core.interfaces import Agent
 from parc_core.interfaces.evaluation import evaluate, follow
 from parc_core.interfaces.survival import perturbed_starts, survival, survival_report
-from parc_core.testing.fake_env import ACTION_SCALE, FakeTrackerEnv
+from parc_testing.fake_env import ACTION_SCALE, FakeTrackerEnv
 
 
 class Follower(Agent):

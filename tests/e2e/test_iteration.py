@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from parc_core.data.clip_file import load_clip
-from parc_core.storage import digest_file
+from parc_motion.clips import load_clip
+from parc_motion.storage import digest_file
 
 TINY = pathlib.Path(__file__).parent / "tiny.yaml"
 STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")

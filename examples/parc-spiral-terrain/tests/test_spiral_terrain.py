@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from parc_spiral_terrain.spiral import SpiralConfig, SpiralTerrain, spiral_height
 
-from parc_core.testing.contracts.terrain_source import TerrainSourceContract
+from parc_spiral_terrain.spiral import SpiralConfig, SpiralTerrain, spiral_height
+from parc_testing.contracts.terrain_source import TerrainSourceContract
 
 SMOOTH = {
     "dim_x": 81,

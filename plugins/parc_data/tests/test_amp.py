@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from parc_data.formats.amp import FORMAT, read
 from parc_data.formats.fields import humanoid
 from parc_data.formats.format import ReadOptions
 from parc_data.source_motion import SourceMotion
-from scipy.spatial.transform import Rotation
-
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "amp"
 NEEDS_REAL = pytest.mark.skipif(not REAL.is_dir(), reason=f"no AMP motions at {REAL}")

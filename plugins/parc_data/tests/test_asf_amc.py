@@ -7,13 +7,13 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
+
 from parc_data.formats import asf_amc, bvh
 from parc_data.formats.format import ReadOptions
 from parc_data.source_motion import SourceMotion
-from scipy.spatial.transform import Rotation
-
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
 
 CMU = pathlib.Path(__file__).parents[4] / "shared" / "data" / "cmu"
 

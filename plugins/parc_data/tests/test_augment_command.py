@@ -11,21 +11,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+
+from parc_core.config.fields import Use
+from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.augment.maker import Maker
 from parc_data.augment.source import AugmentedConfig, AugmentedSource
 from parc_data.command.augment import augment
 from parc_data.folder import FolderConfig
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
-
-from parc_core import storage
-from parc_core.config.fields import Use
-from parc_core.data.clip_file import load_clip, save_clip
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import ParcError
-from parc_core.interfaces.motion_source import MotionSource
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
-from parc_core.testing.contracts.motion_source import MotionSourceContract
+from parc_motion import storage
+from parc_motion.clips import load_clip, save_clip
+from parc_motion.errors import ParcError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
+from parc_testing.contracts.motion_source import MotionSourceContract
 
 SKELETON = load_skeleton("humanoid")
 

@@ -7,19 +7,18 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+
+from parc_core.interfaces import Refined, SeedStreams
 from parc_data.augment.config import AugmentConfig, GateConfig
 from parc_data.augment.draw import Box, Draw, draw
 from parc_data.augment.gate import Gate, deviation
 from parc_data.augment.stands import Stands, follow
 from parc_data.augment.variation import Original, Variation, vary
 from parc_data.contacts import clip_points
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import DataError
-from parc_core.interfaces.optimizer import Refined
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import STANDING_HEIGHT, make_clip, make_terrain
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import STANDING_HEIGHT, make_clip, make_terrain
 
 SKELETON = load_skeleton("humanoid")
 FEET = [11, 14]

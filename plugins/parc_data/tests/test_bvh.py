@@ -6,13 +6,13 @@ import pathlib
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from parc_data.formats import bvh
 from parc_data.formats.euler import euler_to_quat
 from parc_data.formats.format import ReadOptions
 from parc_data.source_motion import SourceMotion
-from scipy.spatial.transform import Rotation
-
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data"
 ROOT_CHANNELS = "CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation"

@@ -7,17 +7,17 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
+
 from parc_data.export import clip_to_bvh
 from parc_data.formats import bvh
 from parc_data.formats.format import ReadOptions
 from parc_data.source_motion import SourceMotion
-from scipy.spatial.transform import Rotation
-
-from parc_core.data.clip import MotionClip
-from parc_core.errors import DataError, SkeletonMismatch
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError, SkeletonMismatch
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
 
 HUMANOID = load_skeleton("humanoid")
 

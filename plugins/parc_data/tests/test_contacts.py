@@ -7,17 +7,17 @@ import pathlib
 import attrs
 import numpy as np
 import pytest
+
+from parc_core.interfaces import SeedStreams
 from parc_data.contacts import ContactConfig, clip_points, contact_labels, label_clip, motion_contacts
 from parc_data.parc_ms import read_published
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.runs import runs
 from parc_data.source_motion import SourceMotion
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import DataError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "parc"
 SKELETON = load_skeleton("humanoid")

@@ -8,12 +8,12 @@ import io
 import numpy as np
 import pytest
 import torch
-from parc_data.export import clip_to_csv
 
-from parc_core.errors import DataError, SkeletonMismatch
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_data.export import clip_to_csv
+from parc_motion.errors import DataError, SkeletonMismatch
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
 
 HUMANOID = load_skeleton("humanoid")
 

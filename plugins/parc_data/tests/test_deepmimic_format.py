@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from parc_data.formats import amp, g1
 from parc_data.formats.deepmimic import FORMAT, read
 from parc_data.formats.format import ReadOptions
 from parc_data.source_motion import SourceMotion
-from scipy.spatial.transform import Rotation
-
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data"
 NEEDS_REAL = pytest.mark.skipif(not REAL.is_dir(), reason=f"no motions at {REAL}")

@@ -6,14 +6,13 @@ import pathlib
 from typing import Any
 
 import pytest
-from parc_data.folder import FolderConfig, FolderSource
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import save_clip
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import CorruptArtifact, DataError, SkeletonMismatch
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_core.interfaces import SeedStreams
+from parc_data.folder import FolderConfig, FolderSource
+from parc_motion.clips import MotionClip, save_clip
+from parc_motion.errors import CorruptArtifact, DataError, SkeletonMismatch
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
 
 
 def read(path: pathlib.Path, **settings: Any) -> list[MotionClip]:

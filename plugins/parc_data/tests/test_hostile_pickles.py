@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parc_data.formats.pickles import read_pickle_tree
 
-from parc_core.errors import DataError
+from parc_data.formats.pickles import read_pickle_tree
+from parc_motion.errors import DataError
 
 MOST_S = 5.0
 CANARY = pathlib.Path(tempfile.gettempdir()) / f"parc_canary_{os.getpid()}"

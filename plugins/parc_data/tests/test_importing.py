@@ -10,19 +10,18 @@ import attrs
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+from parc_core.interfaces import SeedStreams
 from parc_data.command.group import data
 from parc_data.export.bvh import clip_to_bvh
 from parc_data.formats.detect import detect, find_format, format_names, motion_files
 from parc_data.importing import ImportSettings, import_file
 from parc_data.sources import AnySource, BvhSource, FilesConfig, unused_name
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import load_clip
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import DataError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
-from parc_core.testing.contracts.motion_source import MotionSourceContract
+from parc_motion.clips import MotionClip, load_clip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
+from parc_testing.contracts.motion_source import MotionSourceContract
 
 SKELETON = load_skeleton("humanoid")
 REAL = pathlib.Path(__file__).resolve().parents[4] / "shared" / "data"

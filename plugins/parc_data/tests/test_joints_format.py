@@ -8,12 +8,12 @@ import time
 
 import numpy as np
 import pytest
+
 from parc_data.formats.format import ReadOptions
 from parc_data.formats.joint_layouts import LAYOUTS, find_layout
 from parc_data.formats.joints import FORMAT
 from parc_data.source_motion import SourceMotion
-
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "climb"
 NAMES = ("pelvis", "head", "left_foot", "right_foot")

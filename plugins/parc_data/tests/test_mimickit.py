@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from parc_data.formats.fields import humanoid
 from parc_data.formats.format import ReadOptions
 from parc_data.formats.mimickit import FORMAT, read
 from parc_data.source_motion import SourceMotion
-from scipy.spatial.transform import Rotation
-
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 
 def load(folder: pathlib.Path, value: Any) -> SourceMotion:

@@ -6,15 +6,14 @@ import pathlib
 from collections.abc import Callable
 
 import pytest
+
+from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.folder import FolderConfig, FolderSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
-
-from parc_core.data.clip_file import save_clip
-from parc_core.data.seeds import SeedStreams
-from parc_core.interfaces.motion_source import MotionSource
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
-from parc_core.testing.contracts.motion_source import MotionSourceContract
+from parc_motion.clips import save_clip
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
+from parc_testing.contracts.motion_source import MotionSourceContract
 
 SEEDS = SeedStreams(7)
 

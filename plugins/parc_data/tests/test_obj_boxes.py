@@ -6,9 +6,9 @@ import pathlib
 
 import numpy as np
 import pytest
-from parc_data.formats.obj import heights_of, read_boxes
 
-from parc_core.errors import DataError
+from parc_data.formats.obj import heights_of, read_boxes
+from parc_motion.errors import DataError
 
 QUADS = ("1 2 3 4", "5 6 7 8", "1 2 6 5", "2 3 7 6", "3 4 8 7", "4 1 5 8")
 

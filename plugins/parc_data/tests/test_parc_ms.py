@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.formats.format import ReadOptions
 from parc_data.formats.parc_ms import FORMAT, read_file
 from parc_data.parc_ms import PublishedConfig, PublishedSource
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import DataError
-from parc_core.interfaces.motion_source import MotionSource
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
-from parc_core.testing.contracts.motion_source import MotionSourceContract
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
+from parc_testing.contracts.motion_source import MotionSourceContract
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "parc"
 Writer = Callable[..., pathlib.Path]

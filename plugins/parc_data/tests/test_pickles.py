@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parc_data.formats.pickles import MAX_PICKLE_BYTES, read_pickle_tree
 
-from parc_core.errors import DataError
+from parc_data.formats.pickles import MAX_PICKLE_BYTES, read_pickle_tree
+from parc_motion.errors import DataError
 
 
 def same(a: Any, b: Any) -> bool:

@@ -20,13 +20,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import parc_data
 import pytest
+
+import parc_data
 from parc_data.formats import amass, amp, deepmimic, mimickit, parc_ms, pickles
 from parc_data.formats.fields import humanoid
 from parc_data.formats.format import Format, ReadOptions
-
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 INPUTS = 1000
 MOST_S = 2.0  # CPU, one input

@@ -9,14 +9,14 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
+from parc_core.errors import ConfigError
+from parc_core.interfaces import SeedStreams
 from parc_data.procedural.posture import body_of
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import ConfigError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import surface_points
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import surface_points
+from parc_motion.skeletons import load_skeleton
 
 FEET = (11, 14)  # right, left
 SKELETON = load_skeleton("humanoid")

@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 import pytest
+
 from parc_data.resample import resample, resample_clip
 from parc_data.source_motion import SourceMotion
-
-from parc_core.errors import DataError
-from parc_core.testing.builders import make_clip
+from parc_motion.errors import DataError
+from parc_testing.builders import make_clip
 
 MAX_CPU_S = 6.0
 

@@ -8,13 +8,13 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
 from parc_data.retarget import RetargetOptions, retarget
 from parc_data.source_motion import SourceMotion
-
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
 
 HUMANOID = load_skeleton("humanoid")
 KINEMATICS = Kinematics(HUMANOID, dtype=torch.float64)

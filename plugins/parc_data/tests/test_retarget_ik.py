@@ -11,15 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
 from parc_data.retarget import RetargetOptions, retarget
 from parc_data.retarget.body_tree import BodyTree
 from parc_data.source_motion import SourceMotion
-from scipy.spatial.transform import Rotation
-
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton, parse_skeleton
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton, parse_skeleton
+from parc_motion.terrains import Terrain
 
 HUMANOID = load_skeleton("humanoid")
 KINEMATICS = Kinematics(HUMANOID, dtype=torch.float64)

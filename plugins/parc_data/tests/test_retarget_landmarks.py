@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from parc_data.retarget.landmarks import find_landmarks
 
-from parc_core.errors import DataError
+from parc_data.retarget.landmarks import find_landmarks
+from parc_motion.errors import DataError
 
 # name -> parent, root first; only what matters
 CMU_ASF = [

@@ -8,13 +8,13 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+
 from parc_data.formats.format import ReadOptions
 from parc_data.resample import resample
 from parc_data.retarget import retarget
 from parc_data.source_motion import SourceMotion
-
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data"
 HUMANOID = load_skeleton("humanoid")

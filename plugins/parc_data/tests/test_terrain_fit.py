@@ -7,17 +7,17 @@ import pathlib
 import attrs
 import numpy as np
 import pytest
+
+from parc_core.interfaces import SeedStreams
 from parc_data.contacts import clip_points
 from parc_data.parc_ms import read_published
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.terrain_fit import FitConfig, fit_clip, fit_terrain
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Terrain
+from parc_testing.builders import make_clip
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "parc"
 SKELETON = load_skeleton("humanoid")

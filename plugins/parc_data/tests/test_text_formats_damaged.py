@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 import pytest
+
 from parc_data.formats import asf_amc, bvh
 from parc_data.formats.format import Format, ReadOptions
-
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 MUTATIONS = 1000
 

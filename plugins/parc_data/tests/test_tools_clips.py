@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+
+from parc_core.config import Use
+from parc_core.interfaces import SeedStreams
+from parc_core.plugins.registry import Registry
 from parc_data.command.cut import cut
 from parc_data.command.export import export
 from parc_data.command.mirror import mirror
@@ -19,19 +23,13 @@ from parc_data.tools.export import mimickit_frames
 from parc_data.tools.findings import ValidateConfig
 from parc_data.tools.preprocess import Preprocessor
 from parc_data.tools.validate import Validator
-
-from parc_core import storage
-from parc_core.config import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import load_clip, save_clip
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mirror import mirror_clip
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.plugins.registry import Registry
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_motion import storage
+from parc_motion.clips import MotionClip, load_clip, mirror_clip, save_clip
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "parc"
 SKELETON = load_skeleton("humanoid")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+
 from parc_data.command.info import info
 from parc_data.command.merge import merge as merge_verb
 from parc_data.command.pack import pack as pack_verb
@@ -17,14 +18,11 @@ from parc_data.tools.find import find_clips, load_found
 from parc_data.tools.merge import MergeConfig, Merged, merge
 from parc_data.tools.output import new_folder
 from parc_data.tools.preprocess import Preprocessor
-
-from parc_core.data.clip_file import load_clip, save_clip
-from parc_core.data.dataset import MotionDataset
-from parc_core.data.packed_clips import PackedClips
-from parc_core.errors import CorruptArtifact, DataError, StorageError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.storage import digest_file
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_motion.clips import MotionDataset, PackedClips, load_clip, save_clip
+from parc_motion.errors import CorruptArtifact, DataError, StorageError
+from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import digest_file
+from parc_testing.builders import make_clip, make_terrain
 
 
 def put(folder: pathlib.Path, place: str, **override: Any) -> pathlib.Path:

@@ -11,19 +11,18 @@ import attrs
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+from parc_core.interfaces import SeedStreams
 from parc_data.command.validate import validate
 from parc_data.parc_ms import PublishedConfig, PublishedSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.tools.find import find_clips
 from parc_data.tools.findings import Finding, ValidateConfig, frame_runs
 from parc_data.tools.validate import Validator, validate_files
-
-from parc_core import storage
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import save_clip
-from parc_core.data.seeds import SeedStreams
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_motion import storage
+from parc_motion.clips import MotionClip, save_clip
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "parc"
 SKELETON = load_skeleton("humanoid")

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+
 from parc_deepmimic.bench.command import env as verb
 from parc_deepmimic.bench.parts import PartClock
 from parc_deepmimic.bench.scene import standing_height, swinging_clips
 from parc_deepmimic.planar import PlanarKinematics, slerp
-
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import STANDING_HEIGHT
-from parc_core.testing.fake_env import make_arm_skeleton
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import STANDING_HEIGHT
+from parc_testing.fake_env import make_arm_skeleton
 
 SKELETON = load_skeleton("humanoid")
 

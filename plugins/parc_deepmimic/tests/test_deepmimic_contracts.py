@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from parc_deepmimic.config import DeepMimicConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.recorder import RetryConfig, RetryRecorder
-
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
-from parc_core.testing.contracts.recorder import RecorderContract
-from parc_core.testing.contracts.tracker_env import TrackerEnvContract
-from parc_core.testing.fake_env import FakeTrackerEnv
-from parc_core.testing.fake_simulator import FakeSimulator
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
+from parc_testing.contracts.recorder import RecorderContract
+from parc_testing.contracts.tracker_env import TrackerEnvContract
+from parc_testing.fake_env import FakeTrackerEnv
+from parc_testing.fake_simulator import FakeSimulator
 
 
 def make_env(num_envs=8, seed=0, config=None, clips=None, simulator=None):

@@ -6,6 +6,9 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
+from parc_core.errors import ConfigError
+from parc_core.interfaces import CharacterState, Done
 from parc_deepmimic.config import (
     DeepMimicConfig,
     ObservationConfig,
@@ -17,14 +20,11 @@ from parc_deepmimic.difference import difference
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.planar import PlanarKinematics
 from parc_deepmimic.starts import body_state, state_of
-
-from parc_core.errors import ConfigError, DataError
-from parc_core.interfaces.simulator import CharacterState
-from parc_core.interfaces.tracker_env import Done
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
-from parc_core.testing.fake_simulator import FakeSimulator
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
+from parc_testing.fake_simulator import FakeSimulator
 
 SMALL = DeepMimicConfig(observation=ObservationConfig(**DeepMimicConfig.PRESETS["cpu"]["observation"]))
 EXACT = StartConfig(perturbed_frac=0.0)

@@ -12,16 +12,16 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+
 from parc_deepmimic.config import ObservationConfig
 from parc_deepmimic.layout import ObservationLayout
 from parc_deepmimic.observations import ray_offsets
 from parc_deepmimic.reference import MotionLibrary
 from parc_deepmimic.subject import Subject
-
-from parc_core.data.clip import MotionClip
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.clips import MotionClip
+from parc_motion.geometry import PackedTerrains
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
 
 formats = pytest.importorskip("parc_data.formats.parc_ms", reason="parc-data reads the published files")
 

@@ -6,17 +6,16 @@ import math
 
 import pytest
 import torch
+
+from parc_core.interfaces import BodyState, Reference
 from parc_deepmimic import rewards, terminations
 from parc_deepmimic.difference import Difference, difference, rotation_angle
 from parc_deepmimic.errors import tracking_errors
 from parc_deepmimic.fail_rates import decayed, start_probabilities
 from parc_deepmimic.placing import BodyPlaces
-
-from parc_core.interfaces.simulator import BodyState
-from parc_core.interfaces.tracker_env import Reference
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
 
 
 def _about_z(*angles: float) -> torch.Tensor:

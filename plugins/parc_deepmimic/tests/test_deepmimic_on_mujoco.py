@@ -7,16 +7,15 @@ import pathlib
 import numpy as np
 import pytest
 import torch
-from parc_deepmimic.config import DeepMimicConfig, ObservationConfig, StartConfig
-from parc_deepmimic.env import DeepMimicEnv
 
 from parc_core.config.fields import Use
-from parc_core.data.seeds import SeedStreams
-from parc_core.interfaces.tracker_env import Done
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.interfaces import Done, SeedStreams
 from parc_core.plugins.registry import Registry
-from parc_core.testing.builders import make_clip
-from parc_core.testing.contracts.tracker_env import TrackerEnvContract
+from parc_deepmimic.config import DeepMimicConfig, ObservationConfig, StartConfig
+from parc_deepmimic.env import DeepMimicEnv
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
+from parc_testing.contracts.tracker_env import TrackerEnvContract
 
 pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
 SMALL = ObservationConfig(**DeepMimicConfig.PRESETS["cpu"]["observation"])

@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+from parc_core.interfaces import Scene
 from parc_deepmimic.config import DeepMimicConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.one_world import ONE_WORLD, OneWorld, in_own_coordinates
-
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.geometry.terrain_grid import lay_out
-from parc_core.interfaces.simulator import Scene
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
-from parc_core.testing.fake_simulator import FakeSimulator
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Terrain, lay_out
+from parc_testing.builders import make_clip, make_terrain
+from parc_testing.fake_simulator import FakeSimulator
 
 
 class FakeOneWorld(FakeSimulator):

@@ -6,12 +6,12 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from parc_deepmimic.reference import MotionLibrary
 
-from parc_core.errors import DataError, SkeletonMismatch
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_deepmimic.reference import MotionLibrary
+from parc_motion.errors import DataError, SkeletonMismatch
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
 
 SKELETON = load_skeleton("humanoid")
 

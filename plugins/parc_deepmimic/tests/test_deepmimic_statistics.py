@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from parc_deepmimic.config import StartConfig
 from parc_deepmimic.errors import ERROR_UNITS
 from parc_deepmimic.fail_rates import StartCurriculum
 from parc_deepmimic.reference import MotionLibrary
 from parc_deepmimic.statistics import EpisodeStatistics, fail_rate_summary
-
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
 
 
 def _errors(*root_pos):

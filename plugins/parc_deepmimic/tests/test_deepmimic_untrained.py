@@ -7,22 +7,20 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+
+from parc_core.config.fields import Use
+from parc_core.interfaces import Done, Policy, SeedStreams
+from parc_core.plugins.registry import Registry
 from parc_deepmimic.config import DeepMimicConfig, RandomConfig, ReferenceConfig, ZeroConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.untrained import RandomAgent, ReferenceAgent, ZeroAgent
-
-from parc_core.config.fields import Use
-from parc_core.data.policy import Policy
-from parc_core.data.seeds import SeedStreams
-from parc_core.errors import DataError
-from parc_core.interfaces.tracker_env import Done
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.plugins.registry import Registry
-from parc_core.testing.builders import make_clip
-from parc_core.testing.context import make_context
-from parc_core.testing.contracts.agent import AgentContract
-from parc_core.testing.fake_env import FakeTrackerEnv
-from parc_core.testing.fake_simulator import FakeSimulator
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
+from parc_testing.context import make_context
+from parc_testing.contracts.agent import AgentContract
+from parc_testing.fake_env import FakeTrackerEnv
+from parc_testing.fake_simulator import FakeSimulator
 
 REAL = (
     pathlib.Path(__file__).parents[3].parent / "shared" / "data" / "parc" / "dec2024_teaser_717_1_opt_dm.pkl"

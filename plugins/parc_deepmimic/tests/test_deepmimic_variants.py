@@ -5,14 +5,14 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import torch
+
 from parc_deepmimic.config import DeepMimicConfig, StartConfig, VariantConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.variants import terrain_bounds, terrains_of, variant
-
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
-from parc_core.testing.fake_simulator import FakeSimulator
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
+from parc_testing.fake_simulator import FakeSimulator
 
 SKELETON = load_skeleton("humanoid")
 KINEMATICS = Kinematics(SKELETON)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import attrs
 import pytest
+
+from parc_core.config.dump import dump
+from parc_core.errors import ConfigError, UnknownProvider
+from parc_core.interfaces import Policy
+from parc_core.plugins.registry import Registry
 from parc_deepmimic.evaluate.arena import Arena, Parts
 from parc_deepmimic.evaluate.clips import load_clips, load_files
 from parc_deepmimic.evaluate.intervals import bootstrap_ratio, wilson
 from parc_deepmimic.evaluate.task import find_policy, load_parts
-
-from parc_core.config.dump import dump
-from parc_core.data.clip_file import save_clip
-from parc_core.data.dataset import DatasetEntry, MotionDataset
-from parc_core.data.policy import Policy
-from parc_core.errors import ConfigError, DataError, SkeletonMismatch, UnknownProvider
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.plugins.registry import Registry
-from parc_core.storage import digest_file, write_json, write_text
-from parc_core.testing.builders import make_clip
-from parc_core.testing.fake_env import FakeTrackerEnv
+from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
+from parc_motion.errors import DataError, SkeletonMismatch
+from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import digest_file, write_json, write_text
+from parc_testing.builders import make_clip
+from parc_testing.fake_env import FakeTrackerEnv
 
 REGISTRY = Registry.discover()
 SKELETON = load_skeleton("humanoid")

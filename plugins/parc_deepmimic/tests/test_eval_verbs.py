@@ -6,13 +6,13 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from parc_deepmimic.evaluate.command import cross, tracker
 
-from parc_core.data.clip_file import save_clip
-from parc_core.data.policy import Policy
-from parc_core.errors import DataError
-from parc_core.storage import make_folder, write_json
-from parc_core.testing.builders import make_clip
+from parc_core.interfaces import Policy
+from parc_deepmimic.evaluate.command import cross, tracker
+from parc_motion.clips import save_clip
+from parc_motion.errors import DataError
+from parc_motion.storage import make_folder, write_json
+from parc_testing.builders import make_clip
 
 pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
 TASK = {"env": {"use": "deepmimic", "preset": "cpu"}, "simulator": {"use": "mujoco"}}

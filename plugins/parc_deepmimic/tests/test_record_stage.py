@@ -7,23 +7,22 @@ import types
 import attrs
 import pytest
 import torch
+
+from parc_core.config.fields import Use
+from parc_core.interfaces import Stopped
+from parc_core.stages import phys_record
+from parc_core.stages.context import RunContext
+from parc_core.stages.inputs import balance, entries_of
 from parc_deepmimic.config import DeepMimicConfig, ObservationConfig, ZeroConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.recorder import RetryRecorder
 from parc_deepmimic.retry_config import RetryConfig
 from parc_deepmimic.untrained import ZeroAgent
-
-from parc_core import storage
-from parc_core.config.fields import Use
-from parc_core.data.clip_file import load_clip, save_clip
-from parc_core.data.dataset import MotionDataset
-from parc_core.interfaces.context import Stopped
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.stages import phys_record
-from parc_core.stages.context import RunContext
-from parc_core.stages.inputs import balance, entries_of
-from parc_core.testing.builders import make_clip
-from parc_core.testing.fake_simulator import FakeSimulator
+from parc_motion import storage
+from parc_motion.clips import MotionDataset, load_clip, save_clip
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
+from parc_testing.fake_simulator import FakeSimulator
 
 HUMANOID = load_skeleton("humanoid")
 SMALL = ObservationConfig(**DeepMimicConfig.PRESETS["cpu"]["observation"])

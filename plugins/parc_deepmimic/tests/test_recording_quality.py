@@ -6,16 +6,15 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
 from parc_deepmimic.frame_measures import ClipMeter
 from parc_deepmimic.judge import Judge, Try, longest_run
 from parc_deepmimic.quality import contact_match, first_flaw, unfit_frames
 from parc_deepmimic.retry_config import QualityConfig, RetryConfig
 from parc_deepmimic.trial import Trial
-
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import surface_points
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
 
 HUMANOID = load_skeleton("humanoid")
 METER = ClipMeter(HUMANOID)

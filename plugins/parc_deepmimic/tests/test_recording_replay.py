@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+
+from parc_core.config.fields import Use
+from parc_core.plugins.registry import Registry
 from parc_deepmimic.config import DeepMimicConfig, ReferenceConfig, TerminationConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.recorder import RetryRecorder
@@ -16,15 +19,11 @@ from parc_deepmimic.replay import replay_difference
 from parc_deepmimic.replay_command import replay
 from parc_deepmimic.retry_config import QualityConfig, RetryConfig
 from parc_deepmimic.untrained import ReferenceAgent
-
-from parc_core.config.fields import Use
-from parc_core.data.clip_file import load_clip, save_clip
-from parc_core.data.execution import execution_file, load_execution, save_execution
-from parc_core.errors import DataError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.plugins.registry import Registry
-from parc_core.testing.builders import make_clip, make_terrain
-from parc_core.testing.context import make_context
+from parc_motion.clips import execution_file, load_clip, load_execution, save_clip, save_execution
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip, make_terrain
+from parc_testing.context import make_context
 
 pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
 HUMANOID = load_skeleton("humanoid")

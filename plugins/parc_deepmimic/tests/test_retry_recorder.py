@@ -6,16 +6,15 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
+from parc_core.interfaces import Miss, Stopped, furthest
 from parc_deepmimic.recorder import RetryRecorder
 from parc_deepmimic.retry_config import QualityConfig, RetryConfig
-
-from parc_core.data.clip import Provenance
-from parc_core.errors import DataError
-from parc_core.interfaces.context import Stopped
-from parc_core.interfaces.recorder import Miss, furthest
-from parc_core.testing.context import make_context
-from parc_core.testing.contracts.recorder import ScriptedAgent, clips_of
-from parc_core.testing.fake_env import FakeTrackerEnv
+from parc_motion.clips import Provenance
+from parc_motion.errors import DataError
+from parc_testing.context import make_context
+from parc_testing.contracts.recorder import ScriptedAgent, clips_of
+from parc_testing.fake_env import FakeTrackerEnv
 
 
 class Planner(ScriptedAgent):

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
 from parc_kinopt.batch import join, pack
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.compiled.cholesky import factor, solve_with
@@ -20,14 +21,12 @@ from parc_kinopt.compiled.tree import make_pose, tree_of
 from parc_kinopt.constraints import BodyConstraint
 from parc_kinopt.objective import MotionLoss
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.distance import project_to_surface, signed_distance
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import SurfacePoints
-from parc_core.testing.builders import make_clip
+from parc_motion.clips import MotionClip
+from parc_motion.geometry import PackedTerrains, project_to_surface, signed_distance
+from parc_motion.kinematics import SurfacePoints
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Terrain
+from parc_testing.builders import make_clip
 
 SKELETON = load_skeleton("humanoid")
 PROBLEMS = pathlib.Path(__file__).resolve().parents[4] / "shared" / "data" / "kinopt"

@@ -8,19 +8,16 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
 
 from parc_core.config.fields import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.geometry.distance import signed_distance
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mass import body_masses, centre_of_mass
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import surface_points
-from parc_core.metrics.flights import Flights, airborne_frames, measure_flights
+from parc_core.interfaces import SeedStreams
 from parc_core.plugins.registry import Registry
+from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
+from parc_motion.clips import MotionClip
+from parc_motion.geometry import PackedTerrains, signed_distance
+from parc_motion.kinematics import Kinematics, body_masses, centre_of_mass, surface_points
+from parc_motion.metrics import Flights, airborne_frames, measure_flights
+from parc_motion.skeletons import load_skeleton
 
 SKELETON = load_skeleton("humanoid")
 REAL = (

@@ -6,12 +6,12 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
 from parc_kinopt.hesitation import HesitationConfig, near_pose_frames, remove_frames, remove_hesitation
 from parc_kinopt.smoothing import low_pass
-
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
 
 KIN = Kinematics(load_skeleton("humanoid"))
 

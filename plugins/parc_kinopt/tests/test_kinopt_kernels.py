@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numba
+
 from parc_kinopt.compiled import jit
 from parc_kinopt.compiled.terms import look_at
 
@@ -14,8 +15,8 @@ _ONE_CLIP = """
 from parc_kinopt.compiled.newton import _descend
 from parc_kinopt.compiled.terms import look_at
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_motion.skeletons.mjcf import load_skeleton
+from parc_testing.builders import make_clip
 KinematicOptimizer(KinoptConfig(threads=1), skeleton=load_skeleton("humanoid")).refine([make_clip(6)])
 print([len(kernel.stats.cache_misses) for kernel in (look_at, _descend)])
 """

@@ -13,17 +13,16 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
 
 from parc_core.config.fields import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.terrain import Terrain
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import surface_points
+from parc_core.interfaces import SeedStreams
 from parc_core.plugins.registry import Registry
+from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Terrain
 
 SKELETON = load_skeleton("humanoid")
 RIGHT_FOOT, LEFT_FOOT = 11, 14

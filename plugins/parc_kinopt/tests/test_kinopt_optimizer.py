@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
 from parc_kinopt.contacts import (
     ContactConfig,
     clean_contacts,
@@ -16,14 +17,12 @@ from parc_kinopt.contacts import (
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig, NoneConfig, NoOptimizer
 from parc_kinopt.problems import describe_runs
-
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import surface_points
-from parc_core.testing.builders import make_clip, make_terrain
-from parc_core.testing.contracts.optimizer import OptimizerContract
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Terrain
+from parc_testing.builders import make_clip, make_terrain
+from parc_testing.contracts.optimizer import OptimizerContract
 
 SKELETON = load_skeleton("humanoid")
 

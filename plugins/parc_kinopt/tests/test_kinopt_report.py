@@ -9,17 +9,17 @@ import attrs
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
+
 from parc_kinopt.report.command import kinopt
 from parc_kinopt.report.rows import find_rows, summary, worst_first
 from parc_kinopt.report.scene import View, draw_pose, posed
 from parc_kinopt.report.style import BURIED
-from PIL import Image
-
-from parc_core import storage
-from parc_core.data.clip_file import save_clip
-from parc_core.errors import DataError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_motion import storage
+from parc_motion.clips import save_clip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
 
 SKELETON = load_skeleton("humanoid")
 

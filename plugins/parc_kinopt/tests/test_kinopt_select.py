@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
 from parc_kinopt.compiled.score import path_place
 from parc_kinopt.select import (
     FirstConfig,
@@ -15,16 +16,13 @@ from parc_kinopt.select import (
     RandomConfig,
     RandomSelector,
 )
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
-from parc_core.errors import SkeletonMismatch
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.surface import surface_points
-from parc_core.testing.builders import make_clip, make_terrain
-from parc_core.testing.contracts.selector import SelectorContract
+from parc_motion.clips import MotionClip
+from parc_motion.errors import SkeletonMismatch
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Path, Terrain
+from parc_testing.builders import make_clip, make_terrain
+from parc_testing.contracts.selector import SelectorContract
 
 SKELETON = load_skeleton("humanoid")
 PATH = Path(points=[[0, 0, 0], [1, 0, 0]], kinds=[0])

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
 from parc_kinopt import kernels
 from parc_kinopt.batch import join, pack
 from parc_kinopt.cloud import PointCloud
@@ -15,14 +16,12 @@ from parc_kinopt.constraints import BodyConstraint, automatic_constraints, foot_
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.objective import MotionLoss
 from parc_kinopt.optimizer import KinoptConfig, make_body, make_targets
-
-from parc_core.data.clip import MotionClip
-from parc_core.data.terrain import Terrain
-from parc_core.kinematics.mass import body_masses
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.rotations import quat_about_axis, quat_to_matrix
-from parc_core.kinematics.surface import SurfacePoints
-from parc_core.testing.builders import make_clip
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import SurfacePoints, body_masses
+from parc_motion.kinematics.rotations import quat_about_axis, quat_to_matrix
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Terrain
+from parc_testing.builders import make_clip
 
 SKELETON = load_skeleton("humanoid")
 PROBLEMS = pathlib.Path(__file__).resolve().parents[4] / "shared" / "data" / "kinopt"
@@ -156,7 +155,7 @@ def test_padding_changes_nothing():
 
 
 def test_closest_point_agrees_with_a_full_search_beside_walls():
-    from parc_core.geometry.distance import signed_distance
+    from parc_motion.geometry import signed_distance
 
     generator = np.random.default_rng(3)
     terrain = Terrain(height=generator.uniform(-0.5, 0.5, (10, 10)), origin_xy=(-2.0, -2.0), cell=0.4)

@@ -7,16 +7,17 @@ import attrs
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+from parc_core.errors import NoPathFound
 from parc_mdm.evaluate.command import generator as verb
 from parc_mdm.evaluate.measure import bootstrap_mean, evaluate
 from parc_mdm.evaluate.parts import Parts
 from parc_mdm.evaluate.picture import draw_sheet, png_bytes
 from parc_mdm.evaluate.table import table
-
-from parc_core.data.path import Path
-from parc_core.errors import DataError, NoPathFound
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip, make_terrain
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Path
+from parc_testing.builders import make_clip, make_terrain
 
 SKELETON = load_skeleton()
 PRETRAINED = pathlib.Path(__file__).parents[3] / "examples" / "pretrained" / "generator"

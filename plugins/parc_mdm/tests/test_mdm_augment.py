@@ -1,6 +1,7 @@
 """The pieces of the height augmentation."""
 
 import torch
+
 from parc_mdm.augment import Changes, draw_boxes, max_pool
 from parc_mdm.config import MdmConfig
 

@@ -3,16 +3,16 @@
 import attrs
 import numpy as np
 import pytest
+
 from parc_mdm.clips import hold_out, usable_clips
 from parc_mdm.config import MdmConfig
 from parc_mdm.generator import MdmGenerator
-
-from parc_core.errors import DataError, SkeletonMismatch
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.storage import digest_file, read_arrays, write_arrays
-from parc_core.testing.builders import make_clip
-from parc_core.testing.context import make_context
-from parc_core.testing.contracts.generator import tiny_dataset
+from parc_motion.errors import DataError, SkeletonMismatch
+from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import digest_file, read_arrays, write_arrays
+from parc_testing.builders import make_clip
+from parc_testing.context import make_context
+from parc_testing.contracts.generator import tiny_dataset
 
 SKELETON = load_skeleton()
 

@@ -3,14 +3,15 @@
 import attrs
 import numpy as np
 import pytest
+
+from parc_core.errors import ConfigError
+from parc_core.interfaces import Stopped
 from parc_mdm.config import MdmConfig
 from parc_mdm.generator import MdmGenerator
-
-from parc_core.errors import ConfigError, DataError
-from parc_core.interfaces.context import Stopped
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.context import make_context
-from parc_core.testing.contracts.generator import GeneratorContract, tiny_dataset
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.context import make_context
+from parc_testing.contracts.generator import GeneratorContract, tiny_dataset
 
 
 def tiny(**override) -> MdmConfig:
@@ -91,8 +92,8 @@ def test_checkpoint_of_other_settings_is_refused(tmp_path):
 
 
 def test_proposing_before_training_is_refused():
-    from parc_core.data.path import Path
-    from parc_core.testing.builders import make_terrain
+    from parc_motion.terrains import Path
+    from parc_testing.builders import make_terrain
 
     path = Path(points=[[0, 0, 0], [1, 0, 0]], kinds=[0])
     with pytest.raises(DataError, match="before `fit` or `restore`"):

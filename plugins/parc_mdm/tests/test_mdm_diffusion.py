@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from parc_mdm.diffusion import Schedule, add_noise, cosine_schedule, ddim_step, ddim_timesteps, ddpm_step
 
 

@@ -3,11 +3,11 @@
 import math
 
 import torch
-from parc_mdm.features import Anchor, FeatureLayout, Frames, decode, encode, project
 
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_mdm.features import Anchor, FeatureLayout, Frames, decode, encode, project
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
 
 SKELETON = load_skeleton()
 KIN = Kinematics(SKELETON)

@@ -3,12 +3,12 @@
 import attrs
 import pytest
 import torch
+
 from parc_mdm.config import MdmConfig
 from parc_mdm.first_layer import FirstLayer
 from parc_mdm.model import MotionModel
 from parc_mdm.transformer import Condition
-
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.skeletons import load_skeleton
 
 SKELETON = load_skeleton()
 SAMPLES = 40  # with their copies more than are computed at a time, in float32

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 import torch
+
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import NUM_HISTORY
 from parc_mdm.guidance import Guidance
@@ -10,9 +11,8 @@ from parc_mdm.losses import ground_depth
 from parc_mdm.model import MotionModel
 from parc_mdm.sampler import join, sample_windows
 from parc_mdm.transformer import Condition
-
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton
 
 SKELETON = load_skeleton()
 FLAT = torch.zeros(2, 31, 31)

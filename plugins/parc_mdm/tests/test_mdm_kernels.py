@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numba import njit
+
 from parc_mdm.compiled import tile
 from parc_mdm.compiled.jit import array, kernel
 from parc_mdm.compiled.lanes import COUNT

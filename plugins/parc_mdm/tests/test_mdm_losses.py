@@ -3,14 +3,14 @@
 import attrs
 import pytest
 import torch
+
 from parc_mdm.config import LossWeights
 from parc_mdm.features import FeatureLayout
 from parc_mdm.losses import CollisionPoints, loss_terms, total_loss
 from parc_mdm.windows import Windows
-
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
 
 SKELETON = load_skeleton()
 KIN = Kinematics(SKELETON)

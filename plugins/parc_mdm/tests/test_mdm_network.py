@@ -3,14 +3,14 @@
 import attrs
 import pytest
 import torch
+from torch.nn import functional
+
 from parc_mdm.config import MdmConfig
 from parc_mdm.encoder_layer import EncoderLayer
 from parc_mdm.fused import Dropout, Seeds
 from parc_mdm.model import MotionModel
 from parc_mdm.transformer import Condition
-from torch.nn import functional
-
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.skeletons import load_skeleton
 
 SKELETON = load_skeleton()
 

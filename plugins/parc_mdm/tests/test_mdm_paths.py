@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import FeatureLayout, decode
 from parc_mdm.generator import MdmGenerator
@@ -10,11 +11,10 @@ from parc_mdm.model import MotionModel
 from parc_mdm.path_guide import PathGuide
 from parc_mdm.path_guides import PathGuides
 from parc_mdm.rollout import _Walk
-
-from parc_core.data.path import Path
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_terrain
+from parc_motion.geometry import PackedTerrains
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Path
+from parc_testing.builders import make_terrain
 
 SKELETON = load_skeleton()
 

@@ -3,19 +3,18 @@
 import numpy as np
 import pytest
 import torch
+
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import FeatureLayout, Frames
 from parc_mdm.model import MotionModel
 from parc_mdm.path_guide import PathGuide
 from parc_mdm.rollout import _Walk, roll_out
 from parc_mdm.sampler import join
-
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import STANDING_HEIGHT, make_terrain
+from parc_motion.geometry import PackedTerrains
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Path, Terrain
+from parc_testing.builders import STANDING_HEIGHT, make_terrain
 
 SKELETON = load_skeleton()
 

@@ -3,12 +3,12 @@
 import attrs
 import pytest
 import torch
+
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import NUM_HISTORY, FeatureLayout
 from parc_mdm.model import MotionModel
 from parc_mdm.sampler import sample_windows
-
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_motion.skeletons import load_skeleton
 
 SKELETON = load_skeleton()
 CONTACTS = FeatureLayout.of(SKELETON).contacts

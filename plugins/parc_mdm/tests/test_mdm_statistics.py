@@ -2,15 +2,15 @@
 
 import pytest
 import torch
+
 from parc_mdm.config import MdmConfig
 from parc_mdm.generator import MdmGenerator
 from parc_mdm.statistics import cached_statistics
-
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.storage import write_bytes
-from parc_core.testing.builders import make_clip
-from parc_core.testing.context import make_context
-from parc_core.testing.contracts.generator import tiny_dataset
+from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import write_bytes
+from parc_testing.builders import make_clip
+from parc_testing.context import make_context
+from parc_testing.contracts.generator import tiny_dataset
 
 
 class Compute:

@@ -3,18 +3,19 @@
 import attrs
 import pytest
 import torch
+
+from parc_core.errors import StageFailed
+from parc_core.interfaces import Stopped
 from parc_mdm.config import MdmConfig
 from parc_mdm.generator import MdmGenerator
 from parc_mdm.guard import DivergenceGuard
 from parc_mdm.objective import Objective
 from parc_mdm.train import Trainer, learning_rate
-
-from parc_core.errors import DataError, StageFailed
-from parc_core.interfaces.context import Stopped
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
-from parc_core.testing.context import make_context
-from parc_core.testing.contracts.generator import tiny_dataset
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_clip
+from parc_testing.context import make_context
+from parc_testing.contracts.generator import tiny_dataset
 
 SKELETON = load_skeleton()
 VALIDATING = {"validation_share": 0.5}

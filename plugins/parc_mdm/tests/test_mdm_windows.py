@@ -4,6 +4,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
+
 from parc_mdm.augment import Changes
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import Anchor, FeatureLayout
@@ -20,13 +21,12 @@ from parc_mdm.windows import (
     start_height,
     window_stats,
 )
-
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.geometry.heights import height_patch
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.kinematics.rotations import normalize, quat_about_axis
-from parc_core.testing.builders import STANDING_HEIGHT, make_clip, make_terrain
+from parc_motion.errors import DataError
+from parc_motion.geometry import height_patch
+from parc_motion.kinematics.rotations import normalize, quat_about_axis
+from parc_motion.skeletons import load_skeleton
+from parc_motion.terrains import Terrain
+from parc_testing.builders import STANDING_HEIGHT, make_clip, make_terrain
 
 SKELETON = load_skeleton()
 LAYOUT = FeatureLayout.of(SKELETON)

@@ -10,13 +10,13 @@ import filelock
 import numpy as np
 import pytest
 import torch
+
+from parc_core.interfaces import Policy
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
 from parc_mpc.agent import MpcAgent
 from parc_mpc.config import MpcConfig
-
-from parc_core.data.policy import Policy
-from parc_core.errors import DataError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_clip
+from parc_testing.builders import make_clip
 
 mujoco_cpu = pytest.importorskip("parc_mujoco.cpu", reason="the agent plans with a simulator")
 deepmimic = pytest.importorskip("parc_deepmimic.env", reason="the agent tracks in an environment")

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+
 from parc_mpc.agent import MpcAgent
 from parc_mpc.config import MpcConfig
-
-from parc_core.testing.contracts.agent import AgentContract
+from parc_testing.contracts.agent import AgentContract
 
 
 class TestMpcAgent(AgentContract):

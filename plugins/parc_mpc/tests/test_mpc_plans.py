@@ -5,15 +5,14 @@ import math
 import attrs
 import pytest
 import torch
+
+from parc_core.interfaces import Reference, Rollout
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import load_skeleton
 from parc_mpc.config import CostConfig, MpcConfig, ladder
 from parc_mpc.deviations import tracking_deviations
 from parc_mpc.gauss_newton import best_combination, costs
 from parc_mpc.plans import interpolation, sample_plans, shift_matrix
-
-from parc_core.interfaces.simulator import Rollout
-from parc_core.interfaces.tracker_env import Reference
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
 
 KIN = Kinematics(load_skeleton("humanoid"))
 NOTHING = CostConfig(

@@ -7,10 +7,10 @@ import filelock
 import pytest
 import torch
 
-from parc_core.interfaces.simulator import Scene
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import make_terrain
-from parc_core.testing.contracts.simulator import character_state
+from parc_core.interfaces import Scene
+from parc_motion.skeletons import load_skeleton
+from parc_testing.builders import make_terrain
+from parc_testing.contracts.simulator import character_state
 
 
 @pytest.fixture(scope="session")

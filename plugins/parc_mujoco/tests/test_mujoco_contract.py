@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+
 from parc_mujoco.config import MujocoWarpConfig
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
 from parc_mujoco.warp.provider import mujoco_warp
-
-from parc_core.testing.contracts.simulator import SimulatorContract
+from parc_testing.contracts.simulator import SimulatorContract
 
 
 class TestMujocoSimulator(SimulatorContract):

@@ -10,18 +10,18 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+
+from parc_core.interfaces import Scene
+from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import read_arrays
+from parc_motion.terrains import Terrain
 from parc_mujoco.config import MujocoConfig, MujocoWarpConfig
 from parc_mujoco.cpu import MujocoSimulator
 from parc_mujoco.divergence import MAX_DUMPS
 from parc_mujoco.model import build_spec, terrain_boxes
 from parc_mujoco.warp.provider import mujoco_warp
-
-from parc_core.data.terrain import Terrain
-from parc_core.interfaces.simulator import Scene
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.storage import read_arrays
-from parc_core.testing.builders import make_terrain
-from parc_core.testing.contracts.simulator import character_state
+from parc_testing.builders import make_terrain
+from parc_testing.contracts.simulator import character_state
 
 SKELETON = load_skeleton("humanoid")
 TERRAINS = [make_terrain(), make_terrain(steps=[((slice(2, 5), slice(2, 5)), 0.4)])]

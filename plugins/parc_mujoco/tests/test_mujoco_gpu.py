@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 import torch
+
 from parc_mujoco.config import MujocoWarpConfig
 from parc_mujoco.warp.provider import mujoco_warp
-
-from parc_core.testing.contracts.simulator import SimulatorContract
+from parc_testing.contracts.simulator import SimulatorContract
 
 if not torch.cuda.is_available():
     pytest.skip("no NVIDIA GPU", allow_module_level=True)

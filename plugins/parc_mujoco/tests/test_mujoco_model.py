@@ -5,19 +5,18 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+
+from parc_core.errors import ConfigError
+from parc_core.interfaces import Scene
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import JointKind, load_skeleton
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import StateLayout, to_wxyz, to_xyzw
 from parc_mujoco.cpu import MujocoSimulator
 from parc_mujoco.ground import TerrainModels
 from parc_mujoco.model import build_spec, count_substeps, terrain_boxes
-
-from parc_core.data.skeleton import JointKind
-from parc_core.errors import ConfigError
-from parc_core.interfaces.simulator import Scene
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import STANDING_HEIGHT, make_terrain
-from parc_core.testing.contracts.simulator import character_state
+from parc_testing.builders import STANDING_HEIGHT, make_terrain
+from parc_testing.contracts.simulator import character_state
 
 SKELETON = load_skeleton("humanoid")
 

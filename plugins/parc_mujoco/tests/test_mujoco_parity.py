@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+from parc_core.interfaces import BodyState, Scene, Simulator
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import load_skeleton
 from parc_mujoco.config import MujocoConfig, MujocoWarpConfig
 from parc_mujoco.cpu import MujocoSimulator
 from parc_mujoco.warp.provider import mujoco_warp
-
-from parc_core.interfaces.simulator import BodyState, Scene, Simulator
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.testing.builders import STANDING_HEIGHT, make_terrain
-from parc_core.testing.contracts.simulator import character_state
+from parc_testing.builders import STANDING_HEIGHT, make_terrain
+from parc_testing.contracts.simulator import character_state
 
 SKELETON = load_skeleton("humanoid")
 BOX = make_terrain(steps=[((slice(1, 4), slice(1, 4)), 0.6)])

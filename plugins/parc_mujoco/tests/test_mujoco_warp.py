@@ -10,18 +10,18 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+
+from parc_core.config import Use
+from parc_core.errors import ConfigError, ProviderUnavailable
+from parc_core.interfaces import Scene
+from parc_core.plugins.registry import Registry
+from parc_motion.skeletons import load_skeleton
 from parc_mujoco.config import MujocoConfig, MujocoWarpConfig
 from parc_mujoco.cpu import MujocoSimulator
 from parc_mujoco.model import build_spec, pad_boxes, terrain_boxes
 from parc_mujoco.warp.provider import mujoco_warp
-
-from parc_core.config import Use
-from parc_core.errors import ConfigError, ProviderUnavailable
-from parc_core.interfaces.simulator import Scene
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.plugins.registry import Registry
-from parc_core.testing.builders import STANDING_HEIGHT, make_terrain
-from parc_core.testing.contracts.simulator import character_state
+from parc_testing.builders import STANDING_HEIGHT, make_terrain
+from parc_testing.contracts.simulator import character_state
 
 SKELETON = load_skeleton("humanoid")
 TERRAINS = [

@@ -5,16 +5,16 @@ import pathlib
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
+
+from parc_motion.clips import save_clip
+from parc_motion.errors import DataError
 from parc_mujoco.render import film, gl
 from parc_mujoco.render.command import render
 from parc_mujoco.render.find import clip_files
 from parc_mujoco.render.gl import RenderUnavailable
 from parc_mujoco.render.views import overview_camera, spread_frames
-from PIL import Image
-
-from parc_core.data.clip_file import save_clip
-from parc_core.errors import DataError
-from parc_core.testing.builders import make_clip
+from parc_testing.builders import make_clip
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 import attrs
 import pytest
+
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import DmPpoAgent
 from parc_ppo.ppo import PpoAgent
-
-from parc_core.testing.contracts.agent import AgentContract
+from parc_testing.contracts.agent import AgentContract
 
 SMALL = {
     "max_samples": 4 * 512,

@@ -5,6 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+
+from parc_core.errors import ConfigError
+from parc_core.interfaces import Done, ObservationGroup
 from parc_ppo import distribution
 from parc_ppo.average import averaged_copy, follow
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
@@ -17,9 +20,6 @@ from parc_ppo.perceptron import make_mlp
 from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
 from parc_ppo.rollout import action_std, explore_prob
 from parc_ppo.selection import Score, score
-
-from parc_core.errors import ConfigError
-from parc_core.interfaces.tracker_env import Done, ObservationGroup
 
 
 def column(*values: float) -> torch.Tensor:

@@ -5,6 +5,10 @@ import math
 import attrs
 import pytest
 import torch
+
+from parc_core.errors import ConfigError
+from parc_core.interfaces import ActionSpec, ObservationGroup, Policy
+from parc_motion.errors import DataError, ShapeError
 from parc_ppo import distribution
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.networks import PolicyNetwork
@@ -14,11 +18,7 @@ from parc_ppo.policy_io import load_network, make_network, save_policy
 from parc_ppo.rollout import Batch
 from parc_ppo.terrain_nets import VitEncoder
 from parc_ppo.update import update
-
-from parc_core.data.policy import Policy
-from parc_core.errors import ConfigError, DataError, ShapeError
-from parc_core.interfaces.tracker_env import ActionSpec, ObservationGroup
-from parc_core.testing.fake_env import FakeTrackerEnv
+from parc_testing.fake_env import FakeTrackerEnv
 
 RAYS = ObservationGroup(name="terrain_rays", size=7 * 63, shape=(7, 63), normalize=False)
 GRID = ObservationGroup(name="terrain_grid", size=7 * 5, shape=(7, 5), normalize=False)

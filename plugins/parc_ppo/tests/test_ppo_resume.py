@@ -2,20 +2,20 @@
 
 import attrs
 import numpy as np
-import parc_ppo.trainer
 import pytest
 import torch
+
+import parc_ppo.trainer
+from parc_core.config.fields import Use
+from parc_core.errors import ConfigError
+from parc_core.plugins.registry import Registry
+from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import digest_folder
 from parc_ppo import distribution
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig
 from parc_ppo.dmppo import DmPpoAgent
-
-from parc_core.config.fields import Use
-from parc_core.errors import ConfigError
-from parc_core.kinematics.mjcf import load_skeleton
-from parc_core.plugins.registry import Registry
-from parc_core.storage import digest_folder
-from parc_core.testing.builders import make_clip
-from parc_core.testing.context import make_context
+from parc_testing.builders import make_clip
+from parc_testing.context import make_context
 
 pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
 pytest.importorskip("parc_deepmimic", reason="parc-deepmimic is not installed")

@@ -3,22 +3,21 @@
 import attrs
 import pytest
 import torch
+
+from parc_core.config import Use
+from parc_core.config.nodes import Position, to_node
+from parc_core.config.structure import structure
+from parc_core.errors import StageFailed, UnknownProvider
+from parc_core.interfaces import Done, Policy
+from parc_core.plugins.registry import Registry
+from parc_motion.storage import digest_folder, read_json
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import DmPpoAgent, fail_rate_metrics
 from parc_ppo.episodes import run_episodes
 from parc_ppo.ppo import PpoAgent
 from parc_ppo.script import documented_names
-
-from parc_core.config import Use
-from parc_core.config.nodes import Position, to_node
-from parc_core.config.structure import structure
-from parc_core.data.policy import Policy
-from parc_core.errors import StageFailed, UnknownProvider
-from parc_core.interfaces.tracker_env import Done
-from parc_core.plugins.registry import Registry
-from parc_core.storage import digest_folder, read_json
-from parc_core.testing.context import make_context
-from parc_core.testing.fake_env import FakeTrackerEnv
+from parc_testing.context import make_context
+from parc_testing.fake_env import FakeTrackerEnv
 
 SAMPLES = 16 * 16  # of one iteration
 

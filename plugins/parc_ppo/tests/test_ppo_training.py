@@ -3,16 +3,17 @@
 import attrs
 import pytest
 import torch
+
+from parc_core.errors import SimulationDiverged, StageFailed
+from parc_core.interfaces import Policy
+from parc_motion.errors import DataError
+from parc_motion.storage import digest_folder, read_json, read_tensors
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig
 from parc_ppo.dmppo import DmPpoAgent
 from parc_ppo.ppo import PpoAgent
 from parc_ppo.selection import Score
-
-from parc_core.data.policy import Policy
-from parc_core.errors import DataError, SimulationDiverged, StageFailed
-from parc_core.storage import digest_folder, read_json, read_tensors
-from parc_core.testing.context import make_context
-from parc_core.testing.fake_env import FakeTrackerEnv
+from parc_testing.context import make_context
+from parc_testing.fake_env import FakeTrackerEnv
 
 SAMPLES = 16 * 16  # of one iteration
 

@@ -5,15 +5,15 @@ import sys
 import types
 
 import pytest
-from parc_sinks.config import TensorBoardConfig, WandbConfig
-from parc_sinks.tensorboard import TensorBoardSink
-from parc_sinks.wandb import WandbSink
 
 from parc_core.config import Use
 from parc_core.errors import ProviderUnavailable
-from parc_core.interfaces.metric_sink import MetricRecord
+from parc_core.interfaces import MetricRecord
 from parc_core.plugins.registry import Registry
-from parc_core.testing.contracts.metric_sink import MetricSinkContract
+from parc_sinks.config import TensorBoardConfig, WandbConfig
+from parc_sinks.tensorboard import TensorBoardSink
+from parc_sinks.wandb import WandbSink
+from parc_testing.contracts.metric_sink import MetricSinkContract
 
 
 class TestTensorBoardSink(MetricSinkContract):

@@ -9,13 +9,13 @@ from collections import deque
 
 import numpy as np
 import pytest
+
+from parc_core.errors import NoPathFound
+from parc_motion.terrains import SegmentKind
 from parc_terrain.astar import AStarConfig, AStarPlanner
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.paths import PathsConfig, PathsTerrain
 from parc_terrain.stairs import StairConfig, StairTerrain
-
-from parc_core.data.path import SegmentKind
-from parc_core.errors import NoPathFound
 
 SOURCES = {
     "boxes": BoxTerrain(BoxConfig()),

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from parc_terrain.astar import AStarConfig, AStarPlanner
 
-from parc_core.data.terrain import Terrain
 from parc_core.errors import NoPathFound
+from parc_motion.terrains import Terrain
+from parc_terrain.astar import AStarConfig, AStarPlanner
 
 LEVEL = Terrain(height=np.zeros((16, 16)))
 ADVICE = "raise max_z_diff (2.1 m) or max_jump_xy_dist (3.0 m)."

@@ -4,15 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
+
+from parc_core.errors import NoPathFound
+from parc_motion.terrains import SegmentKind, Terrain
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.ground import highest_step
 from parc_terrain.spline import SplineConfig, SplinePlanner, catmull_rom
 from parc_terrain.straight import StraightConfig, StraightPlanner
-
-from parc_core.data.path import SegmentKind
-from parc_core.data.terrain import Terrain
-from parc_core.errors import NoPathFound
-from parc_core.testing.contracts.planner import PlannerContract
+from parc_testing.contracts.planner import PlannerContract
 
 LEVEL = Terrain(height=np.zeros((16, 16)))
 

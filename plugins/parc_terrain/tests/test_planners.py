@@ -5,6 +5,9 @@ import itertools
 import attrs
 import numpy as np
 import pytest
+
+from parc_core.errors import ConfigError, NoPathFound
+from parc_motion.terrains import SegmentKind, Terrain
 from parc_terrain.astar import AStarConfig, AStarPlanner
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.ends import EndPicker
@@ -12,11 +15,7 @@ from parc_terrain.graph import Edges, bumpiness, neighbour_edges
 from parc_terrain.jumps import JumpRule, bresenham, jump_edges
 from parc_terrain.search import cheapest_paths, move_costs, trace_path
 from parc_terrain.simplify import is_level_pad
-
-from parc_core.data.path import SegmentKind
-from parc_core.data.terrain import Terrain
-from parc_core.errors import ConfigError, NoPathFound
-from parc_core.testing.contracts.planner import PlannerContract
+from parc_testing.contracts.planner import PlannerContract
 
 
 class TestAStar(PlannerContract):

@@ -5,22 +5,21 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
+
+from parc_core.cli import main as cli_main
+from parc_core.config.iteration import IterationConfig
+from parc_core.config.load import load_settings
+from parc_core.plugins.registry import Registry
+from parc_core.stages import kin_gen
+from parc_core.stages.context import RunContext
+from parc_motion.terrains import Path, SegmentKind, Terrain
 from parc_terrain.preview.colours import KIND_COLOURS, WARNING, HeightScale
 from parc_terrain.preview.sample import Tile, jump_spans, sample_tiles, tile_counts
 from parc_terrain.preview.settings import load_ground
 from parc_terrain.preview.sheet import draw_sheet, png_bytes
 from parc_terrain.preview.text import font, wrap
 from parc_terrain.preview.tile import draw_tile
-from PIL import Image
-
-from parc_core.cli import main as cli_main
-from parc_core.config.iteration import IterationConfig
-from parc_core.config.load import load_settings
-from parc_core.data.path import Path, SegmentKind
-from parc_core.data.terrain import Terrain
-from parc_core.plugins.registry import Registry
-from parc_core.stages import kin_gen
-from parc_core.stages.context import RunContext
 
 WALK, CLIMB, JUMP, DROP = (SegmentKind[name] for name in ("WALK", "CLIMB", "JUMP", "DROP"))
 JUMP_COLOUR = np.array(KIND_COLOURS[JUMP])

@@ -6,6 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
+
+from parc_core.config import Use
+from parc_core.errors import ConfigError
+from parc_motion.clips import save_terrain
+from parc_motion.errors import DataError
+from parc_motion.terrains import Terrain
 from parc_terrain.astar import AStarConfig
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.flat import FlatConfig, FlatTerrain
@@ -15,11 +21,6 @@ from parc_terrain.paths import PathsConfig, PathsTerrain
 from parc_terrain.spline import SplineConfig
 from parc_terrain.stairs import StairConfig, StairTerrain
 from parc_terrain.straight import StraightConfig
-
-from parc_core.config import Use
-from parc_core.data.terrain import Terrain
-from parc_core.data.terrain_file import save_terrain
-from parc_core.errors import ConfigError, DataError
 
 SOURCES = [
     (BoxTerrain, BoxConfig),

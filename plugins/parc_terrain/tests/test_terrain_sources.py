@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+
+from parc_core.errors import ConfigError
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.flat import FlatConfig, FlatTerrain
 from parc_terrain.paths import PathsConfig, PathsTerrain
 from parc_terrain.rectangles import draw_rectangles, inside_rectangles
 from parc_terrain.simplify import flat_maxpool_2x2, is_level_pad, level_pad, pad_start
 from parc_terrain.stairs import StairConfig, StairTerrain
-
-from parc_core.errors import ConfigError
-from parc_core.testing.contracts.terrain_source import TerrainSourceContract
+from parc_testing.contracts.terrain_source import TerrainSourceContract
 
 SOURCES = {
     "boxes": (BoxTerrain, BoxConfig(max_angle=3.0)),

@@ -2,19 +2,19 @@
 
 import numpy as np
 import pytest
+
+from parc_core.config import Use
+from parc_core.errors import ConfigError, UnknownProvider
+from parc_motion.clips import save_clip, save_terrain
+from parc_motion.errors import DataError
+from parc_motion.storage import write_bytes
+from parc_motion.terrains import Terrain
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.flat import FlatConfig
 from parc_terrain.from_file import FileConfig, FileTerrain
 from parc_terrain.mixture import MixtureConfig, MixtureTerrain
-
-from parc_core.config import Use
-from parc_core.data.clip_file import save_clip
-from parc_core.data.terrain import Terrain
-from parc_core.data.terrain_file import save_terrain
-from parc_core.errors import ConfigError, DataError, UnknownProvider
-from parc_core.storage import write_bytes
-from parc_core.testing.builders import make_clip
-from parc_core.testing.contracts.terrain_source import TerrainSourceContract
+from parc_testing.builders import make_clip
+from parc_testing.contracts.terrain_source import TerrainSourceContract
 
 NUMBERED = np.arange(20 * 12, dtype=float).reshape(20, 12)
 

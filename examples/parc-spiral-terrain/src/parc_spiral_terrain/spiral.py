@@ -12,8 +12,8 @@ import attrs
 import numpy as np
 
 from parc_core.config import setting
-from parc_core.data.terrain import Terrain
-from parc_core.interfaces.terrain_source import TerrainSource
+from parc_core.interfaces import TerrainSource
+from parc_motion.terrains import Terrain
 
 __all__ = ["SpiralConfig", "SpiralTerrain"]
 

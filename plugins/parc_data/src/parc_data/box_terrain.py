@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import attrs
 import numpy as np
 
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
 from parc_data.formats.obj import Box, heights_of
+from parc_motion.errors import DataError
+from parc_motion.terrains import Terrain
 
 __all__ = ["LARGEST_CELL", "PADDING", "best_grid", "boxes_terrain", "cell_centres", "level_grids"]
 

@@ -18,16 +18,14 @@ import numpy as np
 import torch
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.geometry.distance import clearance
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.surface import surface_points
 from parc_data.runs import runs
 from parc_data.source_motion import SourceMotion
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.geometry import PackedTerrains, clearance
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = [
     "ContactConfig",

@@ -9,13 +9,11 @@ from collections.abc import Iterator
 import attrs
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import load_clip
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.interfaces.motion_source import MotionSource
+from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.formats.fields import naming
+from parc_motion.clips import MotionClip, load_clip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["FolderConfig", "FolderSource"]
 

@@ -10,16 +10,16 @@ import attrs
 import numpy as np
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip, Provenance
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.storage import digest_file
 from parc_data.contacts import ContactConfig, label_clip
 from parc_data.formats.format import Format, ReadOptions
 from parc_data.resample import resample
 from parc_data.retarget import Retargeted, RetargetOptions, RetargetReport, retarget
 from parc_data.source_motion import SourceMotion
 from parc_data.terrain_fit import FitConfig, fit_clip
+from parc_motion.clips import MotionClip, Provenance
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
+from parc_motion.storage import digest_file
 
 __all__ = ["ImportSettings", "Imported", "import_file", "import_motion"]
 

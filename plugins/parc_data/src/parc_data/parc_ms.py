@@ -11,13 +11,12 @@ import attrs
 import numpy as np
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip, Provenance
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.interfaces.motion_source import MotionSource
+from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.formats.fields import naming
 from parc_data.formats.parc_ms import read_file
+from parc_motion.clips import MotionClip, Provenance
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["PublishedConfig", "PublishedSource", "read_published"]
 

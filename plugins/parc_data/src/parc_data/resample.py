@@ -21,11 +21,11 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
 from parc_data.formats.format import MAX_FRAMES
 from parc_data.source_motion import SourceMotion
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["resample", "resample_clip"]
 

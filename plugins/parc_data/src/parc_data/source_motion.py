@@ -12,11 +12,10 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.checks import check_finite, check_shape, check_unit_quaternions
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
+from parc_motion.checks import check_finite, check_shape, check_unit_quaternions
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
+from parc_motion.terrains import Path, Terrain
 
 __all__ = ["SourceMotion", "up_to_z"]
 

@@ -10,13 +10,12 @@ from typing import ClassVar
 import attrs
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.interfaces.motion_source import MotionSource
+from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.formats.detect import find_format, motion_files
 from parc_data.importing import ImportSettings, import_file
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
 
 __all__ = [
     "AmassSource",

@@ -19,13 +19,13 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
 from parc_data.box_terrain import LARGEST_CELL, PADDING, best_grid, level_grids
 from parc_data.contacts import clip_points, point_speed
 from parc_data.runs import runs
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["FitConfig", "TerrainFit", "fit_clip", "fit_terrain"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import JointKind, Skeleton
-from parc_core.interfaces.tracker_env import ActionSpec, Reference
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
+from parc_core.interfaces import ActionSpec, Reference
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["absolute_bounds", "action_spec", "lead_targets"]
 

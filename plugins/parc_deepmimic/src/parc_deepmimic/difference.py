@@ -8,8 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.simulator import BodyState
-from parc_core.interfaces.tracker_env import Reference
+from parc_core.interfaces import BodyState, Reference
 
 __all__ = ["Difference", "difference", "rotation_angle", "square_length"]
 

@@ -11,13 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.interfaces.simulator import BodyState, Scene, Simulator
-from parc_core.interfaces.tracker_env import Done, Reference, Step, TrackerEnv
+from parc_core.interfaces import BodyState, Done, Reference, Scene, Simulator, Step, TrackerEnv
 from parc_deepmimic.actions import absolute_bounds, action_spec, lead_targets
 from parc_deepmimic.config import DeepMimicConfig, StartConfig
 from parc_deepmimic.difference import difference
@@ -32,6 +26,11 @@ from parc_deepmimic.starts import body_state, is_exact, perturb, state_of, witho
 from parc_deepmimic.statistics import EpisodeStatistics, fail_rate_summary
 from parc_deepmimic.subject import STATE_FIELDS, Subject
 from parc_deepmimic.variants import terrains_of
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.geometry import PackedTerrains
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["DeepMimicEnv"]
 

@@ -6,13 +6,11 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.distance import penetration_depth
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.surface import surface_points
+from parc_motion.clips import MotionClip
+from parc_motion.geometry import PackedTerrains, penetration_depth
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["ClipMeter", "FrameMeasures"]
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from parc_core.data.clip import MotionClip, Provenance
-from parc_core.data.execution import Execution
-from parc_core.data.skeleton import Skeleton
-from parc_core.interfaces.recorder import Kept, Miss, Recorded
+from parc_core.interfaces import Kept, Miss, Recorded
 from parc_deepmimic.frame_measures import ClipMeter, FrameMeasures
 from parc_deepmimic.ledger import ground_of, recorded_clip
 from parc_deepmimic.quality import Flaw, contact_match, first_flaw, unfit_frames
 from parc_deepmimic.retry_config import RetryConfig
 from parc_deepmimic.trial import Trial
+from parc_motion.clips import Execution, MotionClip, Provenance
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["Judge", "Try", "longest_run"]
 

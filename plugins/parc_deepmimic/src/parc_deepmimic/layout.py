@@ -7,16 +7,15 @@ import itertools
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
 from parc_core.errors import ConfigError
-from parc_core.geometry.heights import grid_offsets, height_patch
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.interfaces.tracker_env import ObservationGroup, Reference
-from parc_core.kinematics import rotations as rot
+from parc_core.interfaces import ObservationGroup, Reference
 from parc_deepmimic.config import ObservationConfig
 from parc_deepmimic.observations import ground_heights, into_heading, ray_offsets, target_vectors
 from parc_deepmimic.reference import MotionLibrary
 from parc_deepmimic.subject import Subject
+from parc_motion.geometry import PackedTerrains, grid_offsets, height_patch
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["ObservationLayout"]
 

@@ -9,12 +9,10 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip, Provenance
-from parc_core.data.execution import START_FIELDS, Execution
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.operations import slice_around
-from parc_core.interfaces.recorder import Miss, Recorded
-from parc_core.storage import CheckpointStore
+from parc_core.interfaces import Miss, Recorded
+from parc_motion.clips import START_FIELDS, Execution, MotionClip, Provenance
+from parc_motion.storage import CheckpointStore
+from parc_motion.terrains import Terrain, slice_around
 
 __all__ = ["Ledger", "ground_of", "recorded_clip"]
 

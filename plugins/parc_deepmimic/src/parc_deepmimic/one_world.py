@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.errors import DataError
-from parc_core.geometry.terrain_grid import lay_out
-from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_core.interfaces import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_motion.errors import DataError
+from parc_motion.terrains import lay_out
 
 __all__ = ["ONE_WORLD", "OneWorld", "in_own_coordinates"]
 

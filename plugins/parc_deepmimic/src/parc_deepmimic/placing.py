@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
 from parc_deepmimic.planar import levels
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["BodyPlaces"]
 

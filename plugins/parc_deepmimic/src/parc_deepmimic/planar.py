@@ -1,6 +1,6 @@
 """Interpolation and forward kinematics of many poses at once, component by component.
 
-Numbers are those of `parc_core.kinematics`, to the last bit on the CPUs tried. There a pose's components lie side by
+Numbers are those of `parc_motion.kinematics`, to the last bit on the CPUs tried. There a pose's components lie side by
 side, which suits any leading axes; here every component is a row over all poses, which takes less time.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.kinematics import rotations as rot
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["PlanarKinematics", "levels", "slerp"]
 

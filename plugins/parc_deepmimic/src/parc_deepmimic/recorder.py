@@ -8,17 +8,14 @@ from collections.abc import Iterator
 
 import attrs
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.context import StageContext, Stopped
-from parc_core.interfaces.recorder import Miss, Recorder, RecordReport
-from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.interfaces import Agent, Miss, Recorder, RecordReport, StageContext, Stopped, TrackerEnv
 from parc_deepmimic.judge import Judge, Try
 from parc_deepmimic.ledger import Ledger
 from parc_deepmimic.retry_config import RetryConfig
 from parc_deepmimic.trial import Trial, run_trials
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["RetryConfig", "RetryRecorder"]
 

@@ -14,13 +14,12 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.interfaces.tracker_env import Reference
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.velocity import angular_velocity, joint_angular_velocity, linear_velocity
+from parc_core.interfaces import Reference
 from parc_deepmimic.planar import PlanarKinematics, slerp
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics, angular_velocity, joint_angular_velocity, linear_velocity
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["MotionLibrary"]
 

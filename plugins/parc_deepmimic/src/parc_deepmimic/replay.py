@@ -6,14 +6,13 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.execution import START_FIELDS, Execution
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.interfaces.simulator import CharacterState, Scene, Simulator
+from parc_core.interfaces import CharacterState, Scene, Simulator
 from parc_deepmimic.frame_measures import ClipMeter
 from parc_deepmimic.one_world import in_own_coordinates
+from parc_motion.clips import START_FIELDS, Execution, MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["replay", "replay_difference"]
 

@@ -11,12 +11,11 @@ import attrs
 
 from parc_core.config import Use, setting
 from parc_core.config.load import load_settings
-from parc_core.data.clip_file import load_clip
-from parc_core.data.execution import execution_file, load_execution
-from parc_core.errors import DataError
-from parc_core.kinematics.mjcf import load_skeleton
 from parc_core.plugins.registry import Registry
 from parc_deepmimic.replay import replay_difference
+from parc_motion.clips import execution_file, load_clip, load_execution
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
 
 __all__ = ["recorded_files", "replay_file"]
 

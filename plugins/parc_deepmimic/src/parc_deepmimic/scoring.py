@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
 from parc_core.errors import ConfigError
 from parc_deepmimic import rewards, terminations
 from parc_deepmimic.config import RewardConfig, TerminationConfig
 from parc_deepmimic.difference import Difference
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["RewardModel", "TerminationModel"]
 

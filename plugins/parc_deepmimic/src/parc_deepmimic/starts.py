@@ -6,12 +6,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.simulator import BodyState, CharacterState
-from parc_core.interfaces.tracker_env import Reference
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
+from parc_core.interfaces import BodyState, CharacterState, Reference
 from parc_deepmimic.config import StartConfig
 from parc_deepmimic.planar import PlanarKinematics
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["body_state", "is_exact", "perturb", "state_of", "without_broken"]
 

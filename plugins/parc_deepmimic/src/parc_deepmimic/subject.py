@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.simulator import BodyState
+from parc_core.interfaces import BodyState
 
 __all__ = ["STATE_FIELDS", "Subject"]
 

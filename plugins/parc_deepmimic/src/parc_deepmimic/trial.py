@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.execution import START_FIELDS
-from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.simulator import CharacterState
-from parc_core.interfaces.tracker_env import Done, Snapshot, TrackerEnv
+from parc_core.interfaces import Agent, CharacterState, Done, Snapshot, TrackerEnv
+from parc_motion.clips import START_FIELDS
 
 __all__ = ["Trial", "run_trials"]
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core import storage
-from parc_core.data.policy import Policy
-from parc_core.errors import DataError
-from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.context import StageContext
-from parc_core.interfaces.tracker_env import TrackerEnv
-from parc_core.kinematics.forward import Kinematics
+from parc_core.interfaces import Agent, Policy, StageContext, TrackerEnv
 from parc_deepmimic.actions import lead_targets
 from parc_deepmimic.config import RandomConfig, ReferenceConfig, ZeroConfig
+from parc_motion import storage
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics
 
 __all__ = ["RandomAgent", "ReferenceAgent", "UntrainedAgent", "ZeroAgent"]
 

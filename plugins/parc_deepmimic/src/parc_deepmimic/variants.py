@@ -10,13 +10,11 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.geometry.touched import height_bounds, touched_cells
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.surface import surface_points
 from parc_deepmimic.config import VariantConfig
+from parc_motion.clips import MotionClip
+from parc_motion.geometry import PackedTerrains, height_bounds, touched_cells
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.terrains import Terrain
 
 __all__ = ["terrain_bounds", "terrains_of", "variant"]
 

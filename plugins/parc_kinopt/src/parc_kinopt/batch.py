@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.geometry import PackedTerrains
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["ClipBatch", "join", "pack", "require_terrain", "split", "to_clip"]
 

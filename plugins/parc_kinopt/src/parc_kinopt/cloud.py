@@ -6,10 +6,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.geometry.distance import signed_distance
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.surface import SurfacePoints, surface_points
+from parc_motion.geometry import PackedTerrains, signed_distance
+from parc_motion.kinematics import SurfacePoints, surface_points
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["ColumnGap", "PointCloud"]
 

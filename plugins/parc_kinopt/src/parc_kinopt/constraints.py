@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.geometry.distance import project_to_surface
 from parc_kinopt.batch import ClipBatch
 from parc_kinopt.limbs import Limb
+from parc_motion.geometry import project_to_surface
 
 __all__ = ["BodyConstraint", "FootLocks", "automatic_constraints", "contact_runs", "foot_locks", "spread"]
 

@@ -17,10 +17,10 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
 from parc_kinopt.smoothing import low_pass
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["HesitationConfig", "hesitating_frames", "near_pose_frames", "remove_frames", "remove_hesitation"]
 

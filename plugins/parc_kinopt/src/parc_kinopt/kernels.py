@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.kinematics import rotations as rot
+from parc_motion.kinematics import rotations as rot
 
 __all__ = [
     "SLIDE_WIDTH",

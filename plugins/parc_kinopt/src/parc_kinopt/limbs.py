@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from parc_core.data.skeleton import Geom, Skeleton
-from parc_core.kinematics.surface import surface_points
+from parc_motion.kinematics import surface_points
+from parc_motion.skeletons import Geom, Skeleton
 
 __all__ = ["Limb", "limbs_of"]
 

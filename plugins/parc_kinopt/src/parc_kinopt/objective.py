@@ -12,14 +12,13 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.geometry.distance import clearance, penetration_depth
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.rotations import quat_to_matrix
 from parc_kinopt import kernels
 from parc_kinopt.batch import ClipBatch, split
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.limbs import Limb
+from parc_motion.geometry import PackedTerrains, clearance, penetration_depth
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics.rotations import quat_to_matrix
 
 __all__ = ["Body", "MotionLoss", "Targets", "centre_of_mass"]
 

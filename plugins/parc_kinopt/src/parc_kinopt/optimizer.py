@@ -12,12 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.interfaces.optimizer import Optimizer, Refined
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mass import body_masses
-from parc_core.kinematics.rotations import quat_to_matrix
+from parc_core.interfaces import Optimizer, Refined
 from parc_kinopt import kernels
 from parc_kinopt.batch import ClipBatch, join, pack, require_terrain, split, to_clip
 from parc_kinopt.cloud import PointCloud
@@ -33,6 +28,10 @@ from parc_kinopt.limbs import limbs_of
 from parc_kinopt.objective import Body, MotionLoss, Targets, centre_of_mass
 from parc_kinopt.problems import unresolved
 from parc_kinopt.smoothing import low_pass, low_pass_rot
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import Kinematics, body_masses
+from parc_motion.kinematics.rotations import quat_to_matrix
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["KinematicOptimizer", "KinoptConfig", "NoOptimizer", "NoneConfig", "make_body", "make_targets"]
 

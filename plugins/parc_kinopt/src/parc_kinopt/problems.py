@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.geometry.distance import signed_distance
-from parc_core.kinematics.rotations import quat_to_matrix
 from parc_kinopt.batch import split
 from parc_kinopt.constraints import contact_runs
 from parc_kinopt.objective import MotionLoss, centre_of_mass
+from parc_motion.geometry import signed_distance
+from parc_motion.kinematics.rotations import quat_to_matrix
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["describe_runs", "unresolved"]
 

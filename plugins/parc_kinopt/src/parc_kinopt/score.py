@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import attrs
 import numpy as np
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.path import Path
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
 from parc_kinopt.compiled.ground import make_ground
 from parc_kinopt.compiled.score import Motion, Route, measure
 from parc_kinopt.compiled.tree import tree_of
 from parc_kinopt.limbs import Limb
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Path, Terrain
 
 __all__ = ["CandidateScorer", "Raw"]
 

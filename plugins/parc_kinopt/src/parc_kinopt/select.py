@@ -10,13 +10,12 @@ import attrs
 import numpy as np
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.path import Path
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.interfaces.selector import Scored, Selector
+from parc_core.interfaces import Scored, Selector
 from parc_kinopt.limbs import limbs_of
 from parc_kinopt.score import CandidateScorer, Raw
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Path, Terrain
 
 __all__ = [
     "FirstConfig",

@@ -9,7 +9,7 @@ import torch
 from scipy.linalg import solveh_banded
 from torch import Tensor
 
-from parc_core.kinematics import rotations as rot
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["continuous", "low_pass", "low_pass_rot"]
 

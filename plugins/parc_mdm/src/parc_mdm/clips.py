@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.dataset import DatasetEntry, MotionDataset
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
 from parc_mdm.features import FPS
+from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["hold_out", "usable_clips"]
 

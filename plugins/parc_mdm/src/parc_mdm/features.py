@@ -20,10 +20,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
 from parc_mdm.representations import FORMS, rotation_numbers, rotation_of
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 
 __all__ = [
     "FPS",

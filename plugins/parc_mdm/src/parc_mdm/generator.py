@@ -12,18 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip, Provenance
-from parc_core.data.dataset import MotionDataset
-from parc_core.data.manifest import read_manifest, write_manifest
-from parc_core.data.path import Path
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.errors import ConfigError, DataError
-from parc_core.geometry.operations import slice_around
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.interfaces.context import StageContext
-from parc_core.interfaces.generator import Generator
-from parc_core.storage import digest_json, make_folder, read_tensors, write_tensors
+from parc_core.errors import ConfigError
+from parc_core.interfaces import Generator, StageContext
 from parc_mdm.clips import hold_out, usable_clips
 from parc_mdm.config import SHAPE_SETTINGS, MdmConfig, plain_settings
 from parc_mdm.features import FPS, FeatureLayout
@@ -34,6 +24,19 @@ from parc_mdm.statistics import cached_statistics
 from parc_mdm.store import MotionStore
 from parc_mdm.train import Trainer
 from parc_mdm.windows import start_height, window_stats
+from parc_motion.clips import MotionClip, MotionDataset, Provenance
+from parc_motion.errors import DataError
+from parc_motion.geometry import PackedTerrains
+from parc_motion.skeletons import Skeleton
+from parc_motion.storage import (
+    digest_json,
+    make_folder,
+    read_manifest,
+    read_tensors,
+    write_manifest,
+    write_tensors,
+)
+from parc_motion.terrains import Path, Terrain, slice_around
 
 __all__ = ["MdmGenerator"]
 

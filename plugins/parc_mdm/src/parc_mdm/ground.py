@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from parc_core.geometry.heights import grid_offsets, height_patch
 from parc_mdm.augment import Changes, augment_patch
 from parc_mdm.compiled import ground as ground_kernel
 from parc_mdm.compiled.jit import array, spread
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import Anchor
 from parc_mdm.store import MotionStore
+from parc_motion.geometry import grid_offsets, height_patch
 
 __all__ = [
     "PATCH_ORIGIN",

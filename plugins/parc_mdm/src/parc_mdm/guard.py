@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from parc_core.errors import StageFailed
-from parc_core.storage import CheckpointStore
 from parc_mdm.config import MdmConfig
+from parc_motion.storage import CheckpointStore
 
 __all__ = ["DivergenceGuard"]
 

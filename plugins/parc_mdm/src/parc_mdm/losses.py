@@ -13,15 +13,14 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.geometry.distance import penetration_depth
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
 from parc_mdm.config import LossWeights
 from parc_mdm.features import FPS, FeatureLayout
 from parc_mdm.ground import PATCH_ORIGIN, PATCH_SPACING
 from parc_mdm.windows import Windows
+from parc_motion.geometry import PackedTerrains, penetration_depth
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["CollisionPoints", "ground_depth", "loss_terms", "total_loss"]
 

@@ -6,12 +6,12 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.kinematics.forward import Kinematics
 from parc_mdm.config import MdmConfig
 from parc_mdm.diffusion import Schedule, cosine_schedule
 from parc_mdm.features import FPS, FeatureLayout, project
 from parc_mdm.transformer import Denoiser
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["MotionModel", "num_window_frames"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.path import Path
+from parc_motion.terrains import Path
 
 __all__ = ["PathGuide"]
 

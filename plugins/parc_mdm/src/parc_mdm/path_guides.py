@@ -8,8 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.data.path import Path
 from parc_mdm.path_guide import PathGuide
+from parc_motion.terrains import Path
 
 __all__ = ["PathGuides"]
 

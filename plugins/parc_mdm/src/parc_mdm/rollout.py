@@ -13,8 +13,6 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from parc_core.geometry.heights import height_patch
-from parc_core.geometry.packed import PackedTerrains
 from parc_mdm.features import FPS, NUM_HISTORY, REFERENCE, Anchor, Frames, decode, encode
 from parc_mdm.ground import patch_offsets
 from parc_mdm.model import MotionModel
@@ -22,6 +20,7 @@ from parc_mdm.path_guide import PathGuide
 from parc_mdm.path_guides import PathGuides
 from parc_mdm.sampler import join, sample_windows
 from parc_mdm.targets import target_direction
+from parc_motion.geometry import PackedTerrains, height_patch
 
 __all__ = ["Rollout", "roll_out"]
 

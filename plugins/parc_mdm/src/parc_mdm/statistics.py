@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from parc_core.errors import DataError
-from parc_core.storage import digest_file, read_json, read_tensors, write_json, write_tensors
+from parc_motion.errors import DataError
+from parc_motion.storage import digest_file, read_json, read_tensors, write_json, write_tensors
 
 __all__ = ["cached_statistics"]
 

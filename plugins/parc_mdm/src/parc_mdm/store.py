@@ -11,19 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.geometry.touched import height_bounds, touched_cells
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mirror import mirror_clip
-from parc_core.kinematics.surface import surface_points
 from parc_mdm.compiled.gather import Clips
 from parc_mdm.compiled.ground import Ground
 from parc_mdm.compiled.jit import array
 from parc_mdm.features import FPS
+from parc_motion.clips import MotionClip, mirror_clip
+from parc_motion.errors import DataError
+from parc_motion.geometry import PackedTerrains, height_bounds, touched_cells
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["MotionStore"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from parc_core.kinematics import rotations as rot
 from parc_mdm.compiled import targets as target_kernel
 from parc_mdm.compiled.jit import array, spread
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import FPS, REFERENCE, Anchor
 from parc_mdm.store import MotionStore
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["compiled_targets", "draw_targets", "plain_targets", "target_direction"]
 

@@ -12,9 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from parc_core.errors import DataError
-from parc_core.interfaces.context import StageContext, Stopped
-from parc_core.storage import Checkpoint
+from parc_core.interfaces import StageContext, Stopped
 from parc_mdm.config import MdmConfig, plain_settings
 from parc_mdm.guard import DivergenceGuard
 from parc_mdm.losses import total_loss
@@ -23,6 +21,8 @@ from parc_mdm.objective import Objective
 from parc_mdm.store import MotionStore
 from parc_mdm.validation import Validation
 from parc_mdm.windows import draw_windows
+from parc_motion.errors import DataError
+from parc_motion.storage import Checkpoint
 
 __all__ = ["Trainer", "learning_rate"]
 

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.data.seeds import SeedStreams
+from parc_core.interfaces import SeedStreams
 from parc_mdm.losses import total_loss
 from parc_mdm.model import MotionModel
 from parc_mdm.objective import Objective

@@ -5,14 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core import storage
-from parc_core.data.policy import Policy
-from parc_core.errors import DataError, PluginError
-from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.context import StageContext
-from parc_core.interfaces.tracker_env import Reference, TrackerEnv
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
+from parc_core.errors import PluginError
+from parc_core.interfaces import Agent, Policy, Reference, StageContext, TrackerEnv
+from parc_motion import storage
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
 from parc_mpc.config import MpcConfig, ladder
 from parc_mpc.deviations import tracking_deviations
 from parc_mpc.gauss_newton import best_combination, costs

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.simulator import Rollout
-from parc_core.interfaces.tracker_env import Reference
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
+from parc_core.interfaces import Reference, Rollout
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
 from parc_mpc.config import CostConfig
 
 __all__ = ["tracking_deviations"]

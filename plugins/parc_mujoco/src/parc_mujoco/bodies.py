@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from parc_core.data.skeleton import Skeleton
+from parc_motion.skeletons import Skeleton
 from parc_mujoco.convert import StateLayout
 
 __all__ = ["BodyMotion"]

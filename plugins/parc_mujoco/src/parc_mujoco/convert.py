@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import JointKind, Skeleton
+from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = [
     "StateLayout",

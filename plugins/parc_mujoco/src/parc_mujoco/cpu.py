@@ -8,8 +8,8 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-from parc_core.errors import DataError, ShapeError
-from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_core.interfaces import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_motion.errors import DataError, ShapeError
 from parc_mujoco.bodies import BodyMotion
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import StateLayout

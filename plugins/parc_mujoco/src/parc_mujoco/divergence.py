@@ -11,9 +11,9 @@ import attrs
 import mujoco
 import numpy as np
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.storage import make_folder, write_arrays
+from parc_motion.skeletons import Skeleton
+from parc_motion.storage import make_folder, write_arrays
+from parc_motion.terrains import Terrain
 from parc_mujoco.config import MujocoConfig
 
 __all__ = ["FASTEST", "MAX_DUMPS", "Divergence", "DivergenceLog"]

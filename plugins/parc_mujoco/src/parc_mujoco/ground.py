@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import mujoco
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.model import build_spec, terrain_boxes
 

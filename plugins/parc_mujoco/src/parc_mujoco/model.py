@@ -9,10 +9,10 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from parc_core.data.skeleton import Geom, Joint, JointKind, Skeleton
-from parc_core.data.terrain import Terrain
 from parc_core.errors import ConfigError
-from parc_core.geometry.boxes import box_cover
+from parc_motion.geometry import box_cover
+from parc_motion.skeletons import Geom, Joint, JointKind, Skeleton
+from parc_motion.terrains import Terrain
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import to_wxyz
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from mujoco.batch import Batch, SimulationError
 
-from parc_core.errors import ShapeError
-from parc_core.interfaces.simulator import Rollout
+from parc_core.interfaces import Rollout
+from parc_motion.errors import ShapeError
 from parc_mujoco.convert import StateLayout, to_xyzw
 from parc_mujoco.ground import TerrainModels
 

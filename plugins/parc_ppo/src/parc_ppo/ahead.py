@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.interfaces import TrackerEnv
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.networks import PolicyNetwork
 from parc_ppo.rollout import collect

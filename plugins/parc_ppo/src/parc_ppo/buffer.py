@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.tracker_env import Step
+from parc_core.interfaces import Step
 from parc_ppo.extras import ExperienceExtras
 
 __all__ = ["RolloutBuffer"]

@@ -8,9 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from parc_core.errors import StageFailed
-from parc_core.interfaces.context import StageContext
-from parc_core.interfaces.tracker_env import TrackerEnv
-from parc_core.storage import write_json
+from parc_core.interfaces import StageContext, TrackerEnv
+from parc_motion.storage import write_json
 from parc_ppo.config import DmPpoConfig
 from parc_ppo.extras import ExperienceExtras
 from parc_ppo.ppo import PpoAgent

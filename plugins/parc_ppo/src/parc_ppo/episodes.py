@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from parc_core.interfaces.tracker_env import Done, TrackerEnv
+from parc_core.interfaces import Done, TrackerEnv
 from parc_ppo.networks import PolicyNetwork
 
 __all__ = ["run_episodes"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.tracker_env import Done, Step, TrackerEnv
+from parc_core.interfaces import Done, Step, TrackerEnv
 
 __all__ = ["ExperienceExtras"]
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from parc_core.interfaces.tracker_env import ActionSpec, ObservationGroup
+from parc_core.interfaces import ActionSpec, ObservationGroup
 from parc_ppo import distribution
 from parc_ppo.config import ModelConfig
 from parc_ppo.net_names import parse_net

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from parc_core.interfaces.tracker_env import ObservationGroup
+from parc_core.interfaces import ObservationGroup
 
 __all__ = ["Normalizer"]
 

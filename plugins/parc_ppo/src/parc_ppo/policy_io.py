@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 import torch
 
-from parc_core.data.policy import Policy
-from parc_core.errors import ConfigError, DataError
-from parc_core.interfaces.tracker_env import ActionSpec, TrackerEnv
-from parc_core.storage import make_folder, read_tensors, write_tensors
+from parc_core.errors import ConfigError
+from parc_core.interfaces import ActionSpec, Policy, TrackerEnv
+from parc_motion.errors import DataError
+from parc_motion.storage import make_folder, read_tensors, write_tensors
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.networks import PolicyNetwork
 from parc_ppo.normalizer import Normalizer

@@ -12,12 +12,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.data.policy import Policy
 from parc_core.errors import StageFailed
-from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.context import StageContext
+from parc_core.interfaces import Agent, Policy, StageContext, TrackerEnv
 from parc_core.interfaces.survival import perturbed_starts, survival
-from parc_core.interfaces.tracker_env import TrackerEnv
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.episodes import run_episodes
 from parc_ppo.extras import ExperienceExtras

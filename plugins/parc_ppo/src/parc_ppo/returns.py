@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.tracker_env import Done
+from parc_core.interfaces import Done
 
 __all__ = ["next_values", "normalized_advantage", "td_lambda_returns", "value_bounds"]
 

@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.interfaces import TrackerEnv
 from parc_ppo import distribution
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.config import PpoConfig

@@ -13,12 +13,9 @@ import torch
 from torch import Tensor
 
 from parc_core.config import Use
-from parc_core.data.seeds import SeedStreams
-from parc_core.interfaces.context import StageContext
-from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
-from parc_core.interfaces.tracker_env import Step, TrackerEnv
+from parc_core.interfaces import MetricRecord, MetricSink, SeedStreams, StageContext, Step, TrackerEnv
 from parc_core.plugins.registry import Registry
-from parc_core.storage import CheckpointStore, append_line, make_folder
+from parc_motion.storage import CheckpointStore, append_line, make_folder
 from parc_ppo.networks import PolicyNetwork
 from parc_ppo.rollout import decide
 

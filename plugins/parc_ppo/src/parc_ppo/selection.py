@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.interfaces import TrackerEnv
 
 __all__ = ["Score", "score"]
 

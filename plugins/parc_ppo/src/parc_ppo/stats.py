@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.tracker_env import Done, Step
+from parc_core.interfaces import Done, Step
 
 __all__ = ["EpisodeStats"]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parc_core.errors import ConfigError
-from parc_core.interfaces.tracker_env import ObservationGroup
+from parc_core.interfaces import ObservationGroup
 from parc_ppo.perceptron import ACTIVATIONS, conv, linear, make_mlp
 
 __all__ = ["CnnEncoder", "TerrainNetwork", "VitEncoder", "terrain_columns"]

@@ -11,9 +11,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.errors import DataError, SimulationDiverged, StageFailed
-from parc_core.interfaces.context import StageContext, Stopped
-from parc_core.interfaces.tracker_env import TrackerEnv
+from parc_core.errors import SimulationDiverged, StageFailed
+from parc_core.interfaces import StageContext, Stopped, TrackerEnv
+from parc_motion.errors import DataError
 from parc_ppo.ahead import AheadCollector
 from parc_ppo.average import averaged_copy, follow
 from parc_ppo.buffer import RolloutBuffer

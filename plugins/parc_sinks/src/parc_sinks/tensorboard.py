@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from parc_core.errors import StorageError
-from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
+from parc_core.interfaces import MetricRecord, MetricSink
+from parc_motion.errors import StorageError
 from parc_sinks.config import TensorBoardConfig
 from parc_sinks.missing import require
 

@@ -7,8 +7,8 @@ import itertools
 import pathlib
 from collections.abc import Sequence
 
-from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
-from parc_core.storage import make_folder
+from parc_core.interfaces import MetricRecord, MetricSink
+from parc_motion.storage import make_folder
 from parc_sinks.config import WandbConfig
 from parc_sinks.missing import require
 

@@ -16,10 +16,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from parc_core.config.fields import setting
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
 from parc_core.errors import ConfigError, NoPathFound
-from parc_core.interfaces.planner import Planner
+from parc_core.interfaces import Planner
+from parc_motion.terrains import Path, Terrain
 from parc_terrain.ends import EndPicker
 from parc_terrain.graph import Edges, bumpiness, neighbour_edges
 from parc_terrain.jumps import JumpRule, jump_edges

@@ -11,8 +11,8 @@ import attrs
 import numpy as np
 
 from parc_core.config.fields import setting
-from parc_core.data.terrain import Terrain
-from parc_core.interfaces.terrain_source import TerrainSource
+from parc_core.interfaces import TerrainSource
+from parc_motion.terrains import Terrain
 from parc_terrain.grid import HIGHEST, GridConfig, check_order
 from parc_terrain.rectangles import draw_rectangles
 

@@ -11,7 +11,7 @@ from typing import Literal
 import attrs
 import numpy as np
 
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Terrain
 from parc_terrain.simplify import is_level_pad, level_pad, pad_start
 
 __all__ = ["EndPicker"]

@@ -13,10 +13,10 @@ import attrs
 import numpy as np
 
 from parc_core.config.fields import setting
-from parc_core.data.terrain import Terrain
-from parc_core.data.terrain_file import load_terrain
-from parc_core.errors import DataError
-from parc_core.interfaces.terrain_source import TerrainSource
+from parc_core.interfaces import TerrainSource
+from parc_motion.clips import load_terrain
+from parc_motion.errors import DataError
+from parc_motion.terrains import Terrain
 
 __all__ = ["FileConfig", "FileTerrain"]
 

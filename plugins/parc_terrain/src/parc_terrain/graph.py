@@ -10,7 +10,7 @@ from functools import lru_cache
 import attrs
 import numpy as np
 
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Terrain
 
 __all__ = ["LEVEL", "ROUNDING", "Edges", "bumpiness", "neighbour_edges"]
 

@@ -8,8 +8,8 @@ import attrs
 import numpy as np
 
 from parc_core.config.fields import setting
-from parc_core.data.terrain import Terrain
 from parc_core.errors import ConfigError
+from parc_motion.terrains import Terrain
 
 __all__ = ["HIGHEST", "GridConfig", "check_order"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from parc_core.data.path import Path, SegmentKind
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Path, SegmentKind, Terrain
 
 __all__ = ["highest_step", "kinds_by_rise", "path_on_ground"]
 

@@ -18,8 +18,8 @@ from typing import Literal
 import attrs
 import numpy as np
 
-from parc_core.data.terrain import Terrain
 from parc_core.errors import ConfigError
+from parc_motion.terrains import Terrain
 from parc_terrain.graph import LEVEL, ROUNDING, Edges
 
 __all__ = ["JumpRule", "bresenham", "jump_edges"]

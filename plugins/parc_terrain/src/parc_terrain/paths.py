@@ -10,8 +10,8 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 
 from parc_core.config.fields import setting
-from parc_core.data.terrain import Terrain
-from parc_core.interfaces.terrain_source import TerrainSource
+from parc_core.interfaces import TerrainSource
+from parc_motion.terrains import Terrain
 from parc_terrain.grid import HIGHEST, GridConfig, check_order
 
 __all__ = ["PathsConfig", "PathsTerrain"]

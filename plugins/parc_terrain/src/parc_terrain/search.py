@@ -11,8 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from parc_core.data.path import Path, SegmentKind
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Path, SegmentKind, Terrain
 from parc_terrain.graph import Edges
 from parc_terrain.ground import kinds_by_rise
 

@@ -10,10 +10,9 @@ import attrs
 import numpy as np
 
 from parc_core.config.fields import setting
-from parc_core.data.path import Path
-from parc_core.data.terrain import Terrain
 from parc_core.errors import NoPathFound
-from parc_core.interfaces.planner import Planner
+from parc_core.interfaces import Planner
+from parc_motion.terrains import Path, Terrain
 from parc_terrain.ground import highest_step, path_on_ground
 
 __all__ = ["SplineConfig", "SplinePlanner", "catmull_rom"]

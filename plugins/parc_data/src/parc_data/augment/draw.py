@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.data.clip import MotionClip
 from parc_data.augment.config import AugmentConfig
+from parc_motion.clips import MotionClip
 
 __all__ = ["Box", "Draw", "draw"]
 

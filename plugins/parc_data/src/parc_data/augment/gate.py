@@ -8,14 +8,14 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.interfaces.optimizer import Refined
-from parc_core.kinematics import rotations as rot
+from parc_core.interfaces import Refined
 from parc_data.augment.config import GateConfig
 from parc_data.tools.findings import Finding
 from parc_data.tools.validate import Validator
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["Deviation", "Gate", "Refusal", "deviation"]
 

@@ -12,12 +12,11 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.geometry.distance import penetration_depth
-from parc_core.geometry.packed import PackedTerrains
 from parc_data.augment.draw import Box
 from parc_data.box_terrain import MAX_CELLS, cell_centres
+from parc_motion.errors import DataError
+from parc_motion.geometry import PackedTerrains, penetration_depth
+from parc_motion.terrains import Terrain
 
 __all__ = ["Placement", "clear", "place_boxes", "settle", "turned_ground"]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import attrs
 
-from parc_core import storage
-from parc_core.data.clip_file import save_clip
-from parc_core.errors import StorageError
 from parc_data.augment.maker import Made
 from parc_data.tools.output import clip_place
+from parc_motion import storage
+from parc_motion.clips import save_clip
+from parc_motion.errors import StorageError
 
 __all__ = ["JOURNAL", "REPORT", "Journal"]
 

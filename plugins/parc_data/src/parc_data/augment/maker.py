@@ -7,17 +7,16 @@ from typing import Any
 
 import attrs
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
-from parc_core.interfaces.optimizer import Optimizer, Refined
-from parc_core.metrics.clips import clip_metrics
+from parc_core.interfaces import Optimizer, Refined, SeedStreams
 from parc_data.augment.config import AugmentConfig
 from parc_data.augment.draw import draw
 from parc_data.augment.gate import Deviation, Gate, Refusal, deviation
 from parc_data.augment.variation import Original, Variation, vary
 from parc_data.tools.derive import derived
 from parc_data.tools.preprocess import Preprocessor
+from parc_motion.clips import MotionClip
+from parc_motion.metrics import clip_metrics
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["Made", "Maker", "batches"]
 

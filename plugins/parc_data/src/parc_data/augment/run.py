@@ -9,14 +9,9 @@ from typing import Any
 
 import attrs
 
-from parc_core import storage
 from parc_core.config.dump import config_digest, dump
 from parc_core.config.fields import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.interfaces.optimizer import Optimizer
+from parc_core.interfaces import Optimizer, SeedStreams
 from parc_data.augment.config import AugmentConfig
 from parc_data.augment.journal import Journal
 from parc_data.augment.maker import Maker, batches
@@ -24,6 +19,10 @@ from parc_data.augment.optimizing import without_threads
 from parc_data.augment.report import clip_row, totals
 from parc_data.tools.find import FoundClip, load_found
 from parc_data.tools.output import clip_place
+from parc_motion import storage
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["Task", "augment_files", "settings_digest"]
 

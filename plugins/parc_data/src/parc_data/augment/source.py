@@ -9,15 +9,13 @@ import attrs
 
 from parc_core.config import setting
 from parc_core.config.fields import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
-from parc_core.interfaces.motion_source import MotionSource
-from parc_core.interfaces.optimizer import Optimizer
+from parc_core.interfaces import MotionSource, Optimizer, SeedStreams
 from parc_core.plugins.registry import Registry
-from parc_core.storage import digest_bytes
 from parc_data.augment.config import AugmentConfig
 from parc_data.augment.maker import Maker, batches
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import Skeleton
+from parc_motion.storage import digest_bytes
 
 __all__ = ["AugmentedConfig", "AugmentedSource"]
 

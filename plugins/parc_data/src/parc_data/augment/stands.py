@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 from scipy.linalg import solveh_banded
 
-from parc_core.data.terrain import Terrain
 from parc_data.runs import runs
+from parc_motion.terrains import Terrain
 
 __all__ = ["Stands", "find_stands", "follow"]
 

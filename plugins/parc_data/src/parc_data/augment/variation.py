@@ -6,17 +6,16 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.path import Path
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
 from parc_data.augment.config import AugmentConfig
 from parc_data.augment.draw import Draw
 from parc_data.augment.ground import SAME, Placement, clear, place_boxes, settle, turned_ground
 from parc_data.augment.stands import find_stands, follow
 from parc_data.contacts import clip_points
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Path, Terrain
 
 __all__ = ["Original", "Variation", "vary"]
 

@@ -19,8 +19,8 @@ from parc_data.command.options import (
 )
 
 if TYPE_CHECKING:
-    from parc_core.data.clip import MotionClip
     from parc_data.tools.cut import Piece
+    from parc_motion.clips import MotionClip
 
 __all__ = ["cut"]
 
@@ -113,10 +113,10 @@ def _ranges(option: str, texts: tuple[str, ...]) -> list[tuple[float, float]]:
 
 def _parting(character: str) -> Callable[[MotionClip], list[Piece]]:
     """Cuts a clip where flights are impossible."""
-    from parc_core.kinematics.mjcf import load_skeleton
     from parc_data.tools.cut import pieces_without
     from parc_data.tools.findings import ValidateConfig
     from parc_data.tools.validate import Validator
+    from parc_motion.skeletons import load_skeleton
 
     config = ValidateConfig()
     validator = Validator(load_skeleton(character), config)

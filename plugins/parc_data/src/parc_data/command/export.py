@@ -62,11 +62,11 @@ def export(
 
     Only npz keeps everything. MimicKit and BVH have no place for contacts and terrain, CSV none for terrain.
     """
-    from parc_core.errors import DataError
-    from parc_core.kinematics.mjcf import load_skeleton
     from parc_data.tools.export import FORMATS, ExportConfig, export_clip
     from parc_data.tools.find import find_clips, load_found_clips
     from parc_data.tools.output import clip_place, new_folder
+    from parc_motion.errors import DataError
+    from parc_motion.skeletons import load_skeleton
 
     skeleton, found, config = load_skeleton(character), find_clips(paths), ExportConfig(**how)
     suffix, _ = FORMATS[file_format]

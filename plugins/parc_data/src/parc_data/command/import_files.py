@@ -17,9 +17,9 @@ from parc_data.command.options import (
 )
 
 if TYPE_CHECKING:
-    from parc_core.data.skeleton import Skeleton
     from parc_data.formats.format import Format
     from parc_data.importing import Imported, ImportSettings
+    from parc_motion.skeletons import Skeleton
 
 __all__ = ["import_files"]
 
@@ -107,11 +107,11 @@ def import_files(
     Every motion is resampled, retargeted onto the character, set on ground and labelled with contacts. A file that
     cannot be read costs only itself: the others are written, and the exit code is 65.
     """
-    from parc_core.errors import DataError
-    from parc_core.kinematics.mjcf import load_skeleton
     from parc_data.formats.detect import find_format, motion_files
     from parc_data.importing import ImportSettings
     from parc_data.tools.output import new_folder
+    from parc_motion.errors import DataError
+    from parc_motion.skeletons import load_skeleton
 
     skeleton = load_skeleton(character)
     only = None if format_name == "auto" else find_format(format_name)
@@ -144,10 +144,10 @@ def _import_all(
     """What was imported, in order, and a text for every file that was not."""
     import attrs
 
-    from parc_core.errors import DataError
     from parc_data.importing import import_file
     from parc_data.sources import unused_name
     from parc_data.tools.output import save_in
+    from parc_motion.errors import DataError
 
     imported: list[Imported] = []
     failed: list[str] = []
@@ -170,7 +170,7 @@ def _import_all(
 
 
 def _write_report(folder: pathlib.Path, imported: list[Imported], failed: list[str]) -> None:
-    from parc_core import storage
+    from parc_motion import storage
 
     storage.write_json(
         folder / "import.json", {"clips": [one.to_json() for one in imported], "failed": failed}

@@ -37,12 +37,12 @@ def mirror(
 
     Terrain, path, touched cells and height bounds are mirrored with the motion.
     """
-    from parc_core.kinematics.mirror import mirror_clip
-    from parc_core.kinematics.mjcf import load_skeleton
-    from parc_core.storage import digest_file
     from parc_data.tools.derive import derived
     from parc_data.tools.find import find_clips, load_found_clips
     from parc_data.tools.output import new_folder, save_in
+    from parc_motion.clips import mirror_clip
+    from parc_motion.skeletons import load_skeleton
+    from parc_motion.storage import digest_file
 
     skeleton, found = load_skeleton(character), find_clips(paths)
     written = []

@@ -10,7 +10,7 @@ import click
 from parc_data.command.options import json_option, overwrite_option, paths_argument, print_json
 
 if TYPE_CHECKING:
-    from parc_core.data.packed_clips import PackedClips
+    from parc_motion.clips import PackedClips
 
 __all__ = ["pack"]
 

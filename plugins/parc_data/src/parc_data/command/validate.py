@@ -47,9 +47,9 @@ def validate(
     Errors make a clip unusable, warnings are faults of the motion, notes are worth knowing. The exit code is 0 when
     there is no error (with --strict: no warning either), 65 otherwise.
     """
-    from parc_core.kinematics.mjcf import load_skeleton
     from parc_data.tools.find import find_clips
     from parc_data.tools.validate import validate_files
+    from parc_motion.skeletons import load_skeleton
 
     config = settings_from(ValidateConfig, given)
     reports = list(validate_files(find_clips(paths), load_skeleton(character), config))

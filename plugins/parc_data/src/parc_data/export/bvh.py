@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Geom, Skeleton
-from parc_core.errors import DataError
 from parc_data.formats.euler import matrix_to_euler, quat_to_matrix
 from parc_data.source_motion import up_to_z
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Geom, Skeleton
 
 __all__ = ["clip_to_bvh"]
 

@@ -19,10 +19,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import JointKind, Skeleton
-from parc_core.errors import DataError
-from parc_core.kinematics.forward import Kinematics
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["clip_to_csv"]
 

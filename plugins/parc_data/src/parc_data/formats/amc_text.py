@@ -6,9 +6,9 @@ from typing import NoReturn
 
 import numpy as np
 
-from parc_core.errors import DataError
 from parc_data.formats.asf_text import LARGEST, AsfSkeleton, read_number
 from parc_data.formats.format import MAX_FRAMES
+from parc_motion.errors import DataError
 
 __all__ = ["parse_amc"]
 

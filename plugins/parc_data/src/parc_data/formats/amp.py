@@ -15,8 +15,6 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
 from parc_data.formats.fields import (
     array_of,
     dict_of,
@@ -30,6 +28,8 @@ from parc_data.formats.fields import (
 from parc_data.formats.format import MAX_BODIES, Format, ReadOptions
 from parc_data.formats.pickles import read_pickle_tree
 from parc_data.source_motion import SourceMotion
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["FORMAT", "read"]
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from parc_core.errors import DataError
 from parc_data.formats.amc_text import parse_amc
 from parc_data.formats.asf_text import AsfBone, AsfSkeleton, parse_asf
 from parc_data.formats.euler import euler_to_quat, quat_to_matrix
 from parc_data.formats.format import Format, ReadOptions, read_file_bytes
 from parc_data.formats.world import RawMotion, settle
 from parc_data.source_motion import SourceMotion
+from parc_motion.errors import DataError
 
 __all__ = ["FORMAT", "find_asf"]
 

@@ -10,8 +10,8 @@ from typing import NoReturn
 import attrs
 import numpy as np
 
-from parc_core.errors import DataError
 from parc_data.formats.format import MAX_BODIES
+from parc_motion.errors import DataError
 
 __all__ = ["LARGEST", "AsfBone", "AsfSkeleton", "parse_asf", "read_number"]
 

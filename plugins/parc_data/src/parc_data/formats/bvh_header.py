@@ -12,8 +12,8 @@ from typing import NoReturn
 import attrs
 import numpy as np
 
-from parc_core.errors import DataError
 from parc_data.formats.format import MAX_BODIES
+from parc_motion.errors import DataError
 
 __all__ = ["LARGEST", "Hierarchy", "parse_hierarchy"]
 

@@ -9,9 +9,9 @@ from typing import NoReturn
 import attrs
 import numpy as np
 
-from parc_core.errors import DataError
 from parc_data.formats.bvh_header import LARGEST, Hierarchy, parse_hierarchy
 from parc_data.formats.format import MAX_FRAMES
+from parc_motion.errors import DataError
 
 __all__ = ["Take", "parse_bvh"]
 

@@ -17,11 +17,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
 from parc_data.formats.fields import array_of, dict_of, frame_rate, humanoid, naming, unit_quaternions
 from parc_data.formats.format import MAX_FRAMES, Format, ReadOptions, read_file_bytes
 from parc_data.source_motion import SourceMotion
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["FORMAT", "read"]
 

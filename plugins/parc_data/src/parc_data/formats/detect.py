@@ -6,8 +6,8 @@ import importlib
 import pathlib
 from functools import cache
 
-from parc_core.errors import DataError
 from parc_data.formats.format import Format
+from parc_motion.errors import DataError
 
 __all__ = ["detect", "find_format", "format_names", "formats", "motion_files"]
 

@@ -12,14 +12,13 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.checks import check_finite, check_shape
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.mjcf import load_skeleton
 from parc_data.formats.format import MAX_FRAMES
 from parc_data.formats.pickles import Unreadable
 from parc_data.source_motion import SourceMotion
+from parc_motion.checks import check_finite, check_shape
+from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton, load_skeleton
 
 __all__ = [
     "array_of", "dict_of", "frame_rate", "humanoid", "naming", "number_of", "turn_world", "unit_quaternions",

@@ -8,8 +8,8 @@ from typing import Literal
 
 import attrs
 
-from parc_core.errors import DataError
 from parc_data.source_motion import SourceMotion
+from parc_motion.errors import DataError
 
 __all__ = ["MAX_BODIES", "MAX_FILE_BYTES", "MAX_FRAMES", "Format", "ReadOptions", "read_file_bytes"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pathlib
 
-from parc_core.errors import DataError
 from parc_data.formats.format import Format, ReadOptions
 from parc_data.source_motion import SourceMotion
+from parc_motion.errors import DataError
 
 __all__ = ["FORMAT", "read"]
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from parc_core.config.nodes import to_plain
 from parc_core.config.yaml_source import parse_text
-from parc_core.errors import DataError, ParcError
 from parc_data.formats.format import read_file_bytes
+from parc_motion.errors import DataError, ParcError
 
 __all__ = ["POSITION_KEYS", "StoredJoints", "holds_joints", "read_joint_file"]
 

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 __all__ = ["LAYOUTS", "Layout", "find_layout", "tree_of"]
 

@@ -16,14 +16,14 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
 from parc_data.box_terrain import boxes_terrain
 from parc_data.formats.format import MAX_BODIES, MAX_FRAMES, Format, ReadOptions
 from parc_data.formats.joint_file import StoredJoints, holds_joints, read_joint_file
 from parc_data.formats.joint_layouts import Layout, find_layout, tree_of
 from parc_data.formats.obj import Box, read_boxes
 from parc_data.source_motion import SourceMotion, up_to_z
+from parc_motion.errors import DataError
+from parc_motion.terrains import Terrain
 
 __all__ = ["FORMAT"]
 

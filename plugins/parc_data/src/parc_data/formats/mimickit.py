@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from parc_core.errors import DataError
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
 from parc_data.formats.fields import array_of, dict_of, frame_rate, humanoid, naming, number_of, turn_world
 from parc_data.formats.format import Format, ReadOptions
 from parc_data.formats.pickles import read_pickle_tree
 from parc_data.source_motion import SourceMotion
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["FORMAT", "read"]
 

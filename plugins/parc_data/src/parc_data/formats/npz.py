@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from parc_core.errors import DataError
 from parc_data.formats.format import MAX_FILE_BYTES, read_file_bytes
+from parc_motion.errors import DataError
 
 __all__ = ["read_npz"]
 

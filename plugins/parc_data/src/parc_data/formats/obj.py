@@ -13,8 +13,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from parc_core.errors import DataError
 from parc_data.formats.format import read_file_bytes
+from parc_motion.errors import DataError
 
 __all__ = ["Box", "heights_of", "read_boxes"]
 

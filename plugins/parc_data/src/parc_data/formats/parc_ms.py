@@ -14,14 +14,13 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
-from parc_core.data.checks import check_shape
-from parc_core.data.path import Path, SegmentKind
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
 from parc_data.formats.fields import array_of, dict_of, frame_rate, humanoid, naming, number_of
 from parc_data.formats.format import Format, ReadOptions
 from parc_data.formats.pickles import Unreadable, read_pickle_tree
 from parc_data.source_motion import SourceMotion
+from parc_motion.checks import check_shape
+from parc_motion.errors import DataError
+from parc_motion.terrains import Path, SegmentKind, Terrain
 
 __all__ = ["FORMAT", "PublishedFile", "read", "read_file"]
 

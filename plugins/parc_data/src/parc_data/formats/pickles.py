@@ -20,7 +20,7 @@ import attrs
 import numpy as np
 
 import parc_data
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 __all__ = ["MAX_PICKLE_BYTES", "Unreadable", "read_pickle_tree"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 __all__ = ["starts_with_rest_pose"]
 

@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.errors import DataError
 from parc_data.formats.format import ReadOptions
 from parc_data.formats.limbs import Limbs, find_limbs
 from parc_data.formats.rest_frame import starts_with_rest_pose
 from parc_data.source_motion import SourceMotion, up_to_z
+from parc_motion.errors import DataError
 
 __all__ = ["UNITS", "RawMotion", "settle"]
 

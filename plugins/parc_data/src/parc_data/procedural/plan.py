@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Terrain
 
 __all__ = ["HEEL", "TOE", "Footstep", "Plan", "Route", "Style", "schedule"]
 

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
 from parc_data.procedural.feet import FeetMotion
 from parc_data.procedural.plan import Style
 from parc_data.procedural.smooth import blur
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["Body", "Pose", "body_of", "leg_joints", "pose_trunk"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import attrs
 import numpy as np
 
-from parc_core.data.terrain import Terrain
 from parc_data.procedural.plan import Footstep, Plan, Route, Style, schedule
+from parc_motion.terrains import Terrain
 
 __all__ = ["CLASSES", "plans"]
 

@@ -8,14 +8,13 @@ import attrs
 import numpy as np
 
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
 from parc_core.errors import ConfigError
-from parc_core.interfaces.motion_source import MotionSource
+from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.procedural.posture import body_of
 from parc_data.procedural.recipes import CLASSES, plans
 from parc_data.procedural.synthesis import synthesise
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["ProceduralConfig", "ProceduralSource"]
 

@@ -8,16 +8,15 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip, Provenance
-from parc_core.data.path import Path, SegmentKind
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.kinematics import rotations as rot
 from parc_data.procedural.centre import centre_height, centre_over_ground, support_of
 from parc_data.procedural.feet import FeetMotion, move_feet
 from parc_data.procedural.plan import Plan
 from parc_data.procedural.posture import Body, Pose, leg_joints, pose_trunk
 from parc_data.procedural.smooth import blur
+from parc_motion.clips import MotionClip, Provenance
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Path, SegmentKind, Terrain
 
 __all__ = ["FPS", "synthesise"]
 

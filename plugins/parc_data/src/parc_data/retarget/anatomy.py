@@ -10,10 +10,10 @@ import attrs
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from parc_core.errors import DataError
 from parc_data.retarget.frames import frame_of, from_pair, smooth, swing, transform, unit
 from parc_data.retarget.landmarks import SIDES, Landmarks
 from parc_data.source_motion import SourceMotion
+from parc_motion.errors import DataError
 
 __all__ = ["Anatomy", "read_anatomy"]
 

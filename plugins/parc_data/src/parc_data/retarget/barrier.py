@@ -9,11 +9,10 @@ from scipy.ndimage import maximum_filter
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from parc_core.data.skeleton import Geom, Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.distance import signed_distance
-from parc_core.geometry.packed import PackedTerrains
 from parc_data.retarget.body_tree import BodyTree, Posed
+from parc_motion.geometry import PackedTerrains, signed_distance
+from parc_motion.skeletons import Geom, Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["Barrier", "Sunk"]
 

@@ -6,10 +6,10 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.skeleton import JointKind, Skeleton
-from parc_core.kinematics.surface import surface_points
 from parc_data.retarget.frames import frame_of
 from parc_data.retarget.landmarks import SIDES, Landmarks, find_landmarks
+from parc_motion.kinematics import surface_points
+from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["BodyPlan", "Bone", "Sole", "body_plan"]
 

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from parc_core.data.skeleton import JointKind, Skeleton
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.rotations import hinge_angle
 from parc_data.retarget.frames import swing
 from parc_data.retarget.solver import limits_of
 from parc_data.source_motion import SourceMotion
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics.rotations import hinge_angle
+from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["Copied", "copy_motion", "rest_rotations"]
 

@@ -13,11 +13,11 @@ import attrs
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from parc_core.data.terrain import Terrain
 from parc_data.retarget.anatomy import Anatomy
 from parc_data.retarget.body_plan import BodyPlan
 from parc_data.retarget.frames import smooth, transform
 from parc_data.retarget.stance import HAND_REACH, Foothold, Handhold
+from parc_motion.terrains import Terrain
 
 __all__ = ["Correction", "Ground", "Holds", "Pin", "fade", "follow"]
 

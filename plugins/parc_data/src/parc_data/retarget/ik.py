@@ -8,7 +8,6 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from parc_core.data.terrain import Terrain
 from parc_data.retarget.barrier import Barrier
 from parc_data.retarget.body_plan import BodyPlan
 from parc_data.retarget.body_tree import BodyTree
@@ -16,6 +15,7 @@ from parc_data.retarget.landmarks import SIDES
 from parc_data.retarget.pose_guess import coordinates_of
 from parc_data.retarget.solver import Goals, solve
 from parc_data.retarget.targets import Targets
+from parc_motion.terrains import Terrain
 
 __all__ = ["Solution", "fit", "head_point"]
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 __all__ = ["CENTRAL", "SIDED", "SIDES", "Landmarks", "find_landmarks"]
 

@@ -9,19 +9,17 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.distance import penetration_depth
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.surface import surface_points
-from parc_core.metrics.motion import joint_limit_excess
 from parc_data.retarget.body_plan import BodyPlan
 from parc_data.retarget.ik import head_point
 from parc_data.retarget.landmarks import SIDES, Landmarks
 from parc_data.retarget.report import Error, RetargetReport
 from parc_data.retarget.targets import Targets
 from parc_data.source_motion import SourceMotion
+from parc_motion.geometry import PackedTerrains, penetration_depth
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.metrics import joint_limit_excess
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["PosedPoints", "copy_errors", "foot_slides", "make_report", "posed_points", "target_errors"]
 
@@ -65,7 +63,7 @@ def foot_slides(posed: PosedPoints, held: Mapping[int, np.ndarray], band: float 
         held: body -> ``[T]`` bool.
         band: points up to this far above the body's lowest one touch, m.
 
-    Source: as `parc_core.metrics.ground.contact_slides`, which adds the steps of a contact up.
+    Source: as `parc_motion.metrics.ground.contact_slides`, which adds the steps of a contact up.
     """
     slides = []
     for body, frames in held.items():

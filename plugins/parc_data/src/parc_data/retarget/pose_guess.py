@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from parc_core.data.skeleton import JointKind, Skeleton
 from parc_data.retarget.anatomy import Anatomy
 from parc_data.retarget.body_plan import BodyPlan, Bone
 from parc_data.retarget.body_tree import exponential
 from parc_data.retarget.frames import blend, from_pair, swing, transform, unit
 from parc_data.retarget.landmarks import SIDES
+from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["coordinates_of", "turned_bodies"]
 

@@ -9,10 +9,6 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.rotations import quat_to_matrix
 from parc_data.retarget.anatomy import Anatomy, read_anatomy
 from parc_data.retarget.body_plan import body_plan
 from parc_data.retarget.copy import Copied, copy_motion, rest_rotations
@@ -24,6 +20,10 @@ from parc_data.retarget.report import RetargetReport
 from parc_data.retarget.stance import Footing, find_footing, with_level_feet
 from parc_data.retarget.targets import Targets, make_targets
 from parc_data.source_motion import SourceMotion
+from parc_motion.errors import DataError
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics.rotations import quat_to_matrix
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["RetargetOptions", "Retargeted", "retarget"]
 

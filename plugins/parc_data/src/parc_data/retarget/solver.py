@@ -16,9 +16,9 @@ import torch
 from scipy.linalg import LinAlgError, solveh_banded
 from torch import Tensor
 
-from parc_core.data.skeleton import JointKind, Skeleton
 from parc_data.retarget.barrier import Barrier, Sunk
 from parc_data.retarget.body_tree import BodyTree, Posed, rotation_vector
+from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["Goals", "Limits", "limits_of", "solve"]
 

@@ -11,13 +11,12 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.distance import clearance
-from parc_core.geometry.packed import PackedTerrains
 from parc_data.retarget.anatomy import Anatomy
 from parc_data.retarget.frames import smooth, swing, unit
 from parc_data.retarget.landmarks import SIDES
 from parc_data.runs import runs
+from parc_motion.geometry import PackedTerrains, clearance
+from parc_motion.terrains import Terrain
 
 __all__ = ["HAND_REACH", "Foothold", "Footing", "Handhold", "find_footing", "with_level_feet"]
 

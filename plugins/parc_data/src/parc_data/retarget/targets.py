@@ -12,7 +12,6 @@ import attrs
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from parc_core.data.terrain import Terrain
 from parc_data.retarget.anatomy import Anatomy
 from parc_data.retarget.body_plan import BodyPlan
 from parc_data.retarget.frames import transform
@@ -20,6 +19,7 @@ from parc_data.retarget.holds import Ground, Holds, Pin, fade, follow
 from parc_data.retarget.landmarks import SIDES
 from parc_data.retarget.pose_guess import turned_bodies
 from parc_data.retarget.stance import Footing
+from parc_motion.terrains import Terrain
 
 __all__ = ["Targets", "make_targets"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.data.dataset import DatasetEntry, MotionDataset, class_balanced_weights
-from parc_core.errors import DataError
+from parc_motion.clips import DatasetEntry, MotionDataset, class_balanced_weights
+from parc_motion.errors import DataError
 
 __all__ = ["balanced_dataset", "class_table"]
 

@@ -6,9 +6,9 @@ import pathlib
 
 import numpy as np
 
-from parc_core import storage
-from parc_core.errors import DataError
 from parc_data.tools.findings import Finding, frame_runs
+from parc_motion import storage
+from parc_motion.errors import DataError
 
 __all__ = ["explain_unreadable"]
 

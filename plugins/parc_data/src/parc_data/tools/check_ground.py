@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.kinematics.surface import SurfacePoints
-from parc_core.metrics.ground import contact_slides
 from parc_data.tools.findings import Finding, ValidateConfig, frame_runs, worst_of
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import SurfacePoints
+from parc_motion.metrics import contact_slides
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["check_contacts", "check_penetration", "check_sliding", "check_terrain"]
 

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.kinematics import rotations as rot
-from parc_core.metrics.flights import GRAVITY, Flights
-from parc_core.metrics.motion import joint_limit_excess
 from parc_data.tools.findings import Finding, ValidateConfig, worst_of
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import rotations as rot
+from parc_motion.metrics import GRAVITY, Flights, joint_limit_excess
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["check_flights", "check_limits", "check_rates", "check_speeds"]
 

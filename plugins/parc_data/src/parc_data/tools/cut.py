@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import attrs
 import numpy as np
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError
-from parc_core.metrics.flights import Flights
-from parc_core.storage import digest_file
 from parc_data.tools.derive import derived
 from parc_data.tools.find import FoundClip, load_found_clips
 from parc_data.tools.output import new_folder, save_in
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.metrics import Flights
+from parc_motion.storage import digest_file
+from parc_motion.terrains import Terrain
 
 __all__ = [
     "Piece",

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.data.clip import MotionClip, Provenance
+from parc_motion.clips import MotionClip, Provenance
 
 __all__ = ["derived"]
 

@@ -21,13 +21,12 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core import storage
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import save_clip
-from parc_core.data.skeleton import Skeleton
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
+from parc_motion import storage
+from parc_motion.clips import MotionClip, save_clip
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["FORMATS", "ExportConfig", "export_clip", "mimickit_frames"]
 

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import load_clip
-from parc_core.data.dataset import DatasetEntry, MotionDataset
-from parc_core.errors import CorruptArtifact, DataError
-from parc_core.storage import digest_file
+from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, load_clip
+from parc_motion.errors import CorruptArtifact, DataError
+from parc_motion.storage import digest_file
 
 __all__ = ["UNCLASSIFIED", "FoundClip", "dataset_entry", "find_clips", "load_found", "load_found_clips"]
 

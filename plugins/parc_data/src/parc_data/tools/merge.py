@@ -11,15 +11,13 @@ from collections.abc import Sequence
 
 import attrs
 
-from parc_core import storage
 from parc_core.config import setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import load_clip
-from parc_core.data.dataset import DatasetEntry, MotionDataset
-from parc_core.errors import DataError
 from parc_data.tools.balance import balanced_dataset
 from parc_data.tools.find import FoundClip, dataset_entry, find_clips, load_found
 from parc_data.tools.output import clip_place, new_file, new_folder, save_in
+from parc_motion import storage
+from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, load_clip
+from parc_motion.errors import DataError
 
 __all__ = ["MANIFEST", "MergeConfig", "Merged", "merge"]
 
@@ -177,8 +175,8 @@ def _write(
     """Write the clips; returns entries that refer to the new files. A clip that stays as it is, is copied as it is."""
     prepare = None
     if config.compute_preprocessing_data:
-        from parc_core.kinematics.mjcf import load_skeleton
         from parc_data.tools.preprocess import Preprocessor
+        from parc_motion.skeletons import load_skeleton
 
         prepare = Preprocessor(load_skeleton(config.char_filepath))
     written = []

@@ -9,11 +9,10 @@ import pathlib
 import re
 from collections.abc import Iterable, Iterator
 
-from parc_core import storage
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import save_clip
-from parc_core.errors import DataError, StorageError
 from parc_data.tools.find import UNCLASSIFIED
+from parc_motion import storage
+from parc_motion.clips import MotionClip, save_clip
+from parc_motion.errors import DataError, StorageError
 
 __all__ = ["clip_place", "new_file", "new_folder", "save_in"]
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from parc_core import storage
-from parc_core.data.dataset import DatasetEntry, MotionDataset
-from parc_core.data.packed_clips import PackedClips, write_packed_clips
-from parc_core.errors import CorruptArtifact
 from parc_data.tools.balance import balanced_dataset
 from parc_data.tools.find import FoundClip, dataset_entry, find_clips, load_found_clips
 from parc_data.tools.output import new_folder
+from parc_motion import storage
+from parc_motion.clips import DatasetEntry, MotionDataset, PackedClips, write_packed_clips
+from parc_motion.errors import CorruptArtifact
 
 __all__ = ["check_store", "dataset_of", "pack"]
 

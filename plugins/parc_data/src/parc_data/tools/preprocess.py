@@ -5,13 +5,11 @@ from __future__ import annotations
 import attrs
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.geometry.touched import height_bounds, touched_cells, touched_rows
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.surface import SurfacePoints, surface_points
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.geometry import PackedTerrains, height_bounds, touched_cells, touched_rows
+from parc_motion.kinematics import Kinematics, SurfacePoints, surface_points
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["Preprocessor"]
 

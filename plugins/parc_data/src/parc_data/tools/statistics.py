@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.dataset import class_balanced_weights
+from parc_motion.clips import MotionClip, class_balanced_weights
 
 __all__ = ["class_statistics"]
 

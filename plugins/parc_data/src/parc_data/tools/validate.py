@@ -9,21 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.errors import DataError, SkeletonMismatch
-from parc_core.geometry.distance import clearance, penetration_depth
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.mass import body_masses, centre_of_mass
-from parc_core.kinematics.surface import surface_points
-from parc_core.metrics.flights import Flights, airborne_frames, measure_flights
 from parc_data.tools.check_file import explain_unreadable
 from parc_data.tools.check_ground import check_contacts, check_penetration, check_sliding, check_terrain
 from parc_data.tools.check_motion import check_flights, check_limits, check_rates, check_speeds
 from parc_data.tools.find import FoundClip, load_found
 from parc_data.tools.findings import ClipReport, Finding, ValidateConfig
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError, SkeletonMismatch
+from parc_motion.geometry import PackedTerrains, clearance, penetration_depth
+from parc_motion.kinematics import Kinematics, body_masses, centre_of_mass, surface_points
+from parc_motion.metrics import Flights, airborne_frames, measure_flights
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["Validator", "validate_files"]
 

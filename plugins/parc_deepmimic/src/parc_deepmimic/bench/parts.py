@@ -9,8 +9,7 @@ from typing import Any
 import attrs
 import torch
 
-from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.tracker_env import Done, TrackerEnv
+from parc_core.interfaces import Agent, Done, TrackerEnv
 
 __all__ = ["PartClock", "Timing", "measure"]
 

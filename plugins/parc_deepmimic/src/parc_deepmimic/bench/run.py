@@ -10,15 +10,15 @@ import attrs
 import torch
 
 from parc_core.config.load import load_settings
-from parc_core.data.clip import MotionClip
-from parc_core.interfaces.tracker_env import TrackerEnv
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.interfaces import TrackerEnv
 from parc_core.plugins.registry import Registry
 from parc_deepmimic.bench.parts import measure
 from parc_deepmimic.bench.scene import swinging_clips
 from parc_deepmimic.bench.settings import BenchSettings
 from parc_deepmimic.evaluate.arena import Arena
 from parc_deepmimic.evaluate.clips import load_files
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import load_skeleton
 
 __all__ = ["Bench"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.surface import surface_points
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["boxes_terrain", "standing_height", "swinging_clip", "swinging_clips"]
 

@@ -9,13 +9,11 @@ import numpy as np
 import torch
 
 from parc_core.config import Use, setting
-from parc_core.data.clip import MotionClip
-from parc_core.data.policy import Policy
-from parc_core.errors import DataError
-from parc_core.interfaces.agent import Agent
-from parc_core.interfaces.tracker_env import TrackerEnv
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.interfaces import Agent, Policy, TrackerEnv
 from parc_core.plugins.registry import Registry
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import load_skeleton
 
 __all__ = ["Arena", "Parts"]
 

@@ -10,13 +10,11 @@ import attrs
 
 from parc_core.config import Use, setting
 from parc_core.config.load import load_settings
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import load_clip
-from parc_core.data.dataset import MotionDataset
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
+from parc_core.interfaces import SeedStreams
 from parc_core.plugins.registry import Registry
+from parc_motion.clips import MotionClip, MotionDataset, load_clip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["load_clips", "load_files"]
 

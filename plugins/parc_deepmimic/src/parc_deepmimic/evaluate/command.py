@@ -100,13 +100,13 @@ def tracker(
 
     The environment is the one that the policy was trained in; --set changes parts of it.
     """
-    from parc_core.kinematics.mjcf import load_skeleton
     from parc_core.plugins.registry import Registry
     from parc_deepmimic.evaluate.arena import Arena
     from parc_deepmimic.evaluate.clips import load_clips
     from parc_deepmimic.evaluate.tables import tracker_table
     from parc_deepmimic.evaluate.task import find_policy, load_parts
     from parc_deepmimic.evaluate.tracker import Plan, evaluate_tracker
+    from parc_motion.skeletons import load_skeleton
 
     if (policy is None) == (agent is None):
         raise click.UsageError(

@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 
-from parc_core.data.clip import MotionClip
-from parc_core.errors import DataError
 from parc_core.plugins.registry import Registry
 from parc_deepmimic.evaluate.arena import Arena
 from parc_deepmimic.evaluate.clips import load_files
 from parc_deepmimic.evaluate.task import find_policy, load_parts
 from parc_deepmimic.evaluate.tracker import first_frame, summarise
+from parc_motion.clips import MotionClip
+from parc_motion.errors import DataError
 
 __all__ = ["Iteration", "evaluate_cross", "find_iterations"]
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from parc_core.config.load import load_settings
 from parc_core.config.yaml_source import load_plain
-from parc_core.data.policy import Policy
-from parc_core.errors import ConfigError, DataError
+from parc_core.errors import ConfigError
+from parc_core.interfaces import Policy
 from parc_core.plugins.registry import Registry
 from parc_deepmimic.evaluate.arena import Parts
+from parc_motion.errors import DataError
 
 __all__ = ["find_policy", "load_parts"]
 

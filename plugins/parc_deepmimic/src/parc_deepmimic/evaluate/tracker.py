@@ -10,14 +10,12 @@ import attrs
 import torch
 
 from parc_core.config import Use
-from parc_core.data.clip import MotionClip
-from parc_core.data.policy import Policy
-from parc_core.interfaces.agent import Agent
+from parc_core.interfaces import Agent, Policy, TrackerEnv
 from parc_core.interfaces.evaluation import follow, mean_errors
 from parc_core.interfaces.survival import perturbed_starts, survival
-from parc_core.interfaces.tracker_env import TrackerEnv
 from parc_deepmimic.evaluate.arena import Arena
 from parc_deepmimic.evaluate.intervals import bootstrap_ratio, wilson
+from parc_motion.clips import MotionClip
 
 __all__ = ["JOINT_ERROR", "Plan", "evaluate_tracker", "first_frame"]
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parc_core.data.terrain import Terrain
 from parc_kinopt.compiled.jit import kernel
+from parc_motion.terrains import Terrain
 
 __all__ = ["Ground", "column_of", "make_ground", "offset_to_column", "surface_from"]
 

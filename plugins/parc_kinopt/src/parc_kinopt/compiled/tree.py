@@ -7,9 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from parc_core.data.skeleton import JointKind, Skeleton
-from parc_core.kinematics.mass import body_masses
-from parc_core.kinematics.surface import SurfacePoints, surface_points
 from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.turns import (
     cross,
@@ -19,6 +16,8 @@ from parc_kinopt.compiled.turns import (
     quat_to_matrix,
     rotate,
 )
+from parc_motion.kinematics import SurfacePoints, body_masses, surface_points
+from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["Pose", "Tree", "gradient_of_forces", "make_pose", "pose_bodies", "tree_of"]
 
@@ -56,7 +55,7 @@ def tree_of(skeleton: Skeleton, surface: SurfacePoints | None = None) -> Tree:
     """The arrays of a character.
 
     Args:
-        surface: its surface points; those of `parc_core.kinematics.surface` when not given.
+        surface: its surface points; those of `parc_motion.kinematics.surface` when not given.
     """
     surface = surface or surface_points(skeleton, dtype=torch.float64)
     mass, com = body_masses(skeleton)

@@ -32,10 +32,10 @@ def report(place: pathlib.Path, output: pathlib.Path, poses: int, character: str
     """
     import json
 
-    from parc_core import storage
-    from parc_core.kinematics.mjcf import load_skeleton
     from parc_kinopt.report.rows import find_rows, summary
     from parc_kinopt.report.sheet import draw_report, png_bytes
+    from parc_motion import storage
+    from parc_motion.skeletons import load_skeleton
 
     if output.suffix.lower() != ".png":
         raise click.UsageError(f"--output {output}: its suffix is '{output.suffix}', expected .png.")

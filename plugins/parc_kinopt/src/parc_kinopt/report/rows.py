@@ -10,9 +10,9 @@ from typing import Any
 
 import attrs
 
-from parc_core import storage
-from parc_core.errors import DataError
 from parc_kinopt.config import WeightConfig
+from parc_motion import storage
+from parc_motion.errors import DataError
 
 __all__ = ["SOURCE_TERMS", "Row", "find_rows", "summary", "worst_first"]
 

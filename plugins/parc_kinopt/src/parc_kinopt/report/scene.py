@@ -15,14 +15,13 @@ import torch
 from PIL import Image, ImageDraw
 from scipy.spatial import ConvexHull
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Geom, Skeleton
-from parc_core.data.terrain import Terrain
-from parc_core.geometry.packed import PackedTerrains
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
-from parc_core.kinematics.surface import surface_points
 from parc_kinopt.report.style import BURIED, HELD, PAPER, Colour
+from parc_motion.clips import MotionClip
+from parc_motion.geometry import PackedTerrains
+from parc_motion.kinematics import Kinematics, surface_points
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Geom, Skeleton
+from parc_motion.terrains import Terrain
 
 __all__ = ["Poses", "View", "draw_pose", "posed"]
 

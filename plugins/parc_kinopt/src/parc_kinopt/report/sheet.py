@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from parc_core.data.skeleton import Skeleton
 from parc_kinopt.report.chart import draw_chart
 from parc_kinopt.report.rows import Row, worst_first
 from parc_kinopt.report.strip import draw_strip
 from parc_kinopt.report.style import INK, LINE, PALE, PAPER, fit, font
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["draw_report", "png_bytes"]
 

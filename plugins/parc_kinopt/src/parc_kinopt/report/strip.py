@@ -7,13 +7,12 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.clip_file import load_clip
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
 from parc_kinopt.report.rows import Row
 from parc_kinopt.report.scene import View, draw_pose, posed
 from parc_kinopt.report.style import AFTER, BEFORE, BURIED, HELD, INK, LINE, PALE, PAPER, font
+from parc_motion.clips import MotionClip, load_clip
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["draw_strip"]
 

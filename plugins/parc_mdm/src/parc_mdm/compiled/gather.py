@@ -86,7 +86,7 @@ def _positions(
 def _rotations(q: np.ndarray, w: float, z: float, to: np.ndarray, features: np.ndarray) -> None:
     """Rotations of bodies, turned about z by minus the angle whose half has the cosine w and the sine z.
 
-    The root's is a feature, as `parc_core.kinematics.rotations.quat_to_expmap` gives it.
+    The root's is a feature, as `parc_motion.kinematics.rotations.quat_to_expmap` gives it.
     """
     for b in range(len(q)):
         q0, q1, q2, q3 = q[b, 0], q[b, 1], q[b, 2], q[b, 3]

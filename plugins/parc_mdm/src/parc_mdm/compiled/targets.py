@@ -66,7 +66,7 @@ def aim(first: int, last: int, clips: Clips, rules: Rules, aims: Aims, out: np.n
 
 @kernel()
 def _heading(q: np.ndarray) -> float:
-    """As `parc_core.kinematics.rotations.heading`."""
+    """As `parc_motion.kinematics.rotations.heading`."""
     x, y, z, w = q[0], q[1], q[2], q[3]
     two = np.float32(2.0)
     return np.arctan2(two * (x * y + w * z), np.float32(1.0) - two * (y * y + z * z))

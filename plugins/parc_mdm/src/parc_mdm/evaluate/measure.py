@@ -1,7 +1,7 @@
 """Generates motions over terrains and measures them.
 
 Source: PARC paper for the four figures and for 100 terrains with 32 motions each; the point sampling of TPL and TCL is
-that of `parc_core.kinematics.surface`.
+that of `parc_motion.kinematics.surface`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.path import Path
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.terrain import Terrain
 from parc_core.errors import NoPathFound
-from parc_core.metrics.clips import clip_metrics
+from parc_core.interfaces import SeedStreams
 from parc_mdm.evaluate.parts import Parts
+from parc_motion.clips import MotionClip
+from parc_motion.metrics import clip_metrics
+from parc_motion.terrains import Path, Terrain
 
 __all__ = ["FIGURES", "NEAR", "Shown", "bootstrap_mean", "evaluate"]
 

@@ -12,14 +12,11 @@ import attrs
 from parc_core.config import Use, setting
 from parc_core.config.dump import dump
 from parc_core.config.load import load_settings
-from parc_core.data.manifest import read_manifest
-from parc_core.data.skeleton import Skeleton
-from parc_core.errors import DataError
-from parc_core.interfaces.generator import Generator
-from parc_core.interfaces.planner import Planner
-from parc_core.interfaces.terrain_source import TerrainSource
-from parc_core.kinematics.mjcf import load_skeleton
+from parc_core.interfaces import Generator, Planner, TerrainSource
 from parc_core.plugins.registry import Registry
+from parc_motion.errors import DataError
+from parc_motion.skeletons import Skeleton, load_skeleton
+from parc_motion.storage import read_manifest
 
 __all__ = ["Parts", "load_parts"]
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.kinematics.forward import Kinematics
 from parc_mdm.evaluate.measure import NEAR, Shown
+from parc_motion.clips import MotionClip
+from parc_motion.kinematics import Kinematics
+from parc_motion.skeletons import Skeleton
 
 __all__ = ["draw_sheet", "png_bytes"]
 

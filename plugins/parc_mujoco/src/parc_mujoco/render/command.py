@@ -74,8 +74,8 @@ def render_files(
         RenderUnavailable: no off-screen OpenGL, or no ffmpeg for a film.
         DataError: a file holds no clip.
     """
-    from parc_core.data.clip_file import load_clip
-    from parc_core.kinematics.mjcf import load_skeleton
+    from parc_motion.clips import load_clip
+    from parc_motion.skeletons import load_skeleton
     from parc_mujoco.render.film import film, write_gif, write_mp4
     from parc_mujoco.render.scene import Screen
     from parc_mujoco.render.sheet import contact_sheet, label, overview, title, write_png

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from parc_core.errors import DataError
+from parc_motion.errors import DataError
 
 __all__ = ["clip_files"]
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from parc_core.errors import ParcError
+from parc_motion.errors import ParcError
 
 __all__ = ["RenderUnavailable", "open_context"]
 

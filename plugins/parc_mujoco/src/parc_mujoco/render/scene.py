@@ -6,9 +6,9 @@ import attrs
 import mujoco
 import numpy as np
 
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
-from parc_core.data.terrain import Terrain
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import Skeleton
+from parc_motion.terrains import Terrain
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import StateLayout
 from parc_mujoco.model import build_spec

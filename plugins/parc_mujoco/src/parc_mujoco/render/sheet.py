@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from parc_core import storage
-from parc_core.data.clip import MotionClip
-from parc_core.data.skeleton import Skeleton
+from parc_motion import storage
+from parc_motion.clips import MotionClip
+from parc_motion.skeletons import Skeleton
 from parc_mujoco.render.scene import ClipScene, Screen
 from parc_mujoco.render.views import follow_cameras, overview_camera, spread_frames
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from parc_core.data.clip import MotionClip
+from parc_motion.clips import MotionClip
 from parc_mujoco.render.scene import Camera
 
 __all__ = ["follow_cameras", "overview_camera", "spread_frames"]

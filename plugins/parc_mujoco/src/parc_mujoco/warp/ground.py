@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Terrain
 from parc_mujoco.model import pad_boxes, terrain_boxes
 
 __all__ = ["GroundTable"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.data.skeleton import Skeleton
-from parc_core.interfaces.simulator import CharacterState
-from parc_core.kinematics import rotations as rot
-from parc_core.kinematics.forward import Kinematics
+from parc_core.interfaces import CharacterState
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
+from parc_motion.skeletons import Skeleton
 from parc_mujoco.convert import StateLayout, tensor_to_wxyz, tensor_to_xyzw
 
 __all__ = ["DeviceLayout"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from parc_core.errors import ConfigError, ProviderUnavailable
-from parc_core.interfaces.simulator import Simulator
+from parc_core.interfaces import Simulator
 from parc_mujoco.config import MujocoWarpConfig
 
 __all__ = ["mujoco_warp"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from parc_core.errors import ShapeError
-from parc_core.interfaces.simulator import Rollout
+from parc_core.interfaces import Rollout
+from parc_motion.errors import ShapeError
 from parc_mujoco.convert import tensor_to_xyzw
 from parc_mujoco.warp.layout import DeviceLayout
 from parc_mujoco.warp.watch import Watch

@@ -9,8 +9,8 @@ import torch
 import warp as wp
 from torch import Tensor
 
-from parc_core.errors import DataError, ShapeError
-from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_core.interfaces import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_motion.errors import DataError, ShapeError
 from parc_mujoco.config import MujocoWarpConfig
 from parc_mujoco.convert import tensor_to_xyzw
 from parc_mujoco.divergence import MAX_DUMPS, Divergence, DivergenceLog

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import attrs
 import numpy as np
 
-from parc_core.data.path import SegmentKind
+from parc_motion.terrains import SegmentKind
 
 __all__ = ["INK", "KIND_COLOURS", "PALE", "PAPER", "WARNING", "HeightScale"]
 

@@ -65,8 +65,8 @@ def preview(
     """
     import json
 
-    from parc_core import storage
     from parc_core.plugins.registry import Registry
+    from parc_motion import storage
     from parc_terrain.preview.sample import report, sample_tiles
     from parc_terrain.preview.settings import load_ground
     from parc_terrain.preview.sheet import draw_sheet, png_bytes

@@ -10,13 +10,10 @@ import attrs
 import numpy as np
 
 from parc_core.config.dump import dump
-from parc_core.data.path import Path, SegmentKind
-from parc_core.data.seeds import SeedStreams
-from parc_core.data.terrain import Terrain
 from parc_core.errors import NoPathFound
-from parc_core.interfaces.planner import Planner
-from parc_core.interfaces.terrain_source import TerrainSource
+from parc_core.interfaces import Planner, SeedStreams, TerrainSource
 from parc_core.plugins.registry import Registry
+from parc_motion.terrains import Path, SegmentKind, Terrain
 from parc_terrain.preview.settings import Ground
 
 __all__ = ["Tile", "jump_spans", "report", "sample_tiles", "tile_counts"]

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw
 
-from parc_core.data.path import Path, SegmentKind
-from parc_core.data.terrain import Terrain
+from parc_motion.terrains import Path, SegmentKind, Terrain
 from parc_terrain.preview.colours import INK, KIND_COLOURS, PAPER, HeightScale
 from parc_terrain.preview.sample import Tile, jump_spans
 

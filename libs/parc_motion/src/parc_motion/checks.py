@@ -1,0 +1,71 @@
+"""Converters and checks for arrays at the edge; data types and importers call them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from parc_motion.errors import DataError, ShapeError
+
+__all__ = ["as_float32", "as_int64", "check_finite", "check_shape", "check_unit_quaternions", "optional"]
+
+
+def as_float32(value: object) -> np.ndarray:
+    """The value as a C-contiguous, read-only float32 array."""
+    return _freeze(value, np.float32)
+
+
+def as_int64(value: object) -> np.ndarray:
+    """The value as a C-contiguous, read-only int64 array."""
+    return _freeze(value, np.int64)
+
+
+def optional(convert: Callable[[object], np.ndarray]) -> Callable[[object], np.ndarray | None]:
+    """The converter, letting None through."""
+    return lambda value: None if value is None else convert(value)
+
+
+def check_shape(array: np.ndarray, shape: tuple[int | None, ...], what: str) -> None:
+    """Nothing, if `array` has the shape; None in `shape` stands for any length.
+
+    Raises:
+        ShapeError: another number of axes, or another length of one.
+    """
+    fits = array.ndim == len(shape) and all(w is None or n == w for n, w in zip(array.shape, shape))
+    if not fits:
+        wanted = ", ".join("any" if w is None else str(w) for w in shape)
+        raise ShapeError(f"{what} has shape {list(array.shape)}, expected [{wanted}].")
+
+
+def check_finite(array: np.ndarray, what: str) -> None:
+    """Nothing, if every number is finite.
+
+    Raises:
+        DataError: NaN or infinity; the text names the first place.
+    """
+    bad = ~np.isfinite(array)
+    if bad.any():
+        first = [int(i) for i in np.argwhere(bad)[0]]
+        raise DataError(
+            f"{what} holds {array[tuple(first)]} at index {first} ({int(bad.sum())} such values)."
+        )
+
+
+def check_unit_quaternions(array: np.ndarray, what: str, tolerance: float = 1e-3) -> None:
+    """Nothing, if every quaternion on the last axis has length 1.
+
+    Raises:
+        DataError: a length is further than `tolerance` from 1.
+    """
+    excess = np.abs(np.linalg.norm(array, axis=-1) - 1.0)
+    if excess.size and excess.max() > tolerance:
+        worst = [int(i) for i in np.unravel_index(int(excess.argmax()), excess.shape)]
+        length = float(np.linalg.norm(array[tuple(worst)]))
+        raise DataError(f"{what} holds a quaternion of length {length:.4f} at index {worst}; expected 1.")
+
+
+def _freeze(value: object, dtype: type) -> np.ndarray:
+    array = np.array(value, dtype=dtype, order="C", copy=True)
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,38 @@
+"""Motion clips, data sets of clips, recordings of what a simulator did, and their files."""
+
+from parc_motion.clips.clip import MotionClip, Provenance
+from parc_motion.clips.clip_file import load_clip, save_clip
+from parc_motion.clips.dataset import DatasetEntry, MotionDataset, class_balanced_weights
+from parc_motion.clips.execution import (
+    START_FIELDS,
+    Execution,
+    execution_file,
+    load_execution,
+    save_execution,
+)
+from parc_motion.clips.mirror import mirror_clip, mirror_path, mirror_terrain
+from parc_motion.clips.packed_clips import FRAME_FIELDS, PackedClips, write_packed_clips
+from parc_motion.clips.terrain_file import load_terrain, save_terrain
+
+__all__ = [
+    "FRAME_FIELDS",
+    "START_FIELDS",
+    "DatasetEntry",
+    "Execution",
+    "MotionClip",
+    "MotionDataset",
+    "PackedClips",
+    "Provenance",
+    "class_balanced_weights",
+    "execution_file",
+    "load_clip",
+    "load_execution",
+    "load_terrain",
+    "mirror_clip",
+    "mirror_path",
+    "mirror_terrain",
+    "save_clip",
+    "save_execution",
+    "save_terrain",
+    "write_packed_clips",
+]

@@ -1,0 +1,141 @@
+"""A set of clips on disk: a manifest that lists files, classes, weights and digests; clips load lazily."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import attrs
+import numpy as np
+
+from parc_motion import storage
+from parc_motion.clips.clip import MotionClip
+from parc_motion.clips.clip_file import load_clip
+from parc_motion.errors import CorruptArtifact, DataError
+
+__all__ = ["DatasetEntry", "MotionDataset", "class_balanced_weights"]
+
+
+@attrs.frozen(kw_only=True)
+class DatasetEntry:
+    """One clip of a data set."""
+
+    file: pathlib.Path
+    name: str
+    motion_class: str
+    num_frames: int
+    fps: float
+    digest: str  # SHA-256 of the file
+    weight: float = 1.0  # sampling weight; all weights of a set sum to 1
+    origin: str = "input"  # input | generated | recorded
+
+    @property
+    def length(self) -> float:
+        """N / fps, s. Source: spec of the published data-set weights, which count frames, not intervals."""
+        return self.num_frames / self.fps
+
+
+@attrs.frozen(kw_only=True)
+class MotionDataset(Sequence[MotionClip]):
+    """Clips by index, loaded and verified when asked for."""
+
+    entries: tuple[DatasetEntry, ...]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> MotionClip:  # type: ignore[override]
+        entry = self.entries[index]
+        if storage.digest_file(entry.file) != entry.digest:
+            raise CorruptArtifact(f"{entry.file}: changed since the data set was made; its SHA-256 differs.")
+        return load_clip(entry.file)
+
+    def __iter__(self) -> Iterator[MotionClip]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Sampling weights, sum 1, ``[M]`` float64."""
+        weights = np.array([entry.weight for entry in self.entries], dtype=np.float64)
+        return weights / weights.sum()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over names, classes, weights and clip digests."""
+        rows = [[e.name, e.motion_class, repr(e.weight), e.digest] for e in self.entries]
+        return storage.digest_json(rows)
+
+    def save(self, path: pathlib.Path) -> None:
+        """Write the manifest (YAML is JSON's superset: the file is both)."""
+        rows = [
+            {
+                "file": _relative(entry.file, path.parent),
+                "name": entry.name,
+                "class": entry.motion_class,
+                "weight": entry.weight,
+                "num_frames": entry.num_frames,
+                "fps": entry.fps,
+                "origin": entry.origin,
+                "sha256": entry.digest,
+            }
+            for entry in self.entries
+        ]
+        storage.write_json(path, {"format": 1, "digest": self.digest, "motions": rows})
+
+    @staticmethod
+    def load(path: pathlib.Path) -> MotionDataset:
+        """The data set of a manifest.
+
+        Raises:
+            DataError: no such manifest, or a field is missing.
+        """
+        document = storage.read_json(path)
+        try:
+            entries = tuple(
+                DatasetEntry(
+                    file=(path.parent / row["file"]).resolve(),
+                    name=row["name"],
+                    motion_class=row["class"],
+                    weight=row["weight"],
+                    num_frames=row["num_frames"],
+                    fps=row["fps"],
+                    origin=row["origin"],
+                    digest=row["sha256"],
+                )
+                for row in document["motions"]
+            )
+        except (KeyError, TypeError) as err:
+            raise DataError(f"{path}: not a data-set manifest: {err!r}.") from err
+        return MotionDataset(entries=entries)
+
+
+def class_balanced_weights(classes: Sequence[str], lengths: Sequence[float]) -> np.ndarray:
+    """Weights under which every class is sampled equally often, clips of a class in proportion to their length.
+
+    Args:
+        classes: class of each clip, ``[M]``.
+        lengths: length of each clip, s, ``[M]``.
+
+    Returns:
+        Weights summing to 1, ``[M]`` float64.
+
+    Source:
+        Published data-set creation. Its factor length * (L_total / L_class) / C is this one before normalisation.
+    """
+    names = np.asarray(classes)
+    length = np.asarray(lengths, dtype=np.float64)
+    weights = np.zeros(len(length))
+    for name in np.unique(names):
+        members = names == name
+        weights[members] = length[members] / length[members].sum()
+    return weights / weights.sum()
+
+
+def _relative(file: pathlib.Path, folder: pathlib.Path) -> str:
+    # relative within the run, so that a moved run still finds its clips; absolute for inputs elsewhere
+    file, folder = file.resolve(), folder.resolve()
+    if file.is_relative_to(folder.parent):
+        return pathlib.Path(os.path.relpath(file, folder)).as_posix()
+    return str(file)

@@ -1,0 +1,19 @@
+"""Forward kinematics, velocities, mass and surface points, batched in torch."""
+
+from parc_motion.kinematics import rotations
+from parc_motion.kinematics.forward import Kinematics
+from parc_motion.kinematics.mass import body_masses, centre_of_mass
+from parc_motion.kinematics.surface import SurfacePoints, surface_points
+from parc_motion.kinematics.velocity import angular_velocity, joint_angular_velocity, linear_velocity
+
+__all__ = [
+    "Kinematics",
+    "SurfacePoints",
+    "angular_velocity",
+    "body_masses",
+    "centre_of_mass",
+    "joint_angular_velocity",
+    "linear_velocity",
+    "rotations",
+    "surface_points",
+]

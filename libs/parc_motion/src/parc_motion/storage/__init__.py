@@ -1,0 +1,52 @@
+"""Durable files: every byte that PARC writes goes through this package."""
+
+from parc_motion.storage.arrays import ArrayLimits, read_arrays, write_arrays
+from parc_motion.storage.atomic import (
+    append_line,
+    commit_folder,
+    copy_file,
+    make_folder,
+    remove,
+    sweep,
+    write_bytes,
+    write_json,
+    write_text,
+    write_with,
+)
+from parc_motion.storage.checkpoints import Checkpoint, CheckpointStore
+from parc_motion.storage.digests import digest_bytes, digest_file, digest_folder, digest_json, read_json
+from parc_motion.storage.lock import RunLock
+from parc_motion.storage.manifest import read_manifest, write_manifest
+from parc_motion.storage.packed import PackedArrays, PackedField, PackedWriter
+from parc_motion.storage.tensors import read_tensors, write_tensors
+
+__all__ = [
+    "ArrayLimits",
+    "Checkpoint",
+    "CheckpointStore",
+    "PackedArrays",
+    "PackedField",
+    "PackedWriter",
+    "RunLock",
+    "append_line",
+    "commit_folder",
+    "copy_file",
+    "digest_bytes",
+    "digest_file",
+    "digest_folder",
+    "digest_json",
+    "make_folder",
+    "read_arrays",
+    "read_json",
+    "read_manifest",
+    "read_tensors",
+    "remove",
+    "sweep",
+    "write_arrays",
+    "write_bytes",
+    "write_json",
+    "write_manifest",
+    "write_tensors",
+    "write_text",
+    "write_with",
+]

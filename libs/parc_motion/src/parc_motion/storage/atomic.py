@@ -1,0 +1,199 @@
+"""The one module that writes: write, fsync, rename, fsync of the folder.
+
+Nothing else in the packages opens a file for writing; an architecture test holds it. A reader therefore sees the old
+file or the new one, never a part, also after a power cut.
+
+Source: order of operations as in LMDB and SQLite (write, fsync the file, rename, fsync the directory).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from parc_motion.errors import StorageError
+
+__all__ = [
+    "append_line",
+    "commit_folder",
+    "copy_file",
+    "make_folder",
+    "remove",
+    "sweep",
+    "write_bytes",
+    "write_json",
+    "write_text",
+    "write_with",
+]
+
+_TEMPORARY = ".tmp-"
+
+
+def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
+    """The file `path` holds exactly `data`, or what it held before.
+
+    Raises:
+        StorageError: disk full, read-only, no permission; the previous file is intact.
+    """
+
+    def write(temporary: pathlib.Path) -> None:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+
+    write_with(path, write)
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """The file holds the text in UTF-8, or what it held before."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """The file holds the value as JSON, keys in the given order, or what it held before.
+
+    Raises:
+        ValueError: the value holds NaN or infinity, which JSON cannot say.
+    """
+    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_with(path: pathlib.Path, producer: Callable[[pathlib.Path], None]) -> None:
+    """Let `producer` write a temporary file beside `path` (same suffix), then put it in place durably.
+
+    For libraries and programs that insist on a file name of their own.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.stem}{_TEMPORARY}{os.getpid()}{path.suffix}")
+    with _storage_errors(path):
+        make_folder(path.parent)
+        try:
+            producer(temporary)
+            _fsync(temporary)
+            temporary.chmod(
+                0o666 & ~_umask()
+            )  # some libraries create 0600, unreadable for a cluster's colleagues
+            os.replace(temporary, path)
+            _fsync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def append_line(path: pathlib.Path, line: str) -> None:
+    """Append one line and fsync it; a reader tolerates a torn last line, and the next append starts a new one."""
+    with _storage_errors(path):
+        make_folder(path.parent)
+        with path.open("ab+") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            if end and _last_byte(stream, end) != b"\n":
+                stream.write(b"\n")
+            stream.write(line.encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def copy_file(source: pathlib.Path, target: pathlib.Path) -> None:
+    """`target` is a durable copy of `source`."""
+    write_with(target, lambda temporary: shutil.copyfile(source, temporary))
+
+
+def make_folder(path: pathlib.Path) -> pathlib.Path:
+    """The folder, made durably together with its missing parents."""
+    path = pathlib.Path(path)
+    with _storage_errors(path):
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            _fsync(folder.parent)
+    return path
+
+
+def commit_folder(staged: pathlib.Path, final: pathlib.Path) -> None:
+    """Give a finished folder its final name, durably. `final` must not exist.
+
+    Raises:
+        StorageError: `final` exists already, or the rename fails.
+    """
+    with _storage_errors(final):
+        if final.exists():
+            raise StorageError(
+                f"{final}: exists already; a finished folder is never overwritten. Move it away."
+            )
+        for file in staged.rglob("*"):
+            _fsync(file)
+        _fsync(staged)
+        make_folder(final.parent)
+        os.rename(staged, final)
+        _fsync(final.parent)
+        if staged.parent != final.parent:
+            _fsync(staged.parent)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file or a folder; nothing happens when it does not exist."""
+    with _storage_errors(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def sweep(folder: pathlib.Path) -> int:
+    """Remove temporary files that a killed process left below `folder`; returns how many.
+
+    Call it only while holding the lock of the run.
+    """
+    litter = [path for path in folder.rglob(f".*{_TEMPORARY}*") if path.is_file()]
+    for path in litter:
+        path.unlink(missing_ok=True)
+    return len(litter)
+
+
+@contextlib.contextmanager
+def _storage_errors(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as err:
+        raise StorageError(
+            f"{path}: cannot write: {_cause(path, err)}. Nothing was lost; free space or fix it, and run again."
+        ) from err
+    except Exception as err:  # safetensors reports a full disk with its own exception class
+        if "os error 28" in str(err) or "unexpected pos" in str(err):
+            raise StorageError(f"{path}: cannot write: {_cause(path, OSError(errno.ENOSPC, ''))}.") from err
+        raise
+
+
+def _cause(path: pathlib.Path, err: OSError) -> str:
+    text = os.strerror(err.errno) if err.errno else str(err)
+    if err.errno == errno.ENOSPC:
+        folder = next((p for p in (path, *path.parents) if p.is_dir()), pathlib.Path("/"))
+        text += f" ({shutil.disk_usage(folder).free / 1e6:.1f} MB free)"
+    return text
+
+
+def _fsync(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _last_byte(stream: Any, end: int) -> bytes:
+    stream.seek(end - 1)
+    byte = stream.read(1)
+    stream.seek(0, os.SEEK_END)
+    return byte
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

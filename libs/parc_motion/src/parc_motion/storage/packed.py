@@ -1,0 +1,238 @@
+"""Many items of unequal length as one memory-mapped `.npy` file per field: a training store that opens at once.
+
+A folder holds `<field>.npy` (the rows of all items, one after the other), `rows_<group>.npy` (where each item begins;
+fields of one group have equally many rows per item) and `packed.json` with types, sizes and SHA-256 of every file.
+Rows are read by slicing; nothing is loaded before it is used.
+"""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import types
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import attrs
+import numpy as np
+
+from parc_motion.errors import CorruptArtifact, DataError, ShapeError
+from parc_motion.storage.atomic import _storage_errors, make_folder, write_bytes, write_json
+from parc_motion.storage.digests import digest_file, digest_json, read_json
+
+__all__ = ["PackedArrays", "PackedField", "PackedWriter"]
+
+_FORMAT = 1
+_KIND = "parc.packed"
+_MANIFEST = "packed.json"
+_HEADER_BYTES = 128  # of a .npy file; the number of rows is filled in at the end
+
+
+@attrs.frozen(kw_only=True)
+class PackedField:
+    """One array per item: ``[rows of the item, *shape]``."""
+
+    dtype: str  # as NumPy spells it, e.g. "<f4"
+    shape: tuple[int, ...]  # of one row
+    group: str  # fields of one group have equally many rows in every item
+
+
+class PackedWriter:
+    """Writes a store into a folder, item by item; nothing of it counts before `finish`.
+
+    Give it a folder that nobody reads yet, and `commit_folder` it afterwards.
+
+    >>> with PackedWriter(staged, {"pos": PackedField(dtype="<f4", shape=(3,), group="frames")}) as writer:
+    ...     writer.append({"pos": positions})
+    ...     writer.finish({"names": ["a"]})
+    """
+
+    def __init__(self, folder: pathlib.Path, fields: Mapping[str, PackedField]) -> None:
+        self.folder, self.fields = pathlib.Path(folder), dict(fields)
+        self._rows: dict[str, list[int]] = {field.group: [] for field in self.fields.values()}
+        self._streams: dict[str, BinaryIO] = {}
+
+    def __enter__(self) -> PackedWriter:
+        make_folder(self.folder)
+        with _storage_errors(self.folder):
+            for name in self.fields:
+                self._streams[name] = (self.folder / f"{name}.npy").open("wb")
+                self._streams[name].write(bytes(_HEADER_BYTES))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        for stream in self._streams.values():
+            stream.close()
+
+    def append(self, item: Mapping[str, np.ndarray]) -> None:
+        """Add an item; every field has to be there.
+
+        Raises:
+            ShapeError: rows of another shape, or fields of one group with different numbers of rows.
+        """
+        rows: dict[str, int] = {}
+        for name, field in self.fields.items():
+            array = item[name]
+            if array.shape[1:] != field.shape or rows.setdefault(field.group, len(array)) != len(array):
+                raise ShapeError(
+                    f"{self.folder}: item {len(self._rows[field.group])}: {name} has shape {list(array.shape)}, "
+                    f"expected [{rows.get(field.group, 'any')}, *{list(field.shape)}]."
+                )
+        with _storage_errors(self.folder):
+            for name, field in self.fields.items():
+                self._streams[name].write(np.ascontiguousarray(item[name], dtype=field.dtype).data)
+        for group, count in rows.items():
+            self._rows[group].append(count)
+
+    def finish(self, meta: Any) -> None:
+        """Complete the files and write the manifest, with `meta` (a JSON value) in it."""
+        with _storage_errors(self.folder):
+            for name, field in self.fields.items():
+                stream = self._streams[name]
+                stream.seek(0)
+                stream.write(_npy_header(field, sum(self._rows[field.group])))
+                stream.close()
+        for group, rows in self._rows.items():
+            buffer = io.BytesIO()
+            np.save(buffer, np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype("<i8"))
+            write_bytes(self.folder / _rows_file(group), buffer.getbuffer())
+        files = [f"{name}.npy" for name in self.fields] + [_rows_file(group) for group in self._rows]
+        document = {
+            "format": _FORMAT,
+            "kind": _KIND,
+            "num_items": len(next(iter(self._rows.values()), [])),
+            "fields": {name: attrs.asdict(field) for name, field in self.fields.items()},
+            "files": {
+                name: {"sha256": digest_file(self.folder / name), "size": (self.folder / name).stat().st_size}
+                for name in files
+            },
+            "meta": meta,
+        }
+        write_json(self.folder / _MANIFEST, {**document, "digest": digest_json(document)})
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class PackedArrays:
+    """A store, opened; arrays are read-only views of the files."""
+
+    folder: pathlib.Path
+    num_items: int
+    fields: dict[str, PackedField]
+    arrays: dict[str, np.ndarray]  # field -> rows of all items
+    rows: dict[
+        str, np.ndarray
+    ]  # group -> where each item begins, and the end of the last, [num_items + 1] int64
+    meta: Any
+
+    @staticmethod
+    def load(folder: pathlib.Path, *, verify: bool = True) -> PackedArrays:
+        """The store in a folder.
+
+        Args:
+            verify: compare every file with its SHA-256 (about 1 s per 1.5 GB); sizes are compared always.
+
+        Raises:
+            DataError: no store of a known format lies there.
+            CorruptArtifact: a file is missing or damaged.
+        """
+        folder = pathlib.Path(folder)
+        document = _read_manifest(folder, verify)
+        try:
+            fields = {
+                name: PackedField(**{**field, "shape": tuple(field["shape"])})
+                for name, field in document["fields"].items()
+            }
+            groups = dict.fromkeys(field.group for field in fields.values())
+            _check_names(
+                {f"{name}.npy" for name in fields} | {_rows_file(group) for group in groups},
+                document["files"],
+            )
+            for name, expected in document["files"].items():
+                _check_file(folder / name, expected, verify)
+            count = int(document["num_items"])
+            rows = {group: _read_rows(folder / _rows_file(group), count) for group in groups}
+            arrays = {
+                name: _map(folder / f"{name}.npy", field, int(rows[field.group][-1]))
+                for name, field in fields.items()
+            }
+            meta = document["meta"]
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as err:
+            raise CorruptArtifact(f"{folder / _MANIFEST}: {err!r}. Pack the clips again.") from err
+        return PackedArrays(
+            folder=folder, num_items=count, fields=fields, arrays=arrays, rows=rows, meta=meta
+        )
+
+    def item(self, index: int) -> dict[str, np.ndarray]:
+        """The fields of one item, as views of the files."""
+        return {
+            name: self.arrays[name][self.rows[field.group][index] : self.rows[field.group][index + 1]]
+            for name, field in self.fields.items()
+        }
+
+
+def _rows_file(group: str) -> str:
+    return f"rows_{group}.npy"
+
+
+def _read_manifest(folder: pathlib.Path, verify: bool) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise DataError(
+            f"{folder}: no packed store here ({_MANIFEST} is missing). `parc data pack` makes one."
+        )
+    document = read_json(path)
+    if not isinstance(document, dict) or [document.get("kind"), document.get("format")] != [_KIND, _FORMAT]:
+        raise DataError(f"{path}: not a packed store of format {_FORMAT}. Pack the clips again.")
+    if verify and document.pop("digest", None) != digest_json(document):
+        raise CorruptArtifact(f"{path}: its digest differs; it is damaged. Pack the clips again.")
+    return document
+
+
+def _check_names(wanted: set[str], listed: Mapping[str, Any]) -> None:
+    """Nothing, if the manifest lists exactly the files of its fields, all of them in the folder itself."""
+    if wanted != set(listed) or any(pathlib.PurePath(name).name != name for name in wanted):
+        raise ValueError(f"lists the files {sorted(listed)}, expected {sorted(wanted)}")
+
+
+def _npy_header(field: PackedField, rows: int) -> bytes:
+    """Header of a version 1.0 `.npy` file of exactly `_HEADER_BYTES` bytes."""
+    text = str({"descr": field.dtype, "fortran_order": False, "shape": (rows, *field.shape)})
+    padded = text.ljust(_HEADER_BYTES - 11) + "\n"
+    return b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little") + padded.encode("latin1")
+
+
+def _check_file(path: pathlib.Path, expected: Mapping[str, Any], verify: bool) -> None:
+    if not path.is_file():
+        raise CorruptArtifact(f"{path}: missing, but listed in {_MANIFEST}. Pack the clips again.")
+    size = path.stat().st_size
+    if size != expected["size"]:
+        raise CorruptArtifact(
+            f"{path}: {size} bytes, expected {expected['size']}; the file is damaged. Pack the clips again."
+        )
+    if verify and digest_file(path) != expected["sha256"]:
+        raise CorruptArtifact(
+            f"{path}: its SHA-256 differs from the one recorded in {_MANIFEST}; the file is damaged. "
+            "Pack the clips again."
+        )
+
+
+def _read_rows(path: pathlib.Path, count: int) -> np.ndarray:
+    starts = np.load(path, allow_pickle=False)
+    if starts.dtype != np.dtype("<i8") or starts.shape != (count + 1,):
+        raise ValueError(
+            f"{path.name} has shape {list(starts.shape)} of {starts.dtype}, expected [{count + 1}]"
+        )
+    if starts[0] != 0 or (np.diff(starts) < 0).any():
+        raise ValueError(f"{path.name} does not ascend from 0")
+    return starts
+
+
+def _map(path: pathlib.Path, field: PackedField, rows: int) -> np.ndarray:
+    # nothing can be mapped of an empty array; a plain view of the map is sliced four times as fast as the map itself
+    array = np.load(path, mmap_mode="r" if rows else None, allow_pickle=False).view(np.ndarray)
+    if array.dtype != np.dtype(field.dtype) or array.shape != (rows, *field.shape):
+        raise ValueError(f"{path.name} holds {list(array.shape)} of {array.dtype}, expected {rows} rows")
+    array.setflags(write=False)
+    return array

@@ -1,1 +1,0 @@
-"""The ground: heights and signed distance in torch; meshes, box covers and grid operations in numpy."""

@@ -1,1 +1,0 @@
-"""Rotations, forward kinematics, MJCF characters, mirroring and surface points, batched in torch."""

@@ -1,1 +1,0 @@
-"""Measures of motion quality, computed from clips."""
