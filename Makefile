@@ -20,17 +20,23 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard libs/*/pyproject.toml plugin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -e . $(foreach p,$(LIBS),-e libs/parc_$(p)) $(foreach p,$(PLUGINS),-e plugins/parc_$(p)) \
 	  -e 'plugins/parc_mujoco[warp]' -e 'plugins/parc_sinks[tensorboard]' \
-	  pytest pytest-xdist hypothesis ruff mypy import-linter
+	  'setuptools>=77' pytest pytest-xdist hypothesis ruff mypy types-PyYAML import-linter
 	touch $(STAMP)
 
 demo: $(STAMP)  ## a whole PARC iteration on this machine's CPU, then a contact sheet of what it made
 	$(BIN)/parc run examples/demo.yaml
 	$(BIN)/parc render runs/demo --sheet -o runs/demo/sheet.png
 
-test: $(STAMP)  ## lint, layers, contracts, tests
-	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+test: lint  ## lint, layers, contracts, tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+lint: $(STAMP)  ## ruff (rules and format) and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)  ## mypy over libs, core and plugins
+	$(BIN)/mypy
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
