@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LIBS := motion testing
 PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc sinks
 
-.PHONY: help setup demo test lint types clean
+.PHONY: help setup demo test lint types api clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,7 +28,7 @@ demo: $(STAMP)  ## a whole PARC iteration on this machine's CPU, then a contact 
 	$(BIN)/parc render runs/demo --sheet -o runs/demo/sheet.png
 
 test: lint  ## lint, layers, contracts, tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 lint: $(STAMP)  ## ruff (rules and format) and the import contracts
 	$(BIN)/ruff check .
@@ -37,6 +37,9 @@ lint: $(STAMP)  ## ruff (rules and format) and the import contracts
 
 types: $(STAMP)  ## mypy over libs, core and plugins
 	$(BIN)/mypy
+
+api: $(STAMP)  ## write docs/api.md from the code
+	$(BIN)/python docs/generate_api.py
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
