@@ -1,0 +1,20 @@
+"""The contract suites on the providers of this package."""
+
+import pytest
+from parc_outsider.agent import RidgeAgent, RidgeConfig
+from parc_outsider.executor import ThreadsConfig, ThreadsExecutor
+
+from parc_testing.contracts.agent import AgentContract
+from parc_testing.contracts.executor import ExecutorContract
+
+
+class TestRidge(AgentContract):
+    @pytest.fixture
+    def make(self):
+        return lambda: RidgeAgent(RidgeConfig(), device="cpu")
+
+
+class TestThreads(ExecutorContract):
+    @pytest.fixture
+    def make(self):
+        return lambda: ThreadsExecutor(ThreadsConfig())
