@@ -1,0 +1,44 @@
+"""Providers written from the documentation alone keep the contracts and work in a run."""
+
+import json
+import pathlib
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+TINY = HERE.parent / "e2e" / "tiny.yaml"
+pytestmark = pytest.mark.xdist_group("wheels")
+
+
+def test_contract_suites_pass(stranger):
+    tests = stranger.sources["parc-outsider"] / "tests"
+    shown = stranger.run("python", "-m", "pytest", "-p", "no:cacheprovider", "-q", tests, cwd=tests)
+    assert " passed" in shown and "skipped" not in shown
+
+
+def test_agent_recorder_and_executor_carry_out_an_iteration(stranger, tmp_path):
+    chosen = {
+        "kin_gen.executor.use": "threads",
+        "kin_gen.optimizer.use": "none",  # nothing to compile
+        "train_tracker.agent.use": "ridge",
+        "train_tracker.agent.rounds": "2",
+        "train_tracker.in_model_file": "null",
+        "phys_record.recorder.use": "first_try",
+        "phys_record.recorder.second_chance": "null",
+        "phys_record.record": "[generated, inputs]",
+    }
+    options = [word for key, value in chosen.items() for word in ("--set", f"{key}={value}")]
+    report = json.loads(stranger.run("parc", "run", TINY, "--json", *options, cwd=tmp_path))
+    (iteration,) = report["iterations"]
+    assert [stage["stage"] for stage in iteration["stages"]] == [
+        "train_gen",
+        "kin_gen",
+        "kin_gen",
+        "train_tracker",
+        "phys_record",
+    ]
+    policy = tmp_path / "runs" / "tiny" / "iter_001" / "p3_tracker" / "policy" / "policy.json"
+    assert json.loads(policy.read_text())["fields"]["agent"] == "ridge"
+    recording = iteration["tracker"]["recording"]
+    assert recording["in"] == recording["recorded"] + len(recording["not_recorded"])
+    assert recording["recorded"] >= 1, "walking on level ground is followed by the servos alone"
