@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.config.classes import class_hints
+from parc_core.config.classes import COMPUTED, class_hints, default_of
 from parc_core.config.dump import dump
 from parc_core.config.fields import Use, describe_range
 
@@ -26,13 +26,14 @@ def describe_settings(cls: type, prefix: str = "") -> list[dict[str, Any]]:
         if not field.init:
             continue
         hint, meta = hints[field.name], field.metadata
-        default, required = _default(field)
+        default = default_of(field)
+        required = default is attrs.NOTHING
         rows.append(
             {
                 "name": prefix + field.alias,
                 "type": type_name(hint),
                 "required": required,
-                "default": dump(default),
+                "default": None if required or default is COMPUTED else dump(default),
                 "unit": meta.get("unit", ""),
                 "range": describe_range({**meta, "unit": ""}),
                 "choices": list(meta.get("choices") or ()),
@@ -60,11 +61,3 @@ def type_name(hint: Any) -> str:
         inner = ", ".join("..." if arg is Ellipsis else type_name(arg) for arg in args)
         return f"{origin.__name__}[{inner}]"
     return getattr(hint, "__name__", str(hint))
-
-
-def _default(field: attrs.Attribute[Any]) -> tuple[Any, bool]:
-    if field.default is attrs.NOTHING:
-        return None, True
-    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
-        return (None if field.default.takes_self else field.default.factory()), False
-    return field.default, False

@@ -10,8 +10,10 @@ from typing import Any
 import attrs
 import yaml
 
+from parc_core.config.classes import default_of
 from parc_core.config.fields import Use
 from parc_core.errors import ConfigError
+from parc_core.plugins.provider import WEIGHTED_KINDS
 from parc_motion.storage import digest_json
 
 __all__ = ["config_digest", "dump", "dump_yaml"]
@@ -20,9 +22,10 @@ __all__ = ["config_digest", "dump", "dump_yaml"]
 def dump(value: Any) -> Any:
     """Settings as dicts, lists and scalars; `structure` makes equal settings of them again.
 
-    ``${`` in strings is escaped, because the reader would look for a variable.
+    ``${`` in strings is escaped, because the reader would look for a variable. An entry of a ``dict[str, Use]`` that
+    has a default and was taken out is written as None, so that reading does not bring it back.
     """
-    return _plain(value, in_list=False)
+    return _plain(value)
 
 
 def dump_yaml(config: Any, heading: str = "") -> str:
@@ -42,24 +45,41 @@ def config_digest(value: Any) -> str:
     return digest_json(dump(value))
 
 
-def _plain(value: Any, *, in_list: bool) -> Any:
+def _plain(value: Any, default: Any = None) -> Any:
+    """Plain data of a value; `default` is what a reader starts from where the value stands."""
     if isinstance(value, Use):
-        head: dict[str, Any] = {"use": value.name}
-        if in_list:
-            head["weight"] = value.weight
-        return head | (_plain(value.config, in_list=False) if value.config is not None else {})
+        same = isinstance(default, Use) and default.name == value.name
+        return {"use": value.name} | (
+            _record(value.config, default.config if same else None) if value.config else {}
+        )
     if attrs.has(type(value)):
-        fields = [field for field in attrs.fields(type(value)) if field.init]
-        return {field.alias: _plain(getattr(value, field.name), in_list=False) for field in fields}
+        return _record(value, default if type(default) is type(value) else None)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, in_list=False) for key, item in value.items()}
+        below = default if isinstance(default, Mapping) else {}
+        plain = {str(key): _plain(item, below.get(key)) for key, item in value.items()}
+        return plain | {
+            name: None for name, use in below.items() if isinstance(use, Use) and name not in plain
+        }
     if isinstance(value, (list, tuple)):
-        return [_plain(item, in_list=True) for item in value]
+        return [_list_item(item) for item in value]
     if isinstance(value, pathlib.PurePath):
         return str(value).replace("${", "$${")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"a setting is {value}; settings are finite numbers, None stands for no limit.")
     return value.replace("${", "$${") if isinstance(value, str) else value
+
+
+def _record(value: Any, base: Any) -> dict[str, Any]:
+    """Plain data of an instance of a settings class; `base` holds the defaults, those of the class when None."""
+    fields = [field for field in attrs.fields(type(value)) if field.init]
+    return {field.alias: _plain(getattr(value, field.name), default_of(field, base)) for field in fields}
+
+
+def _list_item(value: Any) -> Any:
+    plain = _plain(value)
+    if isinstance(value, Use) and value.kind not in WEIGHTED_KINDS:
+        return {"use": plain.pop("use"), "weight": value.weight} | plain
+    return plain
 
 
 class _Dumper(yaml.SafeDumper):

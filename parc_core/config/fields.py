@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
+
+from parc_core.plugins.registry import Registry
+from parc_core.plugins.target import Target
 
 __all__ = ["Use", "describe_range", "range_problem", "setting"]
 
@@ -28,12 +31,12 @@ def setting(
 
     >>> @attrs.frozen(kw_only=True)
     ... class BoxConfig:
-    ...     num_boxes: int = setting(10, ge=0, help="boxes per terrain")
+    ...     num_boxes: int = setting(10, ge=0, help="Number of boxes per terrain.")
 
     Args:
         ge, gt, le, lt: the range; it holds for every number inside a tuple, list or dict.
         choices: the allowed values.
-        kind: for fields of type `Use`: the kind of provider that may be named.
+        kind: for fields of type `Use`, ``tuple[Use, ...]`` and ``dict[str, Use]``: the kind of provider.
         path: the strings of this field are files or folders: the loader looks for relative ones beside the file that
             names them, then in the current directory, and expands ``~``.
     """
@@ -41,21 +44,62 @@ def setting(
         "help": help, "unit": unit, "ge": ge, "gt": gt, "le": le, "lt": lt,
         "choices": choices, "kind": kind, "path": path,
     }  # fmt: skip
+    converter = _kind_setter(kind) if kind is not None else None
     if factory is not None:
-        return attrs.field(factory=factory, validator=_validate, metadata=metadata)
-    return attrs.field(default=default, validator=_validate, metadata=metadata)
+        return attrs.field(factory=factory, converter=converter, validator=_validate, metadata=metadata)
+    return attrs.field(default=default, converter=converter, validator=_validate, metadata=metadata)
 
 
 @attrs.frozen
 class Use:
     """A provider chosen by name, with its settings: ``{use: boxes, num_boxes: 5}`` in a file.
 
-    The loader resolves the name and structures the settings into the provider's configuration class.
+    The loader resolves the name, structures the settings into the provider's settings class and remembers the
+    implementation, so that whoever holds the settings can create it::
+
+        terms = {name: use.create(skeleton=skeleton, device=device) for name, use in config.terms.items()}
     """
 
     name: str
-    config: Any = None  # instance of the provider's configuration class
-    weight: float = 1.0  # where several may stand in a list: the share of this one
+    config: Any = None  # instance of the provider's settings class; None stands for its defaults
+    weight: float = 1.0  # in a list of providers: the share of this one
+    kind: str = attrs.field(
+        default="", eq=False, repr=False
+    )  # kind of provider, from the field that holds it
+    target: Target | None = attrs.field(
+        default=None, eq=False, repr=False
+    )  # the implementation, once resolved
+
+    def complete(self) -> Use:
+        """The same choice with its settings and implementation, as the loader gives it.
+
+        A `Use` that was written in Python, ``Use("pose")``, has neither before it is completed; its name is looked
+        up among what is installed.
+
+        Raises:
+            PluginError: the name has no implementation, or its settings class cannot be imported.
+            ValueError: it is not in a field made with ``setting(kind=...)``, so its kind is not known.
+        """
+        if self.target is not None and self.config is not None:
+            return self
+        if self.target is None and not self.kind:
+            raise ValueError(f"Use('{self.name}') has no kind. Put it in a field made with setting(kind=...)")
+        target = self.target if self.target is not None else Registry.discover().resolve(self.kind, self.name)
+        config = self.config if self.config is not None else target.settings_class()()
+        return attrs.evolve(self, name=target.name, config=config, target=target)
+
+    def create(self, **collaborators: Any) -> Any:
+        """The provider at work: its class called with settings and collaborators, or a function with settings bound.
+
+        Args:
+            collaborators: what the interface of the kind states.
+
+        Raises:
+            PluginError: it has no implementation, or its constructor raised.
+        """
+        complete = self.complete()
+        assert complete.target is not None
+        return complete.target.create(complete.config, **collaborators)
 
 
 def range_problem(metadata: Mapping[str, Any], value: Any) -> str | None:
@@ -81,6 +125,19 @@ def describe_range(metadata: Mapping[str, Any]) -> str:
     signs = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
     bounds = [f"{sign} {metadata[key]:g}" for key, sign in signs if metadata.get(key) is not None]
     return f"{' and '.join(bounds)} {metadata.get('unit', '')}".strip() if bounds else ""
+
+
+def _kind_setter(kind: str) -> Callable[[Any], Any]:
+    """A converter that writes the kind into every `Use` of a field's value."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, Use):
+            return value if value.kind == kind else attrs.evolve(value, kind=kind)
+        if isinstance(value, (tuple, list)):
+            return type(value)(convert(item) for item in value)
+        return {key: convert(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    return convert
 
 
 def _validate(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:

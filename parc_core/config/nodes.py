@@ -10,6 +10,7 @@ from parc_core.errors import ConfigError
 
 __all__ = [
     "INVALID",
+    "REMOVED",
     "InvalidConfig",
     "Key",
     "MappingNode",
@@ -96,12 +97,16 @@ class MappingNode(Node):
     keys: dict[str, Key]
 
 
-class _Invalid:
+class _Marker:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def __repr__(self) -> str:
-        return "INVALID"
+        return self.name
 
 
-INVALID: Any = _Invalid()  # stands for a value whose problem was reported
+INVALID: Any = _Marker("INVALID")  # stands for a value whose problem was reported
+REMOVED: Any = _Marker("REMOVED")  # stands for an entry of a preset that the user's null takes out
 
 
 def to_node(value: Any, at: Position) -> Node:

@@ -70,7 +70,7 @@ def _assign(node: Node | None, parts: list[str], value: Node, at: Position, path
     keys = _keys(node)
     old = keys.get(part)
     new = _assign(old.node if old else None, rest, value, at, path)
-    if part == "use" and not rest and old is not None and not _same(old.node, new):
+    if part == "use" and not rest and (old is None or not _same(old.node, new)):
         keys = _inherit(keys)
     keys[part] = Key(at=at, node=new)
     return MappingNode(at=node.at if node is not None else at, keys=keys)

@@ -11,17 +11,18 @@ from typing import Any
 
 import attrs
 
-from parc_core.config.classes import class_hints
+from parc_core.config.classes import class_hints, holds_entries
 from parc_core.config.dump import dump
 from parc_core.config.fields import Use
 from parc_core.config.iteration import IterationConfig
 from parc_core.errors import PluginError
-from parc_core.plugins.provider import KINDS
+from parc_core.plugins.provider import KINDS, reserved_keys
 from parc_core.plugins.registry import Registered, Registry
 
 __all__ = ["iteration_schema"]
 
 _SCALARS = {int: "integer", float: "number", bool: "boolean", str: "string", pathlib.Path: "string"}
+_OUTSIDE = r"^(.*\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*$"  # code that no plugin registered
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
 
@@ -32,6 +33,7 @@ def iteration_schema(registry: Registry) -> dict[str, Any]:
     the loader and not by the schema.
     """
     definitions = {f"{kind}_use": _kind(registry, kind) for kind in KINDS}
+    definitions |= {f"{kind}_entries": _entries(registry, kind) for kind in KINDS}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "PARC iteration file",
@@ -52,18 +54,33 @@ def _kind(registry: Registry, kind: str) -> dict[str, Any]:
         unique = short.count(item.provider.name) == 1
         own = [item.provider.name, item.qualified] if unique else [item.qualified]
         options.append(_provider(registry, item, own))
-    return {"anyOf": options}
+    outside = {"type": "string", "pattern": _OUTSIDE, "not": {"enum": names}}
+    return {
+        "anyOf": [*options, outside, {"type": "object", "properties": {"use": outside}, "required": ["use"]}]
+    }
+
+
+def _entries(registry: Registry, kind: str) -> dict[str, Any]:
+    """Providers of a kind by the name of their entry; null takes a default entry out."""
+    use: dict[str, Any] = {"$ref": f"#/$defs/{kind}_use"}
+    without = {"type": "object", "not": {"required": ["use"]}}
+    properties = {}
+    for item in registry.providers(kind):
+        settings = {**_provider(registry, item, [item.provider.name]), **without}
+        settings.pop("required", None)
+        properties[item.provider.name] = {"anyOf": [use, settings, {"type": "null"}]}
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": {"anyOf": [use, without, {"type": "null"}]},
+    }
 
 
 def _provider(registry: Registry, item: Registered, names: list[str]) -> dict[str, Any]:
-    head = {
-        "use": {"enum": names, "description": item.provider.summary},
-        "weight": {
-            "type": "number",
-            "minimum": 0,
-            "description": "share of this entry, where several stand in a list",
-        },
-    }
+    head: dict[str, Any] = {"use": {"enum": names, "description": item.provider.summary}}
+    if "weight" in reserved_keys(item.provider.kind):
+        weight = "Share of this entry, where several stand in a list."
+        head["weight"] = {"type": "number", "minimum": 0, "description": weight}
     try:
         cls = registry.load_config_class(item.provider.kind, item.qualified)
         record = _record(cls)
@@ -71,7 +88,7 @@ def _provider(registry: Registry, item: Registered, names: list[str]) -> dict[st
         return {"type": "object", "properties": head, "required": ["use"]}
     presets = list(getattr(cls, "PRESETS", {}))
     if presets:
-        head["preset"] = {"enum": presets, "description": "values that lie below the ones written here"}
+        head["preset"] = {"enum": presets, "description": "Values under the ones written here."}
     required = (
         ["use"] if presets else ["use", *record.get("required", [])]
     )  # a preset may give what is required
@@ -110,6 +127,8 @@ def _type(hint: Any, meta: Mapping[str, Any]) -> dict[str, Any]:
         return {"$ref": f"#/$defs/{meta['kind']}_use"}
     if origin is typing.Literal:
         return {"enum": list(args)}
+    if holds_entries(hint):
+        return {"$ref": f"#/$defs/{meta['kind']}_entries"}
     if origin in (dict, collections.abc.Mapping):
         return {"type": "object", "additionalProperties": _type(args[1], meta)}
     if origin in (tuple, list, collections.abc.Sequence):

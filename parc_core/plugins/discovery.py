@@ -20,7 +20,7 @@ from parc_core.errors import BrokenPlugin, IncompatiblePlugin, PluginError
 from parc_core.plugins import hookspecs
 from parc_core.plugins.provider import Command, Provider
 
-__all__ = ["LoadedPlugin", "Problem", "describe_error", "discover", "import_object"]
+__all__ = ["LoadedPlugin", "Problem", "describe_error", "discover", "import_module", "import_object"]
 
 
 @attrs.frozen(kw_only=True)
@@ -72,18 +72,26 @@ def import_object(spec: str) -> Any:
         BrokenPlugin: importing it raised anything else.
     """
     module_name, _, attribute = spec.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, KeyboardInterrupt):
-        raise
-    except (
-        BaseException
-    ) as err:  # the same door as discovery: foreign code may raise anything, SystemExit included
-        raise BrokenPlugin(f"importing {module_name} raised {describe_error(err)}") from err
+    module = import_module(module_name)
     try:
         return getattr(module, attribute)
     except AttributeError as err:
         raise ImportError(f"module '{module_name}' has no '{attribute}'") from err
+
+
+def import_module(name: str) -> ModuleType:
+    """The module of that name.
+
+    Raises:
+        ImportError: it, or something that it imports, is missing.
+        BrokenPlugin: importing it raised anything else.
+    """
+    try:
+        return importlib.import_module(name)
+    except (ImportError, KeyboardInterrupt):
+        raise
+    except BaseException as err:  # as in discovery: foreign code may raise anything, SystemExit included
+        raise BrokenPlugin(f"importing {name} raised {describe_error(err)}") from err
 
 
 def describe_error(err: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["KINDS", "Command", "Provider"]
+__all__ = ["KINDS", "WEIGHTED_KINDS", "Command", "Provider", "reserved_keys"]
 
 KINDS = (
     "motion_source",
@@ -19,7 +19,19 @@ KINDS = (
     "recorder",
     "executor",
     "metric_sink",
+    "reward_term",
+    "observation_term",
+    "termination_term",
+    "generator_loss",
+    "generator_network",
+    "policy_network",
 )
+WEIGHTED_KINDS = ("reward_term", "generator_loss")  # terms of a sum: `weight` is one of their settings
+
+
+def reserved_keys(kind: str) -> tuple[str, ...]:
+    """The keys beside a provider's settings in a file, which the loader reads itself."""
+    return ("use", "preset") if kind in WEIGHTED_KINDS else ("use", "preset", "weight")
 
 
 @attrs.frozen(kw_only=True)
@@ -27,13 +39,14 @@ class Provider:
     """One implementation of one kind.
 
     `target` and `config` are ``"module:attribute"``; they are imported when the provider is chosen. The target is
-    called as ``target(config, **collaborators)``; which collaborators, the interface's docstring says.
+    called as ``target(config, **collaborators)``; which collaborators, the interface's docstring says. Without
+    `config`, the target's signature says what its settings are, see `parc_core.plugins.signature`.
     """
 
     kind: str = attrs.field(validator=attrs.validators.in_(KINDS))
     name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9_]*"))
     target: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
-    config: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
+    config: str = attrs.field(default="", validator=attrs.validators.matches_re(r"([\w.]+:\w+)?"))
     summary: str = ""
 
 

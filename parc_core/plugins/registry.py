@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import difflib
+import importlib.metadata
+import importlib.util
 import logging
+import pathlib
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
-from parc_core.config.fields import Use
-from parc_core.errors import AmbiguousProvider, BrokenPlugin, ProviderUnavailable, UnknownProvider
-from parc_core.plugins.discovery import LoadedPlugin, Problem, describe_error, discover, import_object
+from parc_core.errors import AmbiguousProvider, BrokenPlugin, UnknownProvider
+from parc_core.plugins.discovery import LoadedPlugin, Problem, describe_error, discover
+from parc_core.plugins.files import is_file_name, locate
 from parc_core.plugins.provider import KINDS, Command, Provider
-from parc_motion.errors import ParcError
+from parc_core.plugins.target import Target
 
-__all__ = ["Registered", "RegisteredCommand", "Registry"]
+__all__ = ["Choice", "Registered", "RegisteredCommand", "Registry"]
 
 log = logging.getLogger(__name__)
 
-RESERVED = ("use", "preset", "weight")  # keys that the loader takes out before a provider's settings
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*")
+
+
+class Choice(Protocol):
+    """A provider chosen by name, with its settings; `parc_core.config.Use` is one."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+
+    @property
+    def config(self) -> Any:
+        """Its settings; None stands for the defaults."""
 
 
 @attrs.frozen
@@ -36,10 +51,17 @@ class Registered:
         """``dist:name``, which stays unique when two distributions own the name."""
         return f"{self.dist}:{self.provider.name}"
 
-    @property
-    def title(self) -> str:
-        """``kind 'name' of dist version``, for messages."""
-        return f"{self.provider.kind} '{self.provider.name}' of {self.dist} {self.version}"
+    def target(self, name: str) -> Target:
+        """The implementation, under the name by which it was chosen."""
+        provider = self.provider
+        return Target(
+            kind=provider.kind,
+            name=name,
+            spec=provider.target,
+            config=provider.config,
+            dist=self.dist,
+            version=self.version,
+        )
 
 
 @attrs.frozen
@@ -56,9 +78,10 @@ class RegisteredCommand:
         Raises:
             ProviderUnavailable, BrokenPlugin: it cannot be imported.
         """
-        return _import(
-            self.command.target, f"command '{self.command.name}' of {self.dist} {self.version}", self.dist
-        )
+        command = self.command
+        return Target(
+            kind="command", name=command.name, spec=command.target, dist=self.dist, version=self.version
+        ).load()
 
 
 class Registry:
@@ -132,47 +155,43 @@ class Registry:
             raise UnknownProvider(self._unknown_text(kind, name))
         return found[0]
 
+    def resolve(self, kind: str, name: str, *, base: pathlib.Path | None = None) -> Target:
+        """What a name stands for: a registered provider, ``module:attribute`` or ``path/to/file.py:attribute``.
+
+        Args:
+            base: folder of the file that holds the name: paths are searched there first, then in the current directory.
+
+        Raises:
+            UnknownProvider, AmbiguousProvider: as `find`, or the file does not exist.
+        """
+        if is_file_name(name):
+            return _target_in_file(kind, name, base)
+        try:
+            return self.find(kind, name).target(name)
+        except UnknownProvider:
+            if not (_MODULE.fullmatch(name) and _is_module(name.partition(":")[0])):
+                raise
+        dist, version = _owner(name)
+        return Target(kind=kind, name=name, spec=name, dist=dist, version=version, registered=False)
+
     def load_config_class(self, kind: str, name: str) -> type:
         """The attrs class of a provider's settings.
 
         Raises:
-            UnknownProvider, AmbiguousProvider: as `find`.
-            ProviderUnavailable, BrokenPlugin: it cannot be imported, or is no class of settings.
+            UnknownProvider, AmbiguousProvider: as `resolve`.
+            ProviderUnavailable, BrokenPlugin: it cannot be imported, or is not a class of settings.
         """
-        found = self.find(kind, name)
-        cls = _import(found.provider.config, found.title, found.dist)
-        if not (isinstance(cls, type) and attrs.has(cls)):
-            raise BrokenPlugin(
-                f"{found.title}: {found.provider.config} is {cls!r}, expected an attrs class of settings."
-            )
-        taken = [field.name for field in attrs.fields(cls) if field.name in RESERVED]
-        if taken:
-            raise BrokenPlugin(
-                f"{found.title}: the setting '{taken[0]}' has a reserved name ({', '.join(RESERVED)}). Rename it."
-            )
-        return cls
+        return self.resolve(kind, name).settings_class()
 
-    def create(self, kind: str, use: Use, **collaborators: Any) -> Any:
+    def create(self, kind: str, use: Choice, **collaborators: Any) -> Any:
         """A provider at work: its target, called with its settings and the collaborators of its interface.
 
         Raises:
-            UnknownProvider, AmbiguousProvider: as `find`.
+            UnknownProvider, AmbiguousProvider: as `resolve`.
             ProviderUnavailable: its module, or something that it imports, is missing.
             BrokenPlugin: importing or constructing it raised.
         """
-        found = self.find(kind, use.name)
-        target = _import(found.provider.target, found.title, found.dist)
-        config = use.config if use.config is not None else self.load_config_class(kind, use.name)()
-        try:
-            return target(config, **collaborators)
-        except ParcError:
-            raise
-        except Exception as err:  # foreign code: the message has to say whose it is
-            raise BrokenPlugin(
-                f"{found.title}: its constructor raised {describe_error(err)}\n"
-                f"  target      {found.provider.target}\n"
-                f"  to do       report it to the authors of {found.dist}; `parc --debug ...` shows where it happened"
-            ) from err
+        return self.resolve(kind, use.name).create(use.config, **collaborators)
 
     def call_lifecycle(self, hook: str, **arguments: Any) -> None:
         """Call a lifecycle hook of every plugin, one plugin at a time; one that raises is logged and passed over."""
@@ -227,6 +246,8 @@ class Registry:
             lines.append(f"  closest     {close:<16} ({item.dist} {item.version})")
         lines.append(f"  installed   {', '.join(by_name) or 'none'}")
         lines += [f"  not loaded  {problem.dist}  {problem.summary}" for problem in self._problems]
+        if _MODULE.fullmatch(name):
+            lines.append(f"  not found   a module '{name.partition(':')[0]}'")
         lines.append(f"  see         parc plugins --kind {kind}{' --problems' if self._problems else ''}")
         return "\n".join(lines)
 
@@ -238,27 +259,34 @@ def _ambiguous_text(kind: str, name: str, found: list[Registered]) -> str:
     return "\n".join(lines)
 
 
-def _import(spec: str, title: str, dist: str) -> Any:
-    try:
-        return import_object(spec)
-    except ImportError as err:
-        missing = getattr(err, "name", None) or ""
-        foreign = (
-            isinstance(err, ModuleNotFoundError)
-            and missing.split(".")[0] != spec.partition(":")[0].split(".")[0]
+def _target_in_file(kind: str, name: str, base: pathlib.Path | None) -> Target:
+    text, _, attribute = name.rpartition(":")
+    path, places = locate(text, base)
+    if path is None:
+        searched = "\n              ".join(str(place) for place in places)
+        raise UnknownProvider(
+            f"{kind} '{name}': the file does not exist\n"
+            f"  searched    {searched}\n"
+            "  to do       write the path relative to the file that names it, or the absolute path"
         )
-        also = f", or install the missing module '{missing}'" if missing and foreign else ""
-        raise ProviderUnavailable(
-            f"{title} cannot be imported: {describe_error(err)}\n"
-            f"  target      {spec}\n"
-            f"  to do       pip install --upgrade --force-reinstall {dist}{also}"
-        ) from err
-    except BrokenPlugin as err:
-        raise BrokenPlugin(
-            f"{title}: {err}\n"
-            f"  target      {spec}\n"
-            f"  to do       pip install --upgrade {dist}, or report it to its authors"
-        ) from err
+    absolute = f"{path}:{attribute}"
+    return Target(kind=kind, name=absolute, spec=absolute, registered=False, file=path)
+
+
+def _is_module(name: str) -> bool:
+    """Whether Python finds the module; its parents are imported for that."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+    except Exception:  # a parent package that raises: importing the target says which and how
+        return True
+
+
+def _owner(name: str) -> tuple[str, str]:
+    """Distribution and version that a ``module:attribute`` came with; empty where it was not installed."""
+    dists = importlib.metadata.packages_distributions().get(name.partition(":")[0].partition(".")[0], [])
+    return (dists[0], importlib.metadata.version(dists[0])) if dists else ("", "")
 
 
 def _normal(dist: str) -> str:

@@ -82,7 +82,7 @@ class RootConfig:
 
 @attrs.frozen(kw_only=True)
 class RequiredConfig:
-    size: int = setting(help="how large")
+    size: int = setting(help="How large it is.")
 
 
 SHARED = [hypothesis.HealthCheck.function_scoped_fixture]  # the registry is the same for every example
@@ -193,7 +193,7 @@ def test_wrong_value_says_where_what_and_what_instead(refuse, text, message):
 
 
 def test_missing_key_says_what_it_is(refuse):
-    message = "f.yaml:1:1: size: the key is missing, expected an integer, how large"
+    message = "f.yaml:1:1: size: the key is missing, expected an integer. How large it is."
     assert refuse("{}", cls=RequiredConfig) == message
 
 
@@ -446,7 +446,7 @@ def test_folder_with_other_settings_is_the_folder_source(load, tmp_path):
 
 @pytest.mark.parametrize("name", ['"a\\0b"', "''"], ids=["nul", "empty"])
 def test_path_that_cannot_be_one_is_refused(refuse, name):
-    assert "is no file name, expected a path" in refuse(f"file: {name}")
+    assert "is not a file name, expected a path" in refuse(f"file: {name}")
 
 
 # --- back to text
