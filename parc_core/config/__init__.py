@@ -1,5 +1,61 @@
-"""Typed, strict configuration: attrs classes in, errors with file:line:col out."""
+"""Typed, strict configuration: attrs classes in, errors with file:line:column out.
 
-from parc_core.config.fields import Use, setting
+A provider declares its settings with `setting`; `Use` is a provider chosen in a file. The functions read files and
+options (`load_iteration`, `load_settings`, `structure`) and write settings back (`dump`, `dump_yaml`).
+"""
 
-__all__ = ["Use", "setting"]
+from parc_core.config.classes import class_hints
+from parc_core.config.describe import describe_settings
+from parc_core.config.dump import config_digest, dump, dump_yaml
+from parc_core.config.fields import Use, describe_range, setting
+from parc_core.config.iteration import STAGES, IterationConfig
+from parc_core.config.load import LoadedConfig, load_iteration, load_settings
+from parc_core.config.nodes import (
+    InvalidConfig,
+    Key,
+    MappingNode,
+    Node,
+    Position,
+    Problem,
+    ScalarNode,
+    SequenceNode,
+    to_node,
+    to_plain,
+)
+from parc_core.config.overrides import apply_override
+from parc_core.config.schema import iteration_schema
+from parc_core.config.structure import Structured, structure
+from parc_core.config.yaml_source import load_plain, parse_text, read_text
+
+__all__ = [
+    "STAGES",
+    "InvalidConfig",
+    "IterationConfig",
+    "Key",
+    "LoadedConfig",
+    "MappingNode",
+    "Node",
+    "Position",
+    "Problem",
+    "ScalarNode",
+    "SequenceNode",
+    "Structured",
+    "Use",
+    "apply_override",
+    "class_hints",
+    "config_digest",
+    "describe_range",
+    "describe_settings",
+    "dump",
+    "dump_yaml",
+    "iteration_schema",
+    "load_iteration",
+    "load_plain",
+    "load_settings",
+    "parse_text",
+    "read_text",
+    "setting",
+    "structure",
+    "to_node",
+    "to_plain",
+]

@@ -14,7 +14,6 @@ from parc_core.config.classes import default_of
 from parc_core.config.fields import Use
 from parc_core.errors import ConfigError
 from parc_core.plugins.provider import WEIGHTED_KINDS
-from parc_motion.storage import digest_json
 
 __all__ = ["config_digest", "dump", "dump_yaml"]
 
@@ -42,6 +41,8 @@ def dump_yaml(config: Any, heading: str = "") -> str:
 
 def config_digest(value: Any) -> str:
     """SHA-256 of settings (or plain data holding settings) in canonical JSON form; equal settings, equal digest."""
+    from parc_motion.storage import digest_json  # here: the package of storage loads NumPy
+
     return digest_json(dump(value))
 
 

@@ -6,12 +6,9 @@ imports has to be installed, and it cannot import its neighbors.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import os
 import pathlib
 import sys
-import traceback
 from types import ModuleType
 
 from parc_core.errors import BrokenPlugin
@@ -43,6 +40,9 @@ def load_file(path: pathlib.Path) -> ModuleType:
     Raises:
         BrokenPlugin: the file cannot be read, or executing it raised.
     """
+    import hashlib  # here, and importlib.util too: `parc --help` starts without them
+    import importlib.util
+
     path = path.resolve()
     name = f"parc_file_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
     if name in sys.modules:
@@ -66,6 +66,8 @@ def load_file(path: pathlib.Path) -> ModuleType:
 
 def _line(err: BaseException, path: pathlib.Path) -> str:
     """``:line`` of the innermost place in the file at which an exception was raised."""
+    import traceback
+
     lines = [frame.lineno for frame in traceback.extract_tb(err.__traceback__) if frame.filename == str(path)]
     if isinstance(err, SyntaxError) and err.filename == str(path):
         lines.append(err.lineno)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
-import importlib.util
 import logging
 import pathlib
 import re
@@ -275,6 +274,8 @@ def _target_in_file(kind: str, name: str, base: pathlib.Path | None) -> Target:
 
 def _is_module(name: str) -> bool:
     """Whether Python finds the module; its parents are imported for that."""
+    import importlib.util
+
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib.util
 import pathlib
 from types import ModuleType
 from typing import Any
@@ -46,6 +44,9 @@ class Target:
 
         A file counts where no distribution is known; the folder that it lies in does not.
         """
+        import hashlib
+        import importlib.util
+
         module, _, attribute = self.spec.rpartition(":")
         if self.file is None and self.dist:
             return {"dist": self.dist, "version": self.version}
