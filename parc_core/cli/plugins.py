@@ -9,8 +9,7 @@ import click
 
 from parc_core.cli.output import make_console, print_json
 from parc_core.errors import PluginError, UnknownProvider
-from parc_core.plugins.provider import KINDS
-from parc_core.plugins.registry import Registered, RegisteredCommand, Registry
+from parc_core.plugins import KINDS, Registered, RegisteredCommand, Registry, Target
 
 __all__ = ["plugins"]
 
@@ -21,18 +20,25 @@ __all__ = ["plugins"]
 @click.option("--problems", is_flag=True, help="Only plugins that did not load, and why.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def plugins(name: str | None, kind: str | None, problems: bool, as_json: bool) -> None:
-    """List what is installed; with NAME, the settings of that provider (or what a distribution offers)."""
+    """List what is installed; with NAME, the settings of that provider (or what a distribution offers).
+
+    With --kind, NAME may also be code that no plugin registered: module:attribute or path/to/file.py:attribute.
+    """
     registry = Registry.discover()
     if name is None:
         commands = registry.commands if kind is None else {}
         document = _overview(registry, registry.providers(kind), commands, problems)
+    elif kind and ":" in name and not (target := registry.resolve(kind, name)).registered:
+        document = {"providers": [_with_settings(_row_of_code(target), target)]}
     else:
         found = _find(registry, name, kind)
         if any(item.dist == name for item in found):
             commands = {verb: item for verb, item in registry.commands.items() if item.dist == name}
             document = _overview(registry, found, commands, False)
         else:
-            document = {"providers": [_with_settings(registry, item) for item in found]}
+            document = {
+                "providers": [_with_settings(_row(item), item.target(item.qualified)) for item in found]
+            }
     if as_json:
         print_json(document)
     elif name is not None and "problems" not in document:
@@ -86,16 +92,23 @@ def _row(item: Registered) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _with_settings(registry: Registry, item: Registered) -> dict[str, Any]:
-    from parc_core.config.describe import describe_settings
-    from parc_core.config.dump import dump
+def _row_of_code(target: Target) -> dict[str, Any]:
+    summary = (getattr(target.load(), "__doc__", None) or "").strip().partition("\n")[0]
+    return {
+        "kind": target.kind, "name": target.name, "dist": target.dist, "version": target.version,
+        "summary": summary, "target": target.spec, "config": "",
+    }  # fmt: skip
+
+
+def _with_settings(row: dict[str, Any], target: Target) -> dict[str, Any]:
+    from parc_core.config import describe_settings, dump
 
     try:
-        cls = registry.load_config_class(item.provider.kind, item.qualified)
+        cls = target.settings_class()
     except PluginError as err:
-        return {**_row(item), "error": str(err)}
+        return {**row, "error": str(err)}
     presets = {name: dump(dict(values)) for name, values in getattr(cls, "PRESETS", {}).items()}
-    return {**_row(item), "settings": describe_settings(cls), "presets": presets}
+    return {**row, "settings": describe_settings(cls), "presets": presets}
 
 
 def _render_overview(document: dict[str, Any], only_problems: bool) -> None:
@@ -127,9 +140,8 @@ def _render_settings(rows: list[dict[str, Any]]) -> None:
 
     console = make_console()
     for row in rows:
-        console.print(
-            Text(f"{row['kind']} {row['name']}  ({row['dist']} {row['version']})  {row['summary']}")
-        )
+        owner = f"({row['dist']} {row['version']})  " if row["dist"] else ""
+        console.print(Text(f"{row['kind']} {row['name']}  {owner}{row['summary']}"))
         if "error" in row:
             console.print(Text(row["error"]))
             continue
@@ -157,6 +169,8 @@ def _default(setting: dict[str, Any]) -> str:
     value = setting["default"]
     if isinstance(value, bool):
         return "true" if value else "false"
+    if setting["kind"] and isinstance(value, dict):
+        return str(value["use"]) if "use" in value else ", ".join(value)  # a provider, or entries by name
     return "" if value is None else str(value)
 
 

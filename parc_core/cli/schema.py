@@ -15,7 +15,7 @@ def schema() -> None:
 
     Point an editor at it (for VS Code: the setting yaml.schemas) and it completes keys and shows their help.
     """
-    from parc_core.config.schema import iteration_schema
-    from parc_core.plugins.registry import Registry
+    from parc_core.config import iteration_schema
+    from parc_core.plugins import Registry
 
     print_json(iteration_schema(Registry.discover()))

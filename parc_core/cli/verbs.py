@@ -11,7 +11,7 @@ import click
 from parc_core.errors import AmbiguousProvider
 
 if TYPE_CHECKING:
-    from parc_core.plugins.registry import RegisteredCommand
+    from parc_core.plugins import RegisteredCommand
 
 __all__ = ["CoreGroup", "PluginGroup"]
 
@@ -102,6 +102,6 @@ def _line(registered: RegisteredCommand) -> str:
 
 
 def _plugin_commands() -> dict[str, RegisteredCommand]:
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
 
     return Registry.discover().commands

@@ -27,34 +27,54 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 class TrainGenConfig:
     """Stage 1: train the motion generator on the data set."""
 
-    generator: Use = setting(Use("mdm"), kind="generator", help="the motion generator")
+    generator: Use = setting(Use("mdm"), kind="generator", help="The motion generator to train.")
     input_model_path: str | None = setting(
         None,
         path=True,
-        help="folder of a trained generator to continue from; a later iteration continues from the one before",
+        help="Folder of a trained generator from which the first iteration continues. "
+        "Later iterations continue from the generator of the previous one.",
     )
 
 
 @attrs.frozen(kw_only=True)
 class KinGenConfig:
-    """Stage 2: generate motions on new terrain, choose, refine."""
+    """Stage 2: generate motions on new terrain, select the best candidates and refine them."""
 
-    batches: int = setting(1, ge=1, help="batches; each can run on a machine of its own")
-    motions_per_batch: int = setting(8, ge=1, help="clips that each batch has to make")
-    candidates: int = setting(32, ge=1, help="candidates that the generator proposes per path")
-    keep: int = setting(1, ge=1, help="clips kept per terrain and path, the best first")
+    batches: int = setting(
+        1, ge=1, help="Number of batches. Batches are independent and can run on separate machines."
+    )
+    motions_per_batch: int = setting(
+        8, ge=1, help="Number of motions that each batch makes, each on its own terrain."
+    )
+    candidates: int = setting(
+        32, ge=1, help="Number of candidate motions that the generator samples for each path."
+    )
+    keep: int = setting(1, ge=1, help="Maximum number of clips kept per motion, the best candidates first.")
     max_tries_per_motion: int = setting(
-        10, ge=1, help="terrains and paths tried per wanted clip before a batch gives up"
+        10,
+        ge=1,
+        help="Maximum number of terrains and paths tried per motion. If none yields an accepted candidate, "
+        "the batch continues without that motion.",
     )
     terrain: tuple[Use, ...] = setting(
-        (Use("boxes"),), kind="terrain_source", help="where terrains come from, each with its share"
+        (Use("boxes"),),
+        kind="terrain_source",
+        help="Terrain sources. Each terrain is sampled from one of them in proportion to its weight.",
     )
-    planner: Use = setting(Use("astar"), kind="planner", help="finds a path over a terrain")
-    selector: Use = setting(Use("heuristic"), kind="selector", help="chooses among the candidates")
-    optimizer: Use = setting(Use("kinopt"), kind="optimizer", help="refines what was chosen")
-    executor: Use = setting(Use("local"), kind="executor", help="runs the batches")
-    save_name: str = setting("motions", help="clips are called <save_name>_<number>")
-    mirror: bool = setting(False, help="write a mirrored copy of every clip too")
+    planner: Use = setting(
+        Use("astar"), kind="planner", help="The planner that finds a path over each terrain."
+    )
+    selector: Use = setting(
+        Use("heuristic"), kind="selector", help="The selector that ranks the candidates of a path."
+    )
+    optimizer: Use = setting(
+        Use("kinopt"), kind="optimizer", help="The optimizer that refines the selected motions."
+    )
+    executor: Use = setting(
+        Use("local"), kind="executor", help="The executor that runs the batches, here or on other machines."
+    )
+    save_name: str = setting("motions", help="Prefix of the clips' names: <save_name>_<motion>_<rank>.")
+    mirror: bool = setting(False, help="Also write a left-right mirrored copy of every clip.")
 
     def __attrs_post_init__(self) -> None:
         if not self.terrain:
@@ -71,20 +91,29 @@ class KinGenConfig:
 
 @attrs.frozen(kw_only=True)
 class TrainTrackerConfig:
-    """Stage 3: train the tracker to follow the motions in a simulator."""
+    """Stage 3: train the tracking controller to follow the motions in a simulator."""
 
-    env: Use = setting(Use("deepmimic"), kind="tracker_env", help="the imitation task")
-    simulator: Use = setting(
-        Use("mujoco"), kind="simulator", help="the physics, with the number of environments"
+    env: Use = setting(
+        Use("deepmimic"),
+        kind="tracker_env",
+        help="The imitation task: observations, reward and terminations.",
     )
-    agent: Use = setting(Use("dmppo"), kind="agent", help="the controller that learns")
+    simulator: Use = setting(
+        Use("mujoco"), kind="simulator", help="The physics simulator, with the number of environments."
+    )
+    agent: Use = setting(Use("dmppo"), kind="agent", help="The learning agent that becomes the controller.")
     in_model_file: str | None = setting(
         None,
         path=True,
-        help="folder of a trained policy to continue from; a later iteration continues from the one before",
+        help="Folder of a trained policy from which the first iteration continues. "
+        "Later iterations continue from the policy of the previous one.",
     )
-    input_weight: float = setting(1.0, ge=0, help="share of the data set's motions in training")
-    generated_weight: float = setting(1.0, ge=0, help="share of the newly generated motions in training")
+    input_weight: float = setting(
+        1.0, ge=0, help="Relative sampling weight of the data set's motions during training."
+    )
+    generated_weight: float = setting(
+        1.0, ge=0, help="Relative sampling weight of the newly generated motions during training."
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.input_weight + self.generated_weight <= 0:
@@ -93,14 +122,17 @@ class TrainTrackerConfig:
 
 @attrs.frozen(kw_only=True)
 class PhysRecordConfig:
-    """Stage 4: follow the motions in the simulator and keep what succeeded."""
+    """Stage 4: track the motions in the simulator and record those that succeed."""
 
-    recorder: Use = setting(Use("retry"), kind="recorder", help="decides what counts as followed")
+    recorder: Use = setting(
+        Use("retry"), kind="recorder", help="The recorder, which decides which tracked motions are kept."
+    )
     record: tuple[Literal["generated", "inputs"], ...] = setting(
-        ("generated",), help="which motions are followed"
+        ("generated",),
+        help="Which motions are tracked and recorded: the newly generated ones, those of the data set, or both.",
     )
     chunk: int = setting(
-        256, ge=1, help="motions recorded side by side; memory is held for these alone", unit="motions"
+        256, ge=1, help="Number of motions recorded in parallel; it bounds the memory needed.", unit="motions"
     )
 
     def __attrs_post_init__(self) -> None:
@@ -112,29 +144,46 @@ class PhysRecordConfig:
 
 @attrs.frozen(kw_only=True)
 class IterationConfig:
-    """A whole run: data set, four stages, and where it is written."""
+    """A whole run: data set, four stages, and output folder."""
 
-    parc: Literal[1] = setting(help="version of the file format")
-    name: str = setting(help="name of the run; its folder is <output>/<name>")
-    seed: int = setting(0, ge=0, help="decides every random choice of the run")
+    parc: Literal[1] = setting(help="Version of the iteration file format.")
+    name: str = setting(help="Name of the run. Its folder is <output>/<name>.")
+    seed: int = setting(0, ge=0, help="Seed of all random numbers in the run.")
     device: str = setting(
-        "auto", help="auto, cpu, cuda or cuda:N; a named device that is missing is an error"
+        "auto",
+        help="Device of the networks and of simulators that support it: auto, cpu, cuda or cuda:N. "
+        "auto uses a GPU if there is one; a named device that is missing is an error.",
     )
-    threads: int = setting(0, ge=0, help="simulator threads; 0 means every core that this process may use")
+    threads: int = setting(0, ge=0, help="Number of simulator threads. 0 uses one per CPU core.")
     torch_threads: int = setting(
-        1, ge=1, help="threads of the networks; more than 1 pays only on a machine that nobody else uses"
+        1,
+        ge=1,
+        help="Number of PyTorch threads. More than 1 is faster only on a machine without other load.",
     )
-    iterations: int = setting(1, ge=1, help="passes of the loop; each adds what was recorded to the data set")
-    output: str = setting("runs", help="folder of runs, from the current directory")
-    character: str = setting("humanoid", help="the character")
+    iterations: int = setting(
+        1,
+        ge=1,
+        help="Number of passes through the four stages. Each adds its recorded motions to the data set of the next.",
+    )
+    output: str = setting("runs", help="Folder for runs, relative to the current directory.")
+    character: str = setting(
+        "humanoid", help="The simulated character: the name of a built-in one, or an MJCF file."
+    )
     dataset: tuple[Use, ...] = setting(
-        kind="motion_source", help="where the first motions come from, each with its share"
+        kind="motion_source",
+        help="Sources of the initial motions. Motions are sampled from each in proportion to its weight.",
     )
-    train_gen: TrainGenConfig = setting(factory=TrainGenConfig, help="stage 1: train the generator")
-    kin_gen: KinGenConfig = setting(factory=KinGenConfig, help="stage 2: generate motions")
-    train_tracker: TrainTrackerConfig = setting(factory=TrainTrackerConfig, help="stage 3: train the tracker")
-    phys_record: PhysRecordConfig = setting(factory=PhysRecordConfig, help="stage 4: record in physics")
-    metrics: tuple[Use, ...] = setting((Use("jsonl"),), kind="metric_sink", help="where numbers are kept")
+    train_gen: TrainGenConfig = setting(factory=TrainGenConfig, help="Stage 1: train the motion generator.")
+    kin_gen: KinGenConfig = setting(factory=KinGenConfig, help="Stage 2: generate motions on new terrain.")
+    train_tracker: TrainTrackerConfig = setting(
+        factory=TrainTrackerConfig, help="Stage 3: train the tracking controller."
+    )
+    phys_record: PhysRecordConfig = setting(
+        factory=PhysRecordConfig, help="Stage 4: record the tracked motions in the simulator."
+    )
+    metrics: tuple[Use, ...] = setting(
+        (Use("jsonl"),), kind="metric_sink", help="Sinks that receive every metric of the run."
+    )
 
     def __attrs_post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -5,15 +5,24 @@ import subprocess
 import sys
 import types
 
+import attrs
 import click
 import pytest
 
 from parc_core.cli import main as cli_main
+from parc_core.config import Use, setting
 from parc_core.errors import StageFailed
 from parc_core.interfaces import Stopped
-from parc_core.plugins.provider import Command
+from parc_core.plugins import Command
 from parc_motion.errors import CorruptArtifact, RunLocked, StorageError
 from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
+
+
+@attrs.frozen(kw_only=True)
+class EntriesConfig:
+    terms: dict[str, Use] = setting(
+        kind="reward_term", factory=lambda: {"pose": Use("pose"), "feet": Use("feet")}, help="Terms."
+    )
 
 
 @pytest.fixture
@@ -217,3 +226,22 @@ def test_output_whose_reader_has_gone_ends_quietly():
         "141",
         "0",
     )  # 0 when everything was written before the reader went
+
+
+def test_plugins_shows_the_settings_of_code_in_a_file(parc, tmp_path):
+    (tmp_path / "my_terms.py").write_text(
+        'def near(frame, *, k: float = 3.0):\n    """How near.\n\n    Args:\n        k: Sharpness of it.\n    """\n'
+    )
+    code, out, _ = parc("plugins", f"{tmp_path}/my_terms.py:near", "--kind", "reward_term", "--json")
+    (row,) = json.loads(out)["providers"]
+    assert (code, row["summary"], row["dist"]) == (0, "How near.", "")
+    assert [(one["name"], one["default"], one["help"]) for one in row["settings"]] == [
+        ("weight", 1.0, "Weight of this term in the sum."),
+        ("k", 3.0, "Sharpness of it."),
+    ]
+
+
+def test_plugins_shows_the_names_of_default_entries(parc, monkeypatch):
+    plugin = make_plugin([make_provider("tracker_env", "task", EntriesConfig)])
+    install(monkeypatch, FakeEntryPoint(module=plugin, distribution="parc-task"))
+    assert "pose, feet" in parc("plugins", "task")[1]

@@ -26,6 +26,16 @@ class AgentConfig:
     second: Use | None = setting(None, kind="agent", help="another agent")
 
 
+@attrs.frozen(kw_only=True)
+class TermConfig:
+    weight: float = setting(1.0, ge=0, help="Weight.")
+
+
+@attrs.frozen(kw_only=True)
+class TaskConfig:
+    terms: dict[str, Use] = setting(factory=lambda: {"near": Use("near")}, kind="reward_term", help="Terms.")
+
+
 NAMES = {
     "motion_source": "procedural",
     "generator": "mdm",
@@ -44,6 +54,8 @@ PROVIDERS = [
     make_provider("agent", "dmppo", AgentConfig),
     make_provider("agent", "ppo", AgentConfig),
     make_provider("selector", "first", AnyConfig),
+    make_provider("tracker_env", "task", TaskConfig),
+    make_provider("reward_term", "near", TermConfig),
 ]
 SMALLEST = "parc: 1\nname: demo\ndataset: procedural\n"
 
@@ -191,6 +203,37 @@ def test_schema_knows_every_key_and_provider(registry):
     samples = agents[1]["properties"]["max_samples"]
     assert samples == {"type": "integer", "minimum": 1, "description": "budget (samples)", "default": 1000}
     assert agents[1]["additionalProperties"] is False
+
+
+def test_schema_accepts_entries_of_open_lists(registry):
+    schema = iteration_schema(registry)
+    assert list(schema["$defs"]["reward_term_entries"]["properties"]) == ["near"]
+    env = next(
+        one for one in schema["$defs"]["tracker_env_use"]["anyOf"] if "terms" in one.get("properties", {})
+    )
+    assert env["properties"]["terms"]["$ref"] == "#/$defs/reward_term_entries"
+
+
+@pytest.mark.parametrize(
+    ("terms", "valid"),
+    [
+        ({"near": {"weight": 0.5}}, True),
+        ({"near": {"wieght": 0.5}}, False),
+        ({"near": {"weight": -1}}, False),
+        ({"near": None, "other": {"use": "near", "weight": 2}}, True),
+        ({"feet": "my_terms.py:feet"}, True),
+        ({"feet": {"use": "my_terms.py:feet", "k": 3}}, True),
+        ({"feet": {"use": "acme.terms:feet", "k": 3}}, True),
+        ({"feet": "unknown"}, False),
+        ({"feet": {"use": "unknown"}}, False),
+        ({"feet": 3}, False),
+    ],
+)
+def test_schema_checks_entries_of_open_lists(registry, terms, valid):
+    jsonschema = pytest.importorskip("jsonschema", reason="the schema is checked with the package jsonschema")
+    schema = iteration_schema(registry)
+    part = {"$ref": "#/$defs/reward_term_entries", "$defs": schema["$defs"]}
+    assert jsonschema.Draft202012Validator(part).is_valid(terms) is valid
 
 
 @pytest.mark.parametrize(
