@@ -12,6 +12,7 @@ import yaml
 
 from parc_core.config.classes import default_of
 from parc_core.config.fields import Use
+from parc_core.config.yaml_scalars import resolve_scalar
 from parc_core.errors import ConfigError
 from parc_core.plugins.provider import WEIGHTED_KINDS
 
@@ -91,8 +92,6 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _string(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    from parc_core.config.yaml_source import resolve_scalar
-
     value, problem = resolve_scalar(text)
     style = None if problem is None and isinstance(value, str) and text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)

@@ -1,21 +1,13 @@
 """The one YAML reader: hardened, strict, and every value knows its line and column.
 
-YAML is read by the 1.2 core rules, not PyYAML's 1.1: only `true` and `false` are truth values, `1e-4` is a number,
-`no`, `12:30:45` and `2026-01-02` are strings. Underscores may group digits. Refused, with the place: duplicate keys,
-merge keys, tags, `.inf` and `.nan`, numbers beyond 64 bits, a second document, nesting deeper than 64, files above
-1 MiB, anchors that multiply into more than 20,000 values.
-
-``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-text}`` by the text where it is unset or
-empty; ``$${`` stands for the two characters themselves. A value without quotes is looked at again after that, so
-``seed: ${SEED}`` may give a number.
+Scalars follow the rules of `parc_core.config.yaml_scalars`. Refused, with the place: duplicate keys, merge keys, tags,
+a second document, nesting deeper than 64, files above 1 MiB, anchors that multiply into more than 20,000 values.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import pathlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,22 +26,15 @@ from parc_core.config.nodes import (
     SequenceNode,
     to_plain,
 )
+from parc_core.config.yaml_scalars import expand_variables, resolve_scalar
 from parc_core.errors import ConfigError
 
-__all__ = ["MAX_BYTES", "load_plain", "parse_text", "read_text", "resolve_scalar"]
+__all__ = ["MAX_BYTES", "load_plain", "parse_text", "read_text"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_NODES = 20_000
 MAX_SCALAR = 65_536  # characters
-
-_NULL = {"", "~", "null", "Null", "NULL"}
-_TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def read_text(path: pathlib.Path) -> str:
@@ -252,7 +237,7 @@ class _Composer:
             raise self._refuse(
                 event, f"a value of {len(text):,} characters; at most {MAX_SCALAR:,} are read."
             )
-        expanded, problem = _expand(text, self.environ)
+        expanded, problem = expand_variables(text, self.environ)
         if problem is None and plain:
             value, problem = resolve_scalar(expanded)
         else:
@@ -288,56 +273,6 @@ class _Composer:
         start = text.rfind("\n", 0, position) + 1
         at = Position(self.source, text.count("\n", 0, position) + 1, position - start + 1)
         return Problem(at, "", f"not YAML: {reason}.")
-
-
-def resolve_scalar(text: str) -> tuple[Any, str | None]:
-    """Value of a scalar without quotes, and what is wrong with it."""
-    if text in _NULL:
-        return None, None
-    if text in _TRUTH:
-        return _TRUTH[text], None
-    if _NOT_FINITE.fullmatch(text):
-        return None, f"'{text}' is not a finite number. Write a number, or leave the key out."
-    if len(text) <= 400 and _INT.fullmatch(text):
-        number = int(text.replace("_", ""))
-        if not -(1 << 63) <= number < 1 << 63:
-            return None, f"{text:.40} is beyond 64 bits. Put it in quotes if it is a name."
-        return number, None
-    if len(text) <= 400 and _FLOAT.fullmatch(text) and not text.lstrip("+-").isdigit():
-        value = float(text.replace("_", ""))
-        if not math.isfinite(value):
-            return None, f"{text:.40} is beyond the range of a float."
-        return value, None
-    return text, None
-
-
-def _expand(text: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """The text with ``${NAME}`` replaced, and what is wrong with it."""
-    problems: list[str] = []
-
-    def replace(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name is None:
-            return "${"
-        name, marked, default = name.partition(":-")
-        if not _NAME.fullmatch(name):
-            problems.append(
-                f"'{match.group(0):.60}' names no variable. Write ${{NAME}}, or $${{ for the characters themselves."
-            )
-            return ""
-        value = environ.get(name) or (default if marked else environ.get(name))
-        if value is None:
-            problems.append(f"the environment variable {name} is not set. Set it: export {name}=...")
-            return ""
-        if not value.isprintable():
-            problems.append(
-                f"the environment variable {name} holds characters that cannot be printed. Set it to plain text."
-            )
-            return ""
-        return value
-
-    expanded = _VARIABLE.sub(replace, text) if "${" in text else text
-    return expanded, problems[0] if problems else None
 
 
 def _levels(node: Node) -> int:
