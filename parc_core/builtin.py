@@ -1,4 +1,4 @@
-"""What the core itself offers, through the same door as everybody else."""
+"""The providers of the core, registered like those of any plugin."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def parc_providers() -> list[Provider]:
             name="jsonl",
             target="parc_core.runner.jsonl:JsonlSink",
             config="parc_core.runner.jsonl:JsonlConfig",
-            summary="one JSON object per number in metrics.jsonl",
+            summary="writes one JSON object per metric to metrics.jsonl",
         ),
         Provider(
             kind="executor",
             name="local",
             target="parc_core.runner.local:LocalExecutor",
             config="parc_core.runner.local:LocalConfig",
-            summary="one job after the other in this process",
+            summary="runs jobs one after the other in this process",
         ),
     ]

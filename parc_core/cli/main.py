@@ -1,7 +1,7 @@
-"""The command `parc`: verbs are imported when they are used, errors are texts, exit codes mean something.
+"""The command `parc`: verbs are imported when they are used, and errors become a message and an exit code.
 
 Exit codes: 0 ok, 2 usage or configuration, 65 bad data, 70 internal, 73 cannot write, 75 locked, 130 and 143 stopped by
-a signal, 141 the reader of our output went away.
+a signal, 141 the reader of the output has closed it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["cli", "main"]
 
 # name -> (where its click command is, one line for `parc --help`); nothing here is imported before it is used
 _VERBS = {
-    "run": ("parc_core.cli.run:run", "carry out an iteration file, or continue a run folder"),
+    "run": ("parc_core.cli.run:run", "run an iteration file, or continue a run folder"),
     "setup": ("parc_core.cli.setup:setup", "write the run folder and its per-stage files, run nothing"),
-    "info": ("parc_core.cli.info:info", "what lies in a run folder, clip, data set or policy"),
-    "plugins": ("parc_core.cli.plugins:plugins", "what is installed, and the settings of each part"),
+    "info": ("parc_core.cli.info:info", "what is in a run folder, clip, data set or policy"),
+    "plugins": ("parc_core.cli.plugins:plugins", "what is installed, and the settings of each provider"),
     "schema": ("parc_core.cli.schema:schema", "JSON Schema of iteration files, for editors"),
 }
 _STOPPED = 130
@@ -36,14 +36,14 @@ _STOPPED = 130
     prog_name="parc-core",
     message=f"%(prog)s %(version)s (PARC_API {parc_core.PARC_API[0]}.{parc_core.PARC_API[1]})",
 )
-@click.option("--debug", is_flag=True, help="Show where an error came from, and log more.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, and log more.")
 def cli(debug: bool) -> None:
     """Grow a motion data set for physically simulated characters on terrain."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb and end the process with its exit code."""
-    # small matrices on threads that wait for each other cost up to thirty times as much; read before NumPy is imported
+    # threads that wait for each other make small matrices up to thirty times slower; read when NumPy is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given[: _verb_index(given)]
@@ -53,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the interpreter flushes once more at its end
+        )  # the interpreter flushes again when it exits
         raise SystemExit(141) from None
-    except BaseException as err:  # the one place where an error becomes a text and an exit code
+    except BaseException as err:  # the only place where an error becomes a message and an exit code
         if isinstance(err, SystemExit):
             raise
         raise SystemExit(_report(err, debug)) from None
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _report(err: BaseException, debug: bool) -> int:
-    """Say what happened on stderr; returns the exit code."""
+    """Print the error on stderr; returns the exit code."""
     if debug and not isinstance(err, (click.ClickException, click.exceptions.Exit)):
         traceback.print_exception(err)
     if isinstance(err, click.exceptions.Exit):
@@ -86,7 +86,9 @@ def _report(err: BaseException, debug: bool) -> int:
 
 
 def _is_stopped(err: BaseException) -> bool:
-    context = sys.modules.get("parc_core.interfaces.context")  # not imported: then nobody can have raised it
+    context = sys.modules.get(
+        "parc_core.interfaces.context"
+    )  # if it was never imported, it cannot have been raised
     return context is not None and isinstance(err, context.Stopped)
 
 

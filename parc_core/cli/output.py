@@ -1,4 +1,4 @@
-"""What verbs share: the option `--set`, JSON on stdout, a console, the table of a plan."""
+"""Parts that several verbs use: the option `--set`, JSON on stdout, a console, the table of a plan."""
 
 from __future__ import annotations
 

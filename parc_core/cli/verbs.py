@@ -1,4 +1,4 @@
-"""Groups of verbs that import one when it is called: that of `parc` itself, and those that plugins share."""
+"""Groups of commands that import a verb when it is called: `parc` itself, and groups that plugins share."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CoreGroup(click.Group):
             formatter.write_dl([*rows, *self._of_plugins(_plugin_commands()).items()])
 
     def _of_plugins(self, commands: dict[str, RegisteredCommand]) -> dict[str, str]:
-        """Line of help by verb or group, but for names that the core has."""
+        """Line of help by verb or group, except names that the core has."""
         rows: dict[str, str] = {}
         for name, registered in commands.items():
             group = registered.command.group
@@ -55,7 +55,7 @@ class CoreGroup(click.Group):
 
 
 class PluginGroup(click.Group):
-    """The verbs of one group, whichever distributions they come from."""
+    """The verbs of one group, from all distributions."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names within the group, sorted."""
@@ -73,7 +73,7 @@ class PluginGroup(click.Group):
 
 
 def _find(commands: dict[str, RegisteredCommand], group: str, verb: str) -> click.Command | None:
-    """A verb (imported now) or a group by its name; None where nothing is called so."""
+    """A verb (imported now) or a group by its name; None if there is none."""
     name = f"{group} {verb}".lstrip()
     if name in commands:
         return commands[name].load()

@@ -1,4 +1,4 @@
-"""What the parts of the loader share: the problems found so far, and the way back to each other."""
+"""The base class of the loader, through which its parts report problems and call each other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Converter(abc.ABC):
     )  # inherited keys that a replaced provider does not have
 
     def report(self, at: Position, path: str, message: str) -> Any:
-        """Note a problem; returns `INVALID`."""
+        """Record a problem; returns `INVALID`."""
         self.problems.append(Problem(at, path, message))
         return INVALID
 
@@ -52,7 +52,7 @@ class Converter(abc.ABC):
 
         Args:
             base: instance whose values are the defaults.
-            below: values of a preset, which lie under those of the node.
+            below: values of a preset, which those of the node override.
             owner: provider that the settings belong to, for messages.
         """
 
@@ -63,7 +63,7 @@ class Converter(abc.ABC):
         """A `Use` with its settings.
 
         Args:
-            weighted: it stands in a list, where each has a weight.
+            weighted: whether it is an element of a list, which has a weight.
         """
 
     @abc.abstractmethod
@@ -71,5 +71,5 @@ class Converter(abc.ABC):
         """A default value, in which every provider gets its settings and its implementation.
 
         Args:
-            at: where the record stands that does not give the value.
+            at: position of the record that omits the value.
         """

@@ -1,4 +1,4 @@
-"""What a settings class offers, as data: for `parc plugins NAME`, `parc schema` and documentation."""
+"""The settings of a class as rows of data, for `parc plugins NAME` and documentation."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def describe_settings(cls: type, prefix: str = "") -> list[dict[str, Any]]:
 
 
 def type_name(hint: Any) -> str:
-    """A type as a person writes it: ``int``, ``str | None``, ``tuple[float, ...]``."""
+    """A type as source code has it: ``int``, ``str | None``, ``tuple[float, ...]``."""
     if hint is type(None):
         return "None"
     args = typing.get_args(hint)

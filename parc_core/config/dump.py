@@ -1,4 +1,4 @@
-"""From settings back to plain data, every value written out: what a run keeps of its configuration."""
+"""From settings back to plain data with every value explicit, as a run folder keeps them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["config_digest", "dump", "dump_yaml"]
 def dump(value: Any) -> Any:
     """Settings as dicts, lists and scalars; `structure` makes equal settings of them again.
 
-    ``${`` in strings is escaped, because the reader would look for a variable. An entry of a ``dict[str, Use]`` that
+    ``${`` in strings is escaped, because the reader would expand a variable. An entry of a ``dict[str, Use]`` that
     has a default and was taken out is written as None, so that reading does not bring it back.
     """
     return _plain(value)
@@ -48,7 +48,7 @@ def config_digest(value: Any) -> str:
 
 
 def _plain(value: Any, default: Any = None) -> Any:
-    """Plain data of a value; `default` is what a reader starts from where the value stands."""
+    """Plain data of a value; `default` is the default that the reader would use in its place."""
     if isinstance(value, Use):
         same = isinstance(default, Use) and default.name == value.name
         return {"use": value.name} | (
@@ -67,7 +67,7 @@ def _plain(value: Any, default: Any = None) -> Any:
     if isinstance(value, pathlib.PurePath):
         return str(value).replace("${", "$${")
     if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"a setting is {value}; settings are finite numbers, None stands for no limit.")
+        raise ConfigError(f"a setting is {value}; settings must be finite. Write None for no limit.")
     return value.replace("${", "$${") if isinstance(value, str) else value
 
 
@@ -85,7 +85,7 @@ def _list_item(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what our reader reads back: strings that it would take for something else are quoted."""
+    """Quotes the strings that the reader would otherwise read as numbers, truth values or null."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

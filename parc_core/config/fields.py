@@ -34,10 +34,10 @@ def setting(
     ...     num_boxes: int = setting(10, ge=0, help="Number of boxes per terrain.")
 
     Args:
-        ge, gt, le, lt: the range; it holds for every number inside a tuple, list or dict.
+        ge, gt, le, lt: the range; it applies to every number inside a tuple, list or dict.
         choices: the allowed values.
         kind: for fields of type `Use`, ``tuple[Use, ...]`` and ``dict[str, Use]``: the kind of provider.
-        path: the strings of this field are files or folders: the loader looks for relative ones beside the file that
+        path: the strings of this field are files or folders: the loader searches relative ones beside the file that
             names them, then in the current directory, and expands ``~``.
     """
     metadata = {
@@ -55,14 +55,14 @@ class Use:
     """A provider chosen by name, with its settings: ``{use: boxes, num_boxes: 5}`` in a file.
 
     The loader resolves the name, structures the settings into the provider's settings class and remembers the
-    implementation, so that whoever holds the settings can create it::
+    implementation, so that code that has the settings can create it::
 
         terms = {name: use.create(skeleton=skeleton, device=device) for name, use in config.terms.items()}
     """
 
     name: str
-    config: Any = None  # instance of the provider's settings class; None stands for its defaults
-    weight: float = 1.0  # in a list of providers: the share of this one
+    config: Any = None  # instance of the provider's settings class; None means its defaults
+    weight: float = 1.0  # in a list of providers: its relative weight
     kind: str = attrs.field(
         default="", eq=False, repr=False
     )  # kind of provider, from the field that holds it
@@ -89,7 +89,7 @@ class Use:
         return attrs.evolve(self, name=target.name, config=config, target=target)
 
     def create(self, **collaborators: Any) -> Any:
-        """The provider at work: its class called with settings and collaborators, or a function with settings bound.
+        """An instance of the provider, or a plain function with its settings bound.
 
         Args:
             collaborators: what the interface of the kind states.
@@ -103,9 +103,10 @@ class Use:
 
 
 def range_problem(metadata: Mapping[str, Any], value: Any) -> str | None:
-    """What is wrong with a value against the range of its `setting`, e.g. ``-1 is out of range, expected >= 0 m``.
+    """Why a value is outside the range of its `setting`, e.g. ``-1 is out of range, expected >= 0 m``.
 
-    None stands for "not given" and is in every range; numbers inside tuples, lists and dicts are looked at one by one.
+    Returns None for a valid value, which includes None. Numbers inside tuples, lists and dicts are checked one by
+    one.
     """
     choices = metadata.get("choices")
     if choices is not None and value is not None:

@@ -1,4 +1,4 @@
-"""Reads an iteration file with the options given for it."""
+"""Reads an iteration file and applies command-line overrides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @attrs.frozen(kw_only=True)
 class LoadedConfig:
-    """An iteration file, understood."""
+    """An iteration file with typed settings."""
 
     config: IterationConfig
     path: pathlib.Path
@@ -68,7 +68,7 @@ def load_settings(
     base: pathlib.Path | None = None,
     overrides: Sequence[str] = (),
 ) -> tuple[Any, tuple[Problem, ...]]:
-    """Settings of any class from a YAML text, and what an override made superfluous in it.
+    """Settings of any class from a YAML text, and the settings that an override made inapplicable.
 
     Args:
         source: file name for messages.

@@ -1,4 +1,4 @@
-"""Values of a file together with where each stands, before they have types."""
+"""Untyped values of a file, each with its position."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 @attrs.frozen
 class Position:
-    """Where something was written: a file, line and column counted from 1, or an option of the command line."""
+    """The position of a value: a file, line and column counted from 1, or an option of the command line."""
 
     source: str
     line: int = 0  # 0: the source has no lines
@@ -38,7 +38,7 @@ class Position:
 
 @attrs.frozen
 class Problem:
-    """One thing that is wrong."""
+    """One error in a file or option."""
 
     at: Position
     path: str  # dotted key, "" for the file as a whole
@@ -49,7 +49,7 @@ class Problem:
 
 
 class InvalidConfig(ConfigError):
-    """Everything that is wrong with a file and the options given with it; `problems` lists it."""
+    """A file or its overrides are invalid; `problems` lists every error."""
 
     def __init__(self, problems: list[Problem]) -> None:
         ordered = sorted(
@@ -62,7 +62,7 @@ class InvalidConfig(ConfigError):
 
 @attrs.frozen(kw_only=True)
 class Node:
-    """A value and where it stands."""
+    """A value and its position."""
 
     at: Position
 
@@ -83,7 +83,7 @@ class SequenceNode(Node):
 
 @attrs.frozen(kw_only=True)
 class Key:
-    """A key with its value; `inherited` when it was written for a provider that an option has replaced since."""
+    """A key with its value; `inherited` if it was written for a provider that an option has replaced."""
 
     at: Position
     node: Node
@@ -105,12 +105,12 @@ class _Marker:
         return self.name
 
 
-INVALID: Any = _Marker("INVALID")  # stands for a value whose problem was reported
-REMOVED: Any = _Marker("REMOVED")  # stands for an entry of a preset that the user's null takes out
+INVALID: Any = _Marker("INVALID")  # in place of a value whose problem was reported
+REMOVED: Any = _Marker("REMOVED")  # in place of an entry of a preset that the user's null takes out
 
 
 def to_node(value: Any, at: Position) -> Node:
-    """Plain data (dicts, lists, tuples, scalars) as nodes that all stand at one place: presets and defaults."""
+    """Plain data (dicts, lists, tuples, scalars) as nodes that share one position: presets and defaults."""
     if isinstance(value, dict):
         return MappingNode(
             at=at, keys={str(key): Key(at=at, node=to_node(item, at)) for key, item in value.items()}

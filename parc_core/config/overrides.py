@@ -1,4 +1,4 @@
-"""``--set a.b.c=value``: changes to a file's values, made before they get types."""
+"""``--set a.b.c=value``: changes to a file's values before they are typed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,3}")
 
 
 def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[Problem]]:
-    """The values of a file with one of them changed, and what is wrong with the new one.
+    """The values of a file with one of them changed, and the problems of the new one.
 
     Elements of lists are addressed by their index (``dataset.0.use=procedural``; the index after the last appends);
-    in a list of one provider the index may be left out.
-    Where a provider is written by name only, ``.name`` reaches into its settings. Changing a provider's ``use`` keeps
-    the file's settings for it only as far as the new provider knows them; the others are marked `inherited`, and left
-    out by `structure`.
+    in a list of one provider the index may be omitted.
+    Where a provider is written by name only, ``.key`` addresses one of its settings; entries of a
+    ``dict[str, Use]`` are addressed by their name. Changing a provider's ``use`` keeps
+    the file's settings for it only as far as the new provider knows them; the others are marked `inherited` and
+    dropped by `structure`.
 
     Raises:
         InvalidConfig: no ``=``, an empty key, or a value that is not YAML.
@@ -45,7 +46,7 @@ def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[
         )
     value, problems = parse_text(text, at.source, positions=False)
     changed = _assign(node, parts, value, at, path.strip())
-    assert isinstance(changed, MappingNode)  # the root stays what it was
+    assert isinstance(changed, MappingNode)  # the root remains a mapping
     return changed, problems
 
 
@@ -95,7 +96,7 @@ def _assign_item(
 
 
 def _keys(node: Node | None) -> dict[str, Key]:
-    """Keys of a node; a provider written by its name alone is its long form, anything else starts afresh."""
+    """Keys of a node; a provider written by its name alone is expanded to its long form, anything else has no keys."""
     if isinstance(node, MappingNode):
         return dict(node.keys)
     if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value is not INVALID:

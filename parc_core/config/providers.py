@@ -1,4 +1,4 @@
-"""Providers: the name is resolved, the settings beside it become its settings class, a preset lies below them."""
+"""Providers: the name is resolved, and the settings beside it, over a preset, become its settings class."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _as_mapping(work: Converter, node: Node, kind: str, path: str, default: Any)
         and "use" in keys
         and _is_folder(work, keys["use"].node)
     ):
-        use = keys["use"]  # a folder may stand where a name is expected
+        use = keys["use"]  # a folder may be written in place of a name
         name = ScalarNode(at=use.node.at, value="folder")
         keys |= {"use": Key(at=use.at, node=name), "path": Key(at=use.at, node=use.node)}
     return MappingNode(at=node.at, keys=keys), path_of_name

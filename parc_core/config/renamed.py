@@ -1,4 +1,4 @@
-"""Old names of settings: a file that was written before a setting moved is read, with a warning.
+"""Old names of settings: files that were written before a setting moved are read, with a warning.
 
 A settings class lists them by their new place below itself::
 
@@ -51,7 +51,7 @@ def rename_keys(
 
 
 def _is_given(node: Node, parts: list[str]) -> bool:
-    """Whether the value at a dotted place, or one that stands for all of it, is in the file."""
+    """Whether the file gives the value at a dotted place, or a value in place of the record that holds it."""
     if not parts:
         return True
     if not isinstance(node, MappingNode):

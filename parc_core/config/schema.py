@@ -1,4 +1,4 @@
-"""JSON Schema of iteration files, with the settings of every installed provider: editors complete and check by it."""
+"""JSON Schema of iteration files with the settings of every installed provider, for editors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def iteration_schema(registry: Registry) -> dict[str, Any]:
 
 
 def _kind(registry: Registry, kind: str) -> dict[str, Any]:
-    """What may stand where a provider of a kind is named: a name, or a name with settings."""
+    """What may be written for a provider of a kind: a name, or a name with settings."""
     installed = registry.providers(kind)
     short = [item.provider.name for item in installed]
     names = sorted(
@@ -79,7 +79,7 @@ def _entries(registry: Registry, kind: str) -> dict[str, Any]:
 def _provider(registry: Registry, item: Registered, names: list[str]) -> dict[str, Any]:
     head: dict[str, Any] = {"use": {"enum": names, "description": item.provider.summary}}
     if "weight" in reserved_keys(item.provider.kind):
-        weight = "Share of this entry, where several stand in a list."
+        weight = "Relative weight of this entry in a list of several."
         head["weight"] = {"type": "number", "minimum": 0, "description": weight}
     try:
         cls = registry.load_config_class(item.provider.kind, item.qualified)
@@ -88,10 +88,13 @@ def _provider(registry: Registry, item: Registered, names: list[str]) -> dict[st
         return {"type": "object", "properties": head, "required": ["use"]}
     presets = list(getattr(cls, "PRESETS", {}))
     if presets:
-        head["preset"] = {"enum": presets, "description": "Values under the ones written here."}
+        head["preset"] = {
+            "enum": presets,
+            "description": "Named set of values, overridden by the ones written here.",
+        }
     required = (
         ["use"] if presets else ["use", *record.get("required", [])]
-    )  # a preset may give what is required
+    )  # a preset may give required values
     return {**record, "properties": {**head, **record["properties"]}, "required": required}
 
 

@@ -1,4 +1,4 @@
-"""From nodes to typed settings: strict, and everything that is wrong is reported at once.
+"""From nodes to typed settings: strict, and all errors are reported together.
 
 Types that a settings class may use: int, float (an integer is accepted), bool, str, None, unions, Literal,
 ``tuple[T, ...]``, fixed tuples, ``list[T]``, ``dict[str, T]``, `pathlib.Path`, other attrs classes, and `Use`.
@@ -42,7 +42,7 @@ _CONTAINERS = (tuple, list, dict, collections.abc.Mapping, collections.abc.Seque
 
 @attrs.frozen
 class Structured:
-    """Settings, and the inherited keys that did not apply to a provider chosen by ``--set``."""
+    """Settings, and the keys of the file that do not apply to a provider chosen by ``--set``."""
 
     config: Any
     dropped: tuple[Problem, ...]
@@ -56,16 +56,16 @@ def structure(
     base: pathlib.Path | None = None,
     problems: Iterable[Problem] = (),
 ) -> Structured:
-    """The settings that the nodes spell.
+    """The typed settings in a tree of nodes.
 
     Args:
         cls: attrs class of the settings.
         registry: resolves the names in `Use` fields.
         base: folder for relative paths; they are searched there first, then in the current directory.
-        problems: what the reader found already; reported together with what is found here.
+        problems: errors that the reader found; reported together with those found here.
 
     Raises:
-        InvalidConfig: anything is wrong; the text lists all of it, in the order of the file.
+        InvalidConfig: there is any error; the text lists all of them, in the order of the file.
     """
     work = _Structurer(registry, base, list(problems))
     value = work.convert(node, cls, "", _NO_META)
@@ -76,7 +76,7 @@ def structure(
 
 @attrs.define
 class _Structurer(Converter):
-    """Chooses by type which part of the loader reads a value."""
+    """Dispatches each value by its type to the part of the loader that converts it."""
 
     def convert(
         self, node: Node, hint: Any, path: str, meta: Mapping[str, Any], default: Any = attrs.NOTHING

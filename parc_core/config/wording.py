@@ -1,4 +1,4 @@
-"""Types and values in the words of error messages."""
+"""Types and values as error messages name them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def show(node: Node) -> str:
 
 
 def advice(node: Node, hint: Any) -> str:
-    """What to write instead, where a small slip is likely."""
+    """What to write instead of a common mistake; empty for any other."""
     value = node.value if isinstance(node, ScalarNode) else None
     if hint is int and isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f". Write {int(value)}"

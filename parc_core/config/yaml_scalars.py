@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def resolve_scalar(text: str) -> tuple[Any, str | None]:
-    """Value of a scalar without quotes, and what is wrong with it."""
+    """The value of a scalar without quotes, and its problem or None."""
     if text in _NULL:
         return None, None
     if text in _TRUTH:
@@ -49,7 +49,7 @@ def resolve_scalar(text: str) -> tuple[Any, str | None]:
 
 
 def expand_variables(text: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """The text with ``${NAME}`` replaced, and what is wrong with it."""
+    """The text with ``${NAME}`` replaced, and its first problem or None."""
     problems: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
@@ -59,7 +59,7 @@ def expand_variables(text: str, environ: Mapping[str, str]) -> tuple[str, str | 
         name, marked, default = name.partition(":-")
         if not _NAME.fullmatch(name):
             problems.append(
-                f"'{match.group(0):.60}' names no variable. Write ${{NAME}}, or $${{ for the characters themselves."
+                f"'{match.group(0):.60}' is not a variable. Write ${{NAME}}, or $${{ for the characters themselves."
             )
             return ""
         value = environ.get(name) or (default if marked else environ.get(name))

@@ -1,4 +1,4 @@
-"""The one YAML reader: hardened, strict, and every value knows its line and column.
+"""The YAML reader: safe with untrusted files, strict, and every value keeps its line and column.
 
 Scalars follow the rules of `parc_core.config.yaml_scalars`. Refused, with the place: duplicate keys, merge keys, tags,
 a second document, nesting deeper than 64, files above 1 MiB, anchors that multiply into more than 20,000 values.
@@ -52,7 +52,7 @@ def read_text(path: pathlib.Path) -> str:
         ) from err
     if len(data) > MAX_BYTES:
         raise ConfigError(
-            f"{path}: larger than {MAX_BYTES >> 20} MiB, which no configuration is. Is it the right file?"
+            f"{path}: larger than {MAX_BYTES >> 20} MiB, too large for a configuration. Is it the right file?"
         )
     try:
         return data.decode("utf-8-sig")
@@ -80,21 +80,25 @@ def load_plain(path: pathlib.Path) -> Any:
 def parse_text(
     text: str, source: str, *, positions: bool = True, environ: Mapping[str, str] | None = None
 ) -> tuple[Node, list[Problem]]:
-    """The value in a text, and what is wrong with single scalars and keys in it; those became `INVALID`.
+    """The value in a text, and the problems of single scalars and keys in it, which become `INVALID`.
 
-    The caller adds what it finds itself and raises `InvalidConfig` with all of it.
+    The caller adds its own problems and raises `InvalidConfig` with all of them.
 
     Args:
         source: file name for positions.
-        positions: False: the source is one option of the command line, lines and columns would say nothing.
+        positions: False where the source is one option of the command line, without lines and columns.
         environ: for ``${NAME}``; the process environment when None.
 
     Raises:
-        InvalidConfig: the text is not YAML, or hostile.
+        InvalidConfig: the text is not YAML, or exceeds a limit of this module.
     """
     if len(text) > MAX_BYTES:
         raise InvalidConfig(
-            [Problem(Position(source), "", f"larger than {MAX_BYTES >> 20} MiB, which no configuration is.")]
+            [
+                Problem(
+                    Position(source), "", f"larger than {MAX_BYTES >> 20} MiB, too large for a configuration."
+                )
+            ]
         )
     if not _is_unicode(text):
         raise InvalidConfig(
@@ -155,7 +159,7 @@ class _Composer:
 
     def _node(self, event: Any, events: Iterator[Any], path: str, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise self._refuse(event, f"nested more than {MAX_DEPTH} deep, which no configuration is.")
+            raise self._refuse(event, f"nested more than {MAX_DEPTH} deep, too deep for a configuration.")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth)
         before = self.nodes
@@ -181,21 +185,21 @@ class _Composer:
         if size == -1:
             raise self._refuse(
                 event,
-                f"no anchor is called '{event.anchor}'. Write &{event.anchor} before the value that is meant.",
+                f"no anchor is called '{event.anchor}'. Write &{event.anchor} before the value that it stands for.",
             )
         if node is None:
             raise self._refuse(event, f"'*{event.anchor}' contains itself. Write the value out.")
         self._count(event, size)
         if depth + levels > MAX_DEPTH:
             raise self._refuse(
-                event, f"'*{event.anchor}' nests more than {MAX_DEPTH} deep, which no configuration is."
+                event, f"'*{event.anchor}' nests more than {MAX_DEPTH} deep, too deep for a configuration."
             )
         return node
 
     def _count(self, event: Any, size: int) -> None:
         self.nodes += size
         if self.nodes > MAX_NODES:
-            raise self._refuse(event, f"more than {MAX_NODES:,} values, which no configuration has.")
+            raise self._refuse(event, f"more than {MAX_NODES:,} values, too many for a configuration.")
 
     def _sequence(self, start: Any, events: Iterator[Any], path: str, depth: int) -> SequenceNode:
         items: list[Node] = []

@@ -1,7 +1,7 @@
-"""Finds installed plugins; whatever one of them does, the others work and nothing is raised.
+"""Finds installed plugins; one that fails does not stop the others, and nothing is raised.
 
-A plugin is a module named by an entry point of the group `parc.plugins`. It is imported here, so it must be
-featherweight: the providers that it names are imported when they are chosen, by `import_object`.
+A plugin is a module named by an entry point of the group `parc.plugins`. It is imported here, so it
+must import nothing heavy: the providers that it names are imported when they are chosen, by `import_object`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LoadedPlugin:
 
     dist: str
     version: str
-    manager: pluggy.PluginManager  # of this plugin alone, so that its hooks are called by themselves
+    manager: pluggy.PluginManager  # of this plugin alone, so that its hooks are called separately
     providers: tuple[Provider, ...]
     commands: tuple[Command, ...]
 
@@ -59,7 +59,7 @@ def discover() -> tuple[list[LoadedPlugin], list[Problem]]:
             plugins.append(_load(entry, dist, version))
         except KeyboardInterrupt:
             raise
-        except BaseException as err:  # a plugin may raise anything and call sys.exit: it ends here, as a row
+        except BaseException as err:  # a plugin may raise anything or call sys.exit: it becomes a row
             problems.append(_problem(entry, err))
     return plugins, problems
 
@@ -90,15 +90,15 @@ def import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except (ImportError, KeyboardInterrupt):
         raise
-    except BaseException as err:  # as in discovery: foreign code may raise anything, SystemExit included
+    except BaseException as err:  # as in discovery: a plugin may raise anything, SystemExit included
         raise BrokenPlugin(f"importing {name} raised {describe_error(err)}") from err
 
 
 def describe_error(err: BaseException) -> str:
-    """``Type: text`` of a foreign exception on one line; a text that cannot be made is left out."""
+    """``Type: text`` of an exception on one line; without the text if its ``__str__`` raises."""
     try:
         text = " ".join(str(err).split())
-    except Exception:  # a foreign __str__ that raises must not hide the error that it belongs to
+    except Exception:  # a __str__ that raises must not hide the error it belongs to
         text = ""
     if isinstance(err, SystemExit):
         text = f"{text} (the plugin called sys.exit)".strip()

@@ -29,7 +29,7 @@ def parc_commands() -> list[Command]:  # type: ignore[empty-body]
 
 @hookspec
 def parc_stage_started(stage: str, folder: str) -> None:
-    """A stage begins to work in a folder."""
+    """A stage starts to work in a folder."""
 
 
 @hookspec
@@ -39,7 +39,7 @@ def parc_stage_finished(stage: str, folder: str, summary: Mapping[str, Any]) -> 
 
 @hookspec
 def parc_stage_failed(stage: str, error: str) -> None:
-    """A stage raised; the run ends."""
+    """A stage raised an error; the run ends."""
 
 
 @hookspec

@@ -1,4 +1,4 @@
-"""What a plugin tells the core: names, and where the code lies; nothing is imported yet."""
+"""What a plugin declares: names, and where the code is; nothing is imported yet."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ class Command:
 
     @property
     def group(self) -> str:
-        """The group that the verb is in; empty for a verb by itself."""
+        """The group that the verb is in; empty for a verb outside of groups."""
         return self.name.rpartition(" ")[0]
 
     @property
     def verb(self) -> str:
-        """The name within its group."""
+        """Its name within the group."""
         return self.name.rpartition(" ")[2]

@@ -34,7 +34,7 @@ class Choice(Protocol):
 
     @property
     def config(self) -> Any:
-        """Its settings; None stands for the defaults."""
+        """Its settings; None for the defaults."""
 
 
 @attrs.frozen
@@ -47,7 +47,7 @@ class Registered:
 
     @property
     def qualified(self) -> str:
-        """``dist:name``, which stays unique when two distributions own the name."""
+        """``dist:name``, which is unique even if two distributions offer the name."""
         return f"{self.dist}:{self.provider.name}"
 
     def target(self, name: str) -> Target:
@@ -112,8 +112,8 @@ class Registry:
     def commands(self) -> dict[str, RegisteredCommand]:
         """Verbs by name, ``verb`` or ``group verb``.
 
-        Of a name that two distributions own there are ``dist:verb`` and ``group dist:verb`` only; likewise of a verb
-        that is called like a group.
+        A name that two distributions offer appears only as ``dist:verb`` and ``group dist:verb``; so does a verb that
+        has the name of a group.
         """
         names = [registered.command.name for registered in self._commands]
         names += {registered.command.group for registered in self._commands}
@@ -139,8 +139,8 @@ class Registry:
         """The provider of a kind that is called `name` or ``dist:name``.
 
         Raises:
-            UnknownProvider: none is; the text says what is installed and what did not load.
-            AmbiguousProvider: several distributions own the name.
+            UnknownProvider: there is none; the text says what is installed and what did not load.
+            AmbiguousProvider: several distributions offer the name.
         """
         dist, _, short = name.rpartition(":")
         found = [
@@ -183,7 +183,7 @@ class Registry:
         return self.resolve(kind, name).settings_class()
 
     def create(self, kind: str, use: Choice, **collaborators: Any) -> Any:
-        """A provider at work: its target, called with its settings and the collaborators of its interface.
+        """An instance of a provider: its target, called with its settings and the collaborators of its interface.
 
         Raises:
             UnknownProvider, AmbiguousProvider: as `resolve`.
@@ -193,13 +193,13 @@ class Registry:
         return self.resolve(kind, use.name).create(use.config, **collaborators)
 
     def call_lifecycle(self, hook: str, **arguments: Any) -> None:
-        """Call a lifecycle hook of every plugin, one plugin at a time; one that raises is logged and passed over."""
+        """Call a lifecycle hook of every plugin, one plugin at a time; errors are logged and do not stop the run."""
         for plugin in self._plugins:
             try:
                 getattr(plugin.manager.hook, hook)(**arguments)
-            except (Exception, SystemExit) as err:  # a plugin's mistake must not end a run of hours
+            except (Exception, SystemExit) as err:  # an error in a plugin must not end a long run
                 log.warning(
-                    "plugin %s %s: its hook %s raised %s; the run goes on",
+                    "plugin %s %s: its hook %s raised %s; the run continues",
                     plugin.dist,
                     plugin.version,
                     hook,

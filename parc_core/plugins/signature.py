@@ -1,4 +1,4 @@
-"""Which settings a class or function has that is named without a settings class.
+"""The settings of a class or function that is chosen without a settings class.
 
 A class takes its settings as the parameter `config`, whose annotation is the settings class::
 
@@ -6,7 +6,7 @@ A class takes its settings as the parameter `config`, whose annotation is the se
         def __init__(self, config: FeetApartConfig, *, skeleton: Skeleton, device: str) -> None: ...
         def __call__(self, frame: TrackingFrame) -> Tensor: ...
 
-A plain function has its keyword-only parameters for settings; everything before the ``*`` is what it is called with::
+The settings of a plain function are its keyword-only parameters; the ones before the ``*`` are passed at every call::
 
     def feet_apart(frame: TrackingFrame, *, k: float = 3.0) -> Tensor: ...
 """
@@ -50,7 +50,7 @@ def settings_class(target: Any, kind: str) -> type:
 
 
 def bind(target: Callable[..., Any], config: Any, collaborators: Mapping[str, Any]) -> Any:
-    """The target at work: called with its settings and collaborators, or a plain function with its settings bound."""
+    """The target called with its settings and collaborators, or a plain function with its settings bound."""
     if _takes_config(target):
         return target(config, **collaborators)
     wanted = _keywords(target)
@@ -130,7 +130,7 @@ def _check_parameter(name: str, parameter: inspect.Parameter) -> None:
 
 
 def _resolve(function: Any, annotations: dict[str, Any], title: str) -> dict[str, Any]:
-    """The types that annotations name; the others of the signature may name what exists for type checkers only."""
+    """The types that annotations name; other parameters may have types that only type checkers can import."""
     holder = types.SimpleNamespace(__annotations__=annotations)
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__

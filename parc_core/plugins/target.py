@@ -1,4 +1,4 @@
-"""What the name of a provider stands for: code that is imported when it is needed, and where that code came from."""
+"""The implementation behind the name of a provider, imported when it is needed, and its origin."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Target:
         return f"{self.kind} '{self.name.rpartition(':')[2]}' of {self.dist} {self.version}"
 
     def identity(self) -> dict[str, str]:
-        """What tells this code from other code: distribution and version, or the SHA-256 of a file.
+        """What distinguishes this code from other code: distribution and version, or the SHA-256 of a file.
 
-        A file counts where no distribution is known; the folder that it lies in does not.
+        The file is used if no distribution is known; its folder does not matter.
         """
         import hashlib
         import importlib.util
@@ -86,7 +86,7 @@ class Target:
         return cls
 
     def create(self, config: Any, **collaborators: Any) -> Any:
-        """The provider at work; a plain function is returned with its settings bound and gets no collaborators.
+        """An instance of the provider; a plain function gets its settings bound and no collaborators.
 
         Args:
             config: its settings; the defaults when None.
@@ -100,7 +100,7 @@ class Target:
             return target(config, **collaborators) if self.config else bind(target, config, collaborators)
         except ParcError:
             raise
-        except Exception as err:  # foreign code: the message has to say whose it is
+        except Exception as err:  # code of a plugin or user: the message has to say whose it is
             raise BrokenPlugin(
                 f"{self.title}: its constructor raised {describe_error(err)}\n"
                 f"  target      {self.spec}\n"

@@ -479,7 +479,7 @@ def test_dollars_survive_the_round_trip(load):
 
 def test_setting_that_is_not_finite_is_not_written():
     with pytest.raises(
-        Exception, match=r"a setting is inf; settings are finite numbers, None stands for no limit\."
+        Exception, match=r"a setting is inf; settings must be finite\. Write None for no limit\."
     ):
         dump(AgentConfig(lr=float("inf")))
 

@@ -55,7 +55,7 @@ def test_scalars_follow_yaml_1_2(text, value):
         ("a: ${NOPE}/x", "f.yaml:1:4: a: the environment variable NOPE is not set. Set it: export NOPE=..."),
         (
             "a: ${no pe}",
-            "f.yaml:1:4: a: '${no pe}' names no variable. Write ${NAME}, or $${ for the characters themselves.",
+            "f.yaml:1:4: a: '${no pe}' is not a variable. Write ${NAME}, or $${ for the characters themselves.",
         ),
         ("<<: {a: 1}", "f.yaml:1:1: merge keys (<<) are not supported. Write the keys out."),
         ("a: !x 1", "f.yaml:1:4: the tag '!x' is not supported. Remove it; quotes make a string."),
@@ -64,12 +64,12 @@ def test_scalars_follow_yaml_1_2(text, value):
             "f.yaml:1:4: the tag 'tag:yaml.org,2002:python/object:os.system' is not supported. "
             "Remove it; quotes make a string.",
         ),
-        ("a: *x", "f.yaml:1:4: no anchor is called 'x'. Write &x before the value that is meant."),
+        ("a: *x", "f.yaml:1:4: no anchor is called 'x'. Write &x before the value that it stands for."),
         ("&a [*a]", "f.yaml:1:5: '*a' contains itself. Write the value out."),
         ("? [a]\n: b", "f.yaml:1:3: a key has to be plain text. Is a quote or a comma missing?"),
         ("a: 1\n---\nb: 2", "f.yaml:2:1: a second document starts here, expected one. Remove the line `---`."),
         ("%TAG ! x:\n--- a", "f.yaml:1:1: %TAG lines are not supported. Remove it."),
-        ("[" * 3000, "f.yaml:1:66: nested more than 64 deep, which no configuration is."),
+        ("[" * 3000, "f.yaml:1:66: nested more than 64 deep, too deep for a configuration."),
         ("a: \x07", "f.yaml:1:4: not YAML: control characters are not allowed."),
         ("é: \x07", "f.yaml:1:4: not YAML: control characters are not allowed."),
         ("a: \ud800", "f.yaml: holds bytes that are not UTF-8. Write it in UTF-8."),
@@ -146,12 +146,12 @@ def bomb(levels):
 
 def test_alias_bomb_is_refused_before_it_goes_off():
     (problem,) = problems_of(bomb(30))
-    assert problem.endswith("more than 20,000 values, which no configuration has.")
+    assert problem.endswith("more than 20,000 values, too many for a configuration.")
 
 
 def test_aliases_cannot_nest_deeper_than_values():
     text = "a: &a [[[[1]]]]\n" + "b: " + "[" * 60 + "*a" + "]" * 60
-    assert problems_of(text) == ["f.yaml:2:64: '*a' nests more than 64 deep, which no configuration is."]
+    assert problems_of(text) == ["f.yaml:2:64: '*a' nests more than 64 deep, too deep for a configuration."]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,9 @@ def test_file_that_is_too_large_is_refused_unread(tmp_path):
     path.write_bytes(b"#" * (yaml_source.MAX_BYTES + 1))
     with pytest.raises(ConfigError) as error:
         read_text(path)
-    assert str(error.value) == f"{path}: larger than 1 MiB, which no configuration is. Is it the right file?"
+    assert (
+        str(error.value) == f"{path}: larger than 1 MiB, too large for a configuration. Is it the right file?"
+    )
 
 
 def test_file_that_is_missing_is_named(tmp_path):

@@ -350,7 +350,7 @@ def test_hook_that_raises_is_logged_and_the_others_are_called(monkeypatch, caplo
     assert seen == [("kin_gen", "runs/x")]
     assert caplog.messages == [
         "plugin a-fails 0.1.0: its hook parc_stage_started raised "
-        "SystemExit: kin_gen (the plugin called sys.exit); the run goes on"
+        "SystemExit: kin_gen (the plugin called sys.exit); the run continues"
     ]
 
 
