@@ -12,7 +12,7 @@ from parc_core.config.classes import COMPUTED, class_hints, default_of, overlay
 from parc_core.config.converter import Converter
 from parc_core.config.fields import Use
 from parc_core.config.nodes import INVALID, MappingNode, Node, Position, Problem
-from parc_core.config.renamed import rename_keys
+from parc_core.config.renamed import rename_keys, rename_nested
 from parc_core.config.wording import describe_type, show
 from parc_core.errors import ConfigError
 
@@ -39,6 +39,9 @@ def convert_record(
         hint, where = hints[field.name], f"{path}.{name}" if path else name
         default = default_of(field, base)
         below_node, above_node = (keys[name].node if name in keys else None for keys in (lower, node.keys))
+        if below_node is not None and above_node is not None:  # a preset's new name must not meet an old one
+            below_node = rename_nested(work, below_node, hint, where, warn=False)
+            above_node = rename_nested(work, above_node, hint, where)
         value = overlay(below_node, above_node, hint)
         if value is not None:
             given[name] = work.convert(value, hint, where, field.metadata, default)

@@ -8,13 +8,16 @@ A settings class lists them by their new place below itself::
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import attrs
 
+from parc_core.config.classes import class_hints
 from parc_core.config.converter import Converter
+from parc_core.config.fields import Use
 from parc_core.config.nodes import Key, MappingNode, Node, ScalarNode
 
-__all__ = ["rename_keys"]
+__all__ = ["rename_keys", "rename_nested"]
 
 log = logging.getLogger(__name__)
 _warned: set[tuple[str, str]] = set()  # (place, key) of the warnings that this process has given
@@ -48,6 +51,20 @@ def rename_keys(
             _warned.add((str(key.at), old))
             log.warning("%s: '%s%s' is now called %s; the old name is still read", key.at, before, old, names)
     return node
+
+
+def rename_nested(
+    work: Converter, node: Node | None, hint: Any, path: str, *, warn: bool = True
+) -> Node | None:
+    """A record with the old names in it and in the records inside it moved, before another one is laid over it."""
+    if not isinstance(node, MappingNode) or not isinstance(hint, type) or not attrs.has(hint) or hint is Use:
+        return node
+    node, hints = rename_keys(work, node, hint, path, warn=warn), class_hints(hint)
+    keys = dict(node.keys)
+    for name, key in keys.items():
+        inner = rename_nested(work, key.node, hints.get(name), f"{path}.{name}", warn=warn)
+        keys[name] = attrs.evolve(key, node=inner)
+    return attrs.evolve(node, keys=keys)
 
 
 def _is_given(node: Node, parts: list[str]) -> bool:

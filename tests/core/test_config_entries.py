@@ -362,6 +362,11 @@ def test_old_name_works_with_set(terms):
     assert terms("{}", "env.reward.w_pose=0.7")["pose"].config.weight == 0.7
 
 
+def test_old_name_over_a_presets_new_one_is_read(terms):
+    pose = terms("env: {preset: soft, reward: {w_pose: 0.9}}")["pose"]
+    assert pose == Use("pose", PoseConfig(weight=0.9, k=1.0))
+
+
 @pytest.mark.parametrize("entry", ["{weight: 1}", "null"])
 def test_old_name_beside_the_new_one_is_refused(refuse, entry):
     text = textwrap.dedent(f"""
