@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard libs/*/pyproject.toml plugin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -e . $(foreach p,$(LIBS),-e libs/parc_$(p)) $(foreach p,$(PLUGINS),-e plugins/parc_$(p)) \
 	  -e 'plugins/parc_mujoco[warp]' -e 'plugins/parc_sinks[tensorboard]' \
-	  'setuptools>=77' pytest pytest-xdist hypothesis ruff mypy types-PyYAML import-linter
+	  'setuptools>=77' pytest pytest-xdist hypothesis ruff mypy types-PyYAML import-linter jsonschema
 	touch $(STAMP)
 
 demo: $(STAMP)  ## a whole PARC iteration on this machine's CPU, then a contact sheet of what it made

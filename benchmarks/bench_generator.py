@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
 
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import NUM_HISTORY
 from parc_mdm.generator import MdmGenerator

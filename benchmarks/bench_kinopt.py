@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
 
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_kinopt.batch import join, pack
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.compiled.newton import NewtonSettings, Problem, solve

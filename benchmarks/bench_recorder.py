@@ -19,9 +19,8 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.config.iteration import IterationConfig
-from parc_core.config.load import load_settings
-from parc_core.plugins.registry import Registry
+from parc_core.config import IterationConfig, load_settings
+from parc_core.plugins import Registry
 from parc_core.stages import phys_record
 from parc_core.stages.context import RunContext
 from parc_core.stages.inputs import balance, entries_of

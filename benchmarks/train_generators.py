@@ -26,7 +26,7 @@ from generator_training import SKELETON, as_generator, say, settings, stored, tr
 from held_windows import AFTER, beginning_at, hold_out, reproduction_errors
 
 from parc_core.interfaces import SeedStreams
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_data.parc_ms import PublishedConfig, PublishedSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_mdm.config import MdmConfig

@@ -3,5 +3,7 @@
 The core holds what plugins and users agree on. Importing it loads neither torch nor mujoco.
 """
 
+__all__ = ["PARC_API", "__version__"]
+
 __version__ = "0.1.0"
 PARC_API = (1, 0)

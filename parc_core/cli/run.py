@@ -9,7 +9,7 @@ import click
 
 from parc_core.cli.output import make_console, print_json, render_plan, set_option
 from parc_core.cli.progress import console_reporter
-from parc_core.config.iteration import STAGES
+from parc_core.config import STAGES
 
 __all__ = ["run"]
 

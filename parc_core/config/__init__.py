@@ -6,7 +6,7 @@ options (`load_iteration`, `load_settings`, `structure`) and write settings back
 
 from parc_core.config.classes import class_hints
 from parc_core.config.describe import describe_settings
-from parc_core.config.dump import config_digest, dump, dump_yaml
+from parc_core.config.dumping import config_digest, dump, dump_yaml
 from parc_core.config.fields import Use, describe_range, setting
 from parc_core.config.iteration import STAGES, IterationConfig
 from parc_core.config.load import LoadedConfig, load_iteration, load_settings
@@ -24,7 +24,7 @@ from parc_core.config.nodes import (
 )
 from parc_core.config.overrides import apply_override
 from parc_core.config.schema import iteration_schema
-from parc_core.config.structure import Structured, structure
+from parc_core.config.structuring import Structured, structure
 from parc_core.config.yaml_source import load_plain, parse_text, read_text
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from parc_core.config.nodes import INVALID, MappingNode, Node, Position, Problem
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 
 __all__ = ["Converter"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from parc_core.config.classes import COMPUTED, class_hints, default_of
-from parc_core.config.dump import dump
+from parc_core.config.dumping import dump
 from parc_core.config.fields import Use, describe_range
 
 __all__ = ["describe_settings", "type_name"]

@@ -7,8 +7,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.plugins.registry import Registry
-from parc_core.plugins.target import Target
+from parc_core.plugins import Registry, Target
 
 __all__ = ["Use", "describe_range", "range_problem", "setting"]
 

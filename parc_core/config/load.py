@@ -9,13 +9,13 @@ from typing import Any
 
 import attrs
 
-from parc_core.config.dump import dump_yaml
+from parc_core.config.dumping import dump_yaml
 from parc_core.config.iteration import IterationConfig
 from parc_core.config.nodes import InvalidConfig, MappingNode, Problem
 from parc_core.config.overrides import apply_override
-from parc_core.config.structure import structure
+from parc_core.config.structuring import structure
 from parc_core.config.yaml_source import parse_text, read_text
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 
 __all__ = ["LoadedConfig", "load_iteration", "load_settings"]
 

@@ -15,7 +15,8 @@ from parc_core.config.nodes import INVALID, Key, MappingNode, Node, Position, Pr
 from parc_core.config.scalars import convert_scalar
 from parc_core.config.wording import show
 from parc_core.errors import PluginError
-from parc_core.plugins.provider import WEIGHTED_KINDS, reserved_keys
+from parc_core.plugins import WEIGHTED_KINDS
+from parc_core.plugins.provider import reserved_keys
 
 __all__ = ["complete_use", "convert_use"]
 

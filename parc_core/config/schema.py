@@ -12,12 +12,12 @@ from typing import Any
 import attrs
 
 from parc_core.config.classes import class_hints, holds_entries
-from parc_core.config.dump import dump
+from parc_core.config.dumping import dump
 from parc_core.config.fields import Use
 from parc_core.config.iteration import IterationConfig
 from parc_core.errors import PluginError
-from parc_core.plugins.provider import KINDS, reserved_keys
-from parc_core.plugins.registry import Registered, Registry
+from parc_core.plugins import KINDS, Registered, Registry
+from parc_core.plugins.provider import reserved_keys
 
 __all__ = ["iteration_schema"]
 

@@ -11,7 +11,7 @@ A plugin is a module named by an entry point of the group ``parc.plugins``::
         return [Provider(kind="selector", name="first", target="acme.first:First", config="acme.first:FirstConfig")]
 """
 
-from parc_core.plugins.discovery import LoadedPlugin, Problem, describe_error, import_object
+from parc_core.plugins.discovery import LoadedPlugin, PluginProblem, describe_error, import_object
 from parc_core.plugins.hookspecs import GROUP, PROJECT, hookimpl, hookspec
 from parc_core.plugins.provider import KINDS, WEIGHTED_KINDS, Command, Provider
 from parc_core.plugins.registry import Choice, Registered, RegisteredCommand, Registry
@@ -25,7 +25,7 @@ __all__ = [
     "Choice",
     "Command",
     "LoadedPlugin",
-    "Problem",
+    "PluginProblem",
     "Provider",
     "Registered",
     "RegisteredCommand",

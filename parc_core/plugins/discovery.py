@@ -20,11 +20,11 @@ from parc_core.errors import BrokenPlugin, IncompatiblePlugin, PluginError
 from parc_core.plugins import hookspecs
 from parc_core.plugins.provider import Command, Provider
 
-__all__ = ["LoadedPlugin", "Problem", "describe_error", "discover", "import_module", "import_object"]
+__all__ = ["LoadedPlugin", "PluginProblem", "describe_error", "discover", "import_module", "import_object"]
 
 
 @attrs.frozen(kw_only=True)
-class Problem:
+class PluginProblem:
     """A plugin that could not be used, and why: a row of `parc plugins --problems`."""
 
     dist: str
@@ -45,13 +45,13 @@ class LoadedPlugin:
     commands: tuple[Command, ...]
 
 
-def discover() -> tuple[list[LoadedPlugin], list[Problem]]:
+def discover() -> tuple[list[LoadedPlugin], list[PluginProblem]]:
     """Every installed plugin, in the order of distribution and entry-point names, and those that failed.
 
-    Never raises, except when the user interrupts: an exception or `sys.exit` in a plugin becomes a `Problem`.
+    Never raises, except when the user interrupts: an exception or `sys.exit` in a plugin becomes a `PluginProblem`.
     """
     plugins: list[LoadedPlugin] = []
-    problems: list[Problem] = []
+    problems: list[PluginProblem] = []
     found = importlib.metadata.entry_points(group=hookspecs.GROUP)
     for entry in sorted(found, key=lambda entry: (_owner(entry)[0].lower(), entry.name)):
         dist, version = _owner(entry)
@@ -165,7 +165,7 @@ def _owner(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
     return entry.dist.name or "(unnamed)", entry.dist.version or "?"
 
 
-def _problem(entry: importlib.metadata.EntryPoint, err: BaseException) -> Problem:
+def _problem(entry: importlib.metadata.EntryPoint, err: BaseException) -> PluginProblem:
     dist, version = _owner(entry)
     if isinstance(err, PluginError):
         summary, kind = str(err), type(err)
@@ -173,6 +173,6 @@ def _problem(entry: importlib.metadata.EntryPoint, err: BaseException) -> Proble
         summary, kind = describe_error(err), BrokenPlugin
     error = kind(f"plugin {dist} {version} ({entry.name} = {entry.value}): {summary}")
     error.__cause__ = err
-    return Problem(
+    return PluginProblem(
         dist=dist, version=version, entry_point=f"{entry.name} = {entry.value}", error=error, summary=summary
     )

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import attrs
 
 from parc_core.errors import AmbiguousProvider, BrokenPlugin, UnknownProvider
-from parc_core.plugins.discovery import LoadedPlugin, Problem, describe_error, discover
+from parc_core.plugins.discovery import LoadedPlugin, PluginProblem, describe_error, discover
 from parc_core.plugins.files import is_file_name, locate
 from parc_core.plugins.provider import KINDS, Command, Provider
 from parc_core.plugins.target import Target
@@ -90,7 +90,7 @@ class Registry:
     >>> selector = registry.create("selector", Use("first"), skeleton=skeleton, device="cpu")
     """
 
-    def __init__(self, plugins: Iterable[LoadedPlugin] = (), problems: Iterable[Problem] = ()) -> None:
+    def __init__(self, plugins: Iterable[LoadedPlugin] = (), problems: Iterable[PluginProblem] = ()) -> None:
         self._plugins = tuple(plugins)
         self._problems = list(problems)
         self._providers: list[Registered] = []
@@ -104,7 +104,7 @@ class Registry:
         return Registry(*discover())
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[PluginProblem, ...]:
         """Plugins that did not load, and why."""
         return tuple(self._problems)
 
@@ -227,7 +227,7 @@ class Registry:
     def _refuse(self, plugin: LoadedPlugin, summary: str) -> None:
         error = BrokenPlugin(f"plugin {plugin.dist} {plugin.version}: {summary}; the first one stays.")
         self._problems.append(
-            Problem(
+            PluginProblem(
                 dist=plugin.dist,
                 version=plugin.version,
                 entry_point="",

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from parc_core import PARC_API, __version__
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion import storage
 
 __all__ = ["write_manifest"]

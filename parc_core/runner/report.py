@@ -90,8 +90,8 @@ def _generator_metrics(iteration: pathlib.Path) -> dict[str, dict[str, float]]:
 
 
 def _skeleton_of(iteration: pathlib.Path) -> Skeleton:
-    from parc_core.config.load import load_iteration
-    from parc_core.plugins.registry import Registry
+    from parc_core.config import load_iteration
+    from parc_core.plugins import Registry
 
     config = load_iteration(iteration.parent / "config.yaml", (), Registry.discover()).config
     return load_skeleton(config.character)

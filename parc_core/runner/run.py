@@ -13,12 +13,10 @@ from typing import Any
 
 import attrs
 
-from parc_core.config.dump import dump, dump_yaml
-from parc_core.config.iteration import IterationConfig
-from parc_core.config.load import load_iteration
+from parc_core.config import IterationConfig, dump, dump_yaml, load_iteration
 from parc_core.errors import ConfigError, StageFailed
 from parc_core.interfaces import Stopped
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
 from parc_core.runner.report import collect

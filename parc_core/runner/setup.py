@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from parc_core.config.dump import dump, dump_yaml
-from parc_core.plugins.registry import Registry
+from parc_core.config import dump, dump_yaml
+from parc_core.plugins import Registry
 from parc_core.runner.run import plan, prepare
 from parc_motion import storage
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import attrs
 
-from parc_core.config.dump import dump
-from parc_core.config.fields import Use
-from parc_core.plugins.registry import Registry
+from parc_core.config import Use, dump
+from parc_core.plugins import Registry
 from parc_motion.storage import digest_file
 
 __all__ = ["provider_key"]

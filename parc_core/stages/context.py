@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from parc_core import __version__
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.interfaces import MetricRecord, MetricSink, SeedStreams, StageContext
 from parc_core.stages.content import provider_key
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import CheckpointStore, digest_json
 
 if TYPE_CHECKING:
-    from parc_core.config.iteration import IterationConfig
-    from parc_core.plugins.registry import Registry
+    from parc_core.config import IterationConfig
+    from parc_core.plugins import Registry
 
 __all__ = ["Reporter", "RunContext"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import attrs
 import numpy as np
 
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, JobRecord

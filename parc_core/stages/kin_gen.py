@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.config.dump import dump
+from parc_core.config import dump
 from parc_core.errors import NoPathFound
 from parc_core.interfaces import Generator, Refined, Scored, Stopped
 from parc_core.stages import train_gen

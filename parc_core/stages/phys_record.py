@@ -12,8 +12,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.config.dump import dump
-from parc_core.config.fields import Use
+from parc_core.config import Use, dump
 from parc_core.interfaces import Agent, Policy, Progress, Recorded, RecordReport, StageContext
 from parc_core.stages import train_tracker
 from parc_core.stages.context import RunContext

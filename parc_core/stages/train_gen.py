@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from parc_core.config.dump import dump
+from parc_core.config import dump
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, JobRecord, read_record
 from parc_motion import storage

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.config.dump import dump
+from parc_core.config import dump
 from parc_core.interfaces import Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext

@@ -3,13 +3,8 @@
 import attrs
 import pytest
 
-from parc_core.config import Use
-from parc_core.config.describe import describe_settings
-from parc_core.config.dump import dump, dump_yaml
-from parc_core.config.nodes import Position, to_node
-from parc_core.config.structure import structure
-from parc_core.config.yaml_source import parse_text
-from parc_core.plugins.registry import Registered, Registry
+from parc_core.config import Position, Use, describe_settings, dump, dump_yaml, parse_text, structure, to_node
+from parc_core.plugins import Registered, Registry
 
 REGISTRY = Registry.discover()
 OURS = [item for item in REGISTRY.providers() if item.dist.startswith("parc-")]
@@ -47,7 +42,7 @@ def presets() -> list:
 
 @pytest.mark.parametrize("item", OURS, ids=title)
 def test_target_exists(item):
-    from parc_core.plugins.discovery import import_object
+    from parc_core.plugins import import_object
 
     assert callable(import_object(item.provider.target))
 

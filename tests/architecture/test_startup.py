@@ -63,7 +63,7 @@ def _children_seconds() -> float:
 
 
 def test_discovery_takes_less_than_50_ms():
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
 
     Registry.discover()  # the plugins' modules are imported once
     started = time.process_time()

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from parc_core.cli import main as cli_main
-from parc_core.plugins.provider import Command
+from parc_core.plugins import Command
 from parc_testing.plugins import FakeEntryPoint, install, make_plugin
 
 

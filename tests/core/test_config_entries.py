@@ -9,12 +9,17 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
-from parc_core.config import Use, setting
-from parc_core.config.describe import describe_settings
-from parc_core.config.dump import config_digest, dump, dump_yaml
-from parc_core.config.load import load_settings
-from parc_core.config.nodes import InvalidConfig
-from parc_core.plugins.provider import Provider
+from parc_core.config import (
+    InvalidConfig,
+    Use,
+    config_digest,
+    describe_settings,
+    dump,
+    dump_yaml,
+    load_settings,
+    setting,
+)
+from parc_core.plugins import Provider
 from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 

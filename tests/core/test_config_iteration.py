@@ -4,12 +4,15 @@ import pathlib
 import attrs
 import pytest
 
-from parc_core.config import Use, setting
-from parc_core.config.describe import describe_settings
-from parc_core.config.iteration import IterationConfig
-from parc_core.config.load import load_iteration
-from parc_core.config.nodes import InvalidConfig
-from parc_core.config.schema import iteration_schema
+from parc_core.config import (
+    InvalidConfig,
+    IterationConfig,
+    Use,
+    describe_settings,
+    iteration_schema,
+    load_iteration,
+    setting,
+)
 from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 
@@ -240,14 +243,14 @@ def test_schema_checks_entries_of_open_lists(registry, terms, valid):
     "path", sorted(pathlib.Path(__file__).parents[2].glob("examples/*.yaml")), ids=lambda p: p.name
 )
 def test_examples_are_valid(path, monkeypatch):
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
 
     monkeypatch.setenv("PARC_DATA", "/data")
     load_iteration(path, (), Registry.discover())
 
 
 def test_example_of_the_documentation_is_valid(tmp_path, monkeypatch):
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
 
     text = (pathlib.Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     path = tmp_path / "iteration.yaml"

@@ -7,12 +7,8 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from parc_core.config import Use, setting
-from parc_core.config.dump import config_digest, dump, dump_yaml
-from parc_core.config.load import load_settings
-from parc_core.config.nodes import InvalidConfig
-from parc_core.plugins.provider import Provider
-from parc_core.plugins.registry import Registry
+from parc_core.config import InvalidConfig, Use, config_digest, dump, dump_yaml, load_settings, setting
+from parc_core.plugins import Provider, Registry
 from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 

@@ -5,9 +5,17 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from parc_core.config import yaml_source
-from parc_core.config.nodes import InvalidConfig, MappingNode, ScalarNode, SequenceNode, to_plain
-from parc_core.config.yaml_source import load_plain, parse_text, read_text
+from parc_core.config import (
+    InvalidConfig,
+    MappingNode,
+    ScalarNode,
+    SequenceNode,
+    load_plain,
+    parse_text,
+    read_text,
+    to_plain,
+    yaml_source,
+)
 from parc_core.errors import ConfigError
 
 

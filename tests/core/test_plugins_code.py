@@ -12,8 +12,7 @@ import pytest
 
 from parc_core.config import Use, setting
 from parc_core.errors import BrokenPlugin, ProviderUnavailable, UnknownProvider
-from parc_core.plugins.provider import Provider
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Provider, Registry
 from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 if TYPE_CHECKING:

@@ -12,9 +12,7 @@ from parc_core.errors import (
     ProviderUnavailable,
     UnknownProvider,
 )
-from parc_core.plugins.discovery import describe_error
-from parc_core.plugins.provider import Command, Provider
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Command, Provider, Registry, describe_error
 from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 SELECTOR = Provider(kind="selector", name="heuristic", target="no.such:Thing", config="no.such:Config")

@@ -10,8 +10,7 @@ import attrs
 import pytest
 
 from parc_core.config import Use, setting
-from parc_core.plugins.provider import Provider
-from parc_core.plugins.registry import Registered
+from parc_core.plugins import Provider, Registered
 from parc_core.stages.content import provider_key
 
 

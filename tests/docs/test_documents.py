@@ -21,9 +21,8 @@ import yaml
 from click.testing import CliRunner
 
 from parc_core.cli.main import cli
-from parc_core.config.iteration import IterationConfig
-from parc_core.config.load import load_iteration
-from parc_core.plugins.registry import Registry
+from parc_core.config import IterationConfig, load_iteration
+from parc_core.plugins import Registry
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCUMENTS = sorted(

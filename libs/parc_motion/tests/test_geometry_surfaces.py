@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from parc_core.config.fields import Use
-from parc_core.plugins.registry import Registry
+from parc_core.config import Use
+from parc_core.plugins import Registry
 from parc_motion.geometry import box_cover
 from parc_motion.geometry.mesh import blocky_mesh
 from parc_motion.terrains import Terrain, downsample

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.augment.maker import Maker
 from parc_data.augment.source import AugmentedConfig, AugmentedSource

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_data.command.cut import cut
 from parc_data.command.export import export
 from parc_data.command.mirror import mirror

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.interfaces import Done, SeedStreams
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_deepmimic.config import DeepMimicConfig, ObservationConfig, StartConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_motion.skeletons import load_skeleton

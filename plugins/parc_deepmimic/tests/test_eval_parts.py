@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from parc_core.config.dump import dump
+from parc_core.config import dump
 from parc_core.errors import ConfigError, UnknownProvider
 from parc_core.interfaces import Policy
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_deepmimic.evaluate.arena import Arena, Parts
 from parc_deepmimic.evaluate.clips import load_clips, load_files
 from parc_deepmimic.evaluate.intervals import bootstrap_ratio, wilson

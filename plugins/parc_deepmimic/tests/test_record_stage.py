@@ -8,7 +8,7 @@ import attrs
 import pytest
 import torch
 
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.interfaces import Stopped
 from parc_core.stages import phys_record
 from parc_core.stages.context import RunContext

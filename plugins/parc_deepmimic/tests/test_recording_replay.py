@@ -10,8 +10,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from parc_core.config.fields import Use
-from parc_core.plugins.registry import Registry
+from parc_core.config import Use
+from parc_core.plugins import Registry
 from parc_deepmimic.config import DeepMimicConfig, ReferenceConfig, TerminationConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.recorder import RetryRecorder

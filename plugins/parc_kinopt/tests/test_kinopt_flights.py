@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
 from parc_motion.clips import MotionClip
 from parc_motion.geometry import PackedTerrains, signed_distance

@@ -14,7 +14,7 @@ import torch
 from parc_core.config import Use
 from parc_core.errors import ConfigError, ProviderUnavailable
 from parc_core.interfaces import Scene
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.skeletons import load_skeleton
 from parc_mujoco.config import MujocoConfig, MujocoWarpConfig
 from parc_mujoco.cpu import MujocoSimulator

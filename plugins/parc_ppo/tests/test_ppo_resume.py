@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import parc_ppo.trainer
-from parc_core.config.fields import Use
+from parc_core.config import Use
 from parc_core.errors import ConfigError
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.skeletons import load_skeleton
 from parc_motion.storage import digest_folder
 from parc_ppo import distribution

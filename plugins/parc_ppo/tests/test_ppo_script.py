@@ -4,12 +4,10 @@ import attrs
 import pytest
 import torch
 
-from parc_core.config import Use
-from parc_core.config.nodes import Position, to_node
-from parc_core.config.structure import structure
+from parc_core.config import Position, Use, structure, to_node
 from parc_core.errors import StageFailed, UnknownProvider
 from parc_core.interfaces import Done, Policy
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.storage import digest_folder, read_json
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import DmPpoAgent, fail_rate_metrics

@@ -9,7 +9,7 @@ import pytest
 from parc_core.config import Use
 from parc_core.errors import ProviderUnavailable
 from parc_core.interfaces import MetricRecord
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_sinks.config import TensorBoardConfig, WandbConfig
 from parc_sinks.tensorboard import TensorBoardSink
 from parc_sinks.wandb import WandbSink

@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from parc_core.cli import main as cli_main
-from parc_core.config.iteration import IterationConfig
-from parc_core.config.load import load_settings
-from parc_core.plugins.registry import Registry
+from parc_core.config import IterationConfig, load_settings
+from parc_core.plugins import Registry
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
 from parc_motion.terrains import Path, SegmentKind, Terrain

@@ -10,9 +10,7 @@ import attrs
 import pluggy
 
 from parc_core import PARC_API
-from parc_core.plugins.hookspecs import PROJECT
-from parc_core.plugins.provider import Command, Provider
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import PROJECT, Command, Provider, Registry
 
 __all__ = ["FakeEntryPoint", "install", "make_plugin", "make_provider"]
 

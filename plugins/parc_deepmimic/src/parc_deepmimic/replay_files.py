@@ -9,9 +9,8 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import Use, setting
-from parc_core.config.load import load_settings
-from parc_core.plugins.registry import Registry
+from parc_core.config import Use, load_settings, setting
+from parc_core.plugins import Registry
 from parc_deepmimic.replay import replay_difference
 from parc_motion.clips import execution_file, load_clip, load_execution
 from parc_motion.errors import DataError

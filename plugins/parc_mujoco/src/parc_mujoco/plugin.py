@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from parc_core.plugins.hookspecs import hookimpl
-from parc_core.plugins.provider import Command, Provider
+from parc_core.plugins import Command, Provider, hookimpl
 
 PARC_API = (1, 0)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from parc_core.config import Use
 from parc_core.interfaces import MetricRecord, MetricSink, SeedStreams, StageContext, Step, TrackerEnv
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.storage import CheckpointStore, append_line, make_folder
 from parc_ppo.networks import PolicyNetwork
 from parc_ppo.rollout import decide

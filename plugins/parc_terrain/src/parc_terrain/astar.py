@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 from scipy.sparse import csr_array
 
-from parc_core.config.fields import setting
+from parc_core.config import setting
 from parc_core.errors import ConfigError, NoPathFound
 from parc_core.interfaces import Planner
 from parc_motion.terrains import Path, Terrain

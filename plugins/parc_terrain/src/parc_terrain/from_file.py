@@ -12,7 +12,7 @@ import pathlib
 import attrs
 import numpy as np
 
-from parc_core.config.fields import setting
+from parc_core.config import setting
 from parc_core.interfaces import TerrainSource
 from parc_motion.clips import load_terrain
 from parc_motion.errors import DataError

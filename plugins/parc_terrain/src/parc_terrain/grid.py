@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.config.fields import setting
+from parc_core.config import setting
 from parc_core.errors import ConfigError
 from parc_motion.terrains import Terrain
 

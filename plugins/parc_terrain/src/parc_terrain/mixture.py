@@ -7,10 +7,10 @@ import math
 import attrs
 import numpy as np
 
-from parc_core.config.fields import Use, setting
+from parc_core.config import Use, setting
 from parc_core.errors import ConfigError
 from parc_core.interfaces import TerrainSource
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.terrains import Terrain
 
 __all__ = ["MixtureConfig", "MixtureTerrain"]

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from parc_core.config.fields import setting
+from parc_core.config import setting
 from parc_core.interfaces import TerrainSource
 from parc_motion.terrains import Terrain
 from parc_terrain.grid import HIGHEST, GridConfig, check_order

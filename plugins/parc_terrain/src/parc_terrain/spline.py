@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from parc_core.config.fields import setting
+from parc_core.config import setting
 from parc_core.errors import NoPathFound
 from parc_core.interfaces import Planner
 from parc_motion.terrains import Path, Terrain

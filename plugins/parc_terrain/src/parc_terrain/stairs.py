@@ -8,7 +8,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from parc_core.config.fields import setting
+from parc_core.config import setting
 from parc_core.interfaces import TerrainSource
 from parc_motion.terrains import Terrain
 from parc_terrain.grid import HIGHEST, GridConfig, check_order

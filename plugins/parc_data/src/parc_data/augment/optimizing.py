@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from parc_core.config.fields import Use, setting
-from parc_core.config.nodes import InvalidConfig, Key, MappingNode, Position
-from parc_core.config.structure import structure
-from parc_core.config.yaml_source import parse_text
+from parc_core.config import InvalidConfig, Key, MappingNode, Position, Use, parse_text, setting, structure
 from parc_core.errors import ConfigError
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 
 __all__ = ["optimizer_use", "with_threads", "without_threads"]
 

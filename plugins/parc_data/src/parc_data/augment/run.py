@@ -9,8 +9,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.config.dump import config_digest, dump
-from parc_core.config.fields import Use
+from parc_core.config import Use, config_digest, dump
 from parc_core.interfaces import Optimizer, SeedStreams
 from parc_data.augment.config import AugmentConfig
 from parc_data.augment.journal import Journal

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import attrs
 
-from parc_core.config import setting
-from parc_core.config.fields import Use
+from parc_core.config import Use, setting
 from parc_core.interfaces import MotionSource, Optimizer, SeedStreams
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_data.augment.config import AugmentConfig
 from parc_data.augment.maker import Maker, batches
 from parc_motion.clips import MotionClip

@@ -121,7 +121,7 @@ def augment(
     again. A call that was interrupted continues when it is repeated. OUTPUT/augment.json tells what was drawn, how
     well it fits and what was refused. The exit code is 65 if a clip could not be varied at all.
     """
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
     from parc_data.augment.optimizing import optimizer_use, with_threads
     from parc_data.augment.run import Task, augment_files
     from parc_data.tools.find import find_clips

@@ -73,9 +73,8 @@ def merge(
 def _load(path: pathlib.Path | None) -> MergeConfig:
     if path is None:
         return MergeConfig()
-    from parc_core.config.load import load_settings
-    from parc_core.config.yaml_source import read_text
-    from parc_core.plugins.registry import Registry
+    from parc_core.config import load_settings, read_text
+    from parc_core.plugins import Registry
 
     settings, _ = load_settings(
         read_text(path), str(path), MergeConfig, Registry.discover(), base=path.parent

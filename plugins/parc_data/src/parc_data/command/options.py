@@ -11,8 +11,7 @@ from typing import Any
 import attrs
 import click
 
-from parc_core.config.classes import class_hints
-from parc_core.config.fields import describe_range
+from parc_core.config import class_hints, describe_range
 
 __all__ = [
     "character_option",

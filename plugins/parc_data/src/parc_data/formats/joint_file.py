@@ -15,8 +15,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.config.nodes import to_plain
-from parc_core.config.yaml_source import parse_text
+from parc_core.config import parse_text, to_plain
 from parc_data.formats.format import read_file_bytes
 from parc_motion.errors import DataError, ParcError
 

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import torch
 
-from parc_core.config.load import load_settings
+from parc_core.config import load_settings
 from parc_core.interfaces import TrackerEnv
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_deepmimic.bench.parts import measure
 from parc_deepmimic.bench.scene import swinging_clips
 from parc_deepmimic.bench.settings import BenchSettings

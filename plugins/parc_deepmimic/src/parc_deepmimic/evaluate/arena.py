@@ -10,7 +10,7 @@ import torch
 
 from parc_core.config import Use, setting
 from parc_core.interfaces import Agent, Policy, TrackerEnv
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.skeletons import load_skeleton

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from parc_core.config import Use, setting
-from parc_core.config.load import load_settings
+from parc_core.config import Use, load_settings, setting
 from parc_core.interfaces import SeedStreams
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.clips import MotionClip, MotionDataset, load_clip
 from parc_motion.errors import DataError
 from parc_motion.skeletons import Skeleton

@@ -100,7 +100,7 @@ def tracker(
 
     The environment is the one that the policy was trained in; --set changes parts of it.
     """
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
     from parc_deepmimic.evaluate.arena import Arena
     from parc_deepmimic.evaluate.clips import load_clips
     from parc_deepmimic.evaluate.tables import tracker_table
@@ -151,7 +151,7 @@ def cross(
     Each cell is the share of a generator's clips that a tracker follows from the first frame to the last, and its joint
     error. Each tracker works in the environment that it was trained in.
     """
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
     from parc_deepmimic.evaluate.cross import evaluate_cross, find_iterations
     from parc_deepmimic.evaluate.tables import cross_table
 

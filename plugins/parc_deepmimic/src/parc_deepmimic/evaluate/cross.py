@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_deepmimic.evaluate.arena import Arena
 from parc_deepmimic.evaluate.clips import load_files
 from parc_deepmimic.evaluate.task import find_policy, load_parts

@@ -7,11 +7,10 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parc_core.config.load import load_settings
-from parc_core.config.yaml_source import load_plain
+from parc_core.config import load_plain, load_settings
 from parc_core.errors import ConfigError
 from parc_core.interfaces import Policy
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_deepmimic.evaluate.arena import Parts
 from parc_motion.errors import DataError
 

@@ -53,7 +53,7 @@ def generator(
     surface points. TCL: contact labels times distance to the ground, summed over frames and bodies. HJF: frames in
     which a body's jerk exceeds 11666 m/s^3. All as they are generated, none chosen, nothing optimised.
     """
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
     from parc_mdm.evaluate.measure import evaluate
     from parc_mdm.evaluate.parts import load_parts
     from parc_mdm.evaluate.picture import draw_sheet, png_bytes

@@ -9,11 +9,9 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import Use, setting
-from parc_core.config.dump import dump
-from parc_core.config.load import load_settings
+from parc_core.config import Use, dump, load_settings, setting
 from parc_core.interfaces import Generator, Planner, TerrainSource
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.errors import DataError
 from parc_motion.skeletons import Skeleton, load_skeleton
 from parc_motion.storage import read_manifest

@@ -65,7 +65,7 @@ def preview(
     """
     import json
 
-    from parc_core.plugins.registry import Registry
+    from parc_core.plugins import Registry
     from parc_motion import storage
     from parc_terrain.preview.sample import report, sample_tiles
     from parc_terrain.preview.settings import load_ground

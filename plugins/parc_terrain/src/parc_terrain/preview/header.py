@@ -8,8 +8,7 @@ import attrs
 import numpy as np
 from PIL import Image, ImageDraw
 
-from parc_core.config.dump import dump
-from parc_core.config.fields import Use
+from parc_core.config import Use, dump
 from parc_motion.terrains import SegmentKind
 from parc_terrain.preview.colours import INK, KIND_COLOURS, PALE, PAPER, HeightScale
 from parc_terrain.preview.sample import Tile

@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from parc_core.config.dump import dump
+from parc_core.config import dump
 from parc_core.errors import NoPathFound
 from parc_core.interfaces import Planner, SeedStreams, TerrainSource
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 from parc_motion.terrains import Path, SegmentKind, Terrain
 from parc_terrain.preview.settings import Ground
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from parc_core.config.fields import Use, setting
-from parc_core.config.iteration import IterationConfig
-from parc_core.config.nodes import (
+from parc_core.config import (
     InvalidConfig,
+    IterationConfig,
     Key,
     MappingNode,
     Node,
@@ -18,12 +17,15 @@ from parc_core.config.nodes import (
     Problem,
     ScalarNode,
     SequenceNode,
+    Use,
+    apply_override,
+    parse_text,
+    read_text,
+    setting,
+    structure,
     to_node,
 )
-from parc_core.config.overrides import apply_override
-from parc_core.config.structure import structure
-from parc_core.config.yaml_source import parse_text, read_text
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 
 __all__ = ["Ground", "load_ground"]
 

@@ -1,7 +1,6 @@
 """What this package offers."""
 
-from parc_core.plugins.hookspecs import hookimpl
-from parc_core.plugins.provider import Provider
+from parc_core.plugins import Provider, hookimpl
 
 PARC_API = (1, 0)
 

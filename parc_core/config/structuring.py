@@ -32,7 +32,7 @@ from parc_core.config.providers import complete_use, convert_use
 from parc_core.config.records import complete_default, convert_record
 from parc_core.config.scalars import convert_literal, convert_scalar
 from parc_core.config.wording import describe_type, show
-from parc_core.plugins.registry import Registry
+from parc_core.plugins import Registry
 
 __all__ = ["Structured", "structure"]
 

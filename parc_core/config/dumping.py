@@ -14,7 +14,7 @@ from parc_core.config.classes import default_of
 from parc_core.config.fields import Use
 from parc_core.config.yaml_scalars import resolve_scalar
 from parc_core.errors import ConfigError
-from parc_core.plugins.provider import WEIGHTED_KINDS
+from parc_core.plugins import WEIGHTED_KINDS
 
 __all__ = ["config_digest", "dump", "dump_yaml"]
 
