@@ -28,23 +28,30 @@ def convert_container(
         return _convert_entries(work, node, path, meta, default if isinstance(default, Mapping) else {})
     if origin in (dict, collections.abc.Mapping):
         return _convert_dictionary(work, node, args[1] if len(args) == 2 else Any, path, meta)
-    of_use = bool(args) and args[0] is Use
-    if of_use and not isinstance(node, SequenceNode):
-        node = SequenceNode(at=node.at, items=(node,))  # one may stand without brackets
+    if args and args[0] is Use:
+        return _convert_providers(work, node, origin, path, meta)
+    return _convert_sequence(work, node, hint, path, meta)
+
+
+def _convert_providers(work: Converter, node: Node, origin: Any, path: str, meta: Mapping[str, Any]) -> Any:
+    """A list of providers, each with its weight; a single one may be written without brackets."""
+    items = node.items if isinstance(node, SequenceNode) else (node,)
+    values = [work.use(item, f"{path}.{i}", meta, weighted=True) for i, item in enumerate(items)]
+    return INVALID if _any_invalid(values) else (values if origin is list else tuple(values))
+
+
+def _convert_sequence(work: Converter, node: Node, hint: Any, path: str, meta: Mapping[str, Any]) -> Any:
+    origin, args = typing.get_origin(hint) or hint, typing.get_args(hint)
     if not isinstance(node, SequenceNode):
         text = f"expected {describe_type(hint)}, got {show(node)}{advice(node, hint)}"
         return work.report(node.at, path, text)
     fixed = origin is tuple and bool(args) and args[-1] is not Ellipsis
     if fixed and len(node.items) != len(args):
         return work.report(node.at, path, f"expected {describe_type(hint)}, got {len(node.items)} values")
-    if of_use:
-        values = [work.use(item, f"{path}.{i}", meta, weighted=True) for i, item in enumerate(node.items)]
-    else:
-        hints = args if fixed else (args[0] if args else Any,) * len(node.items)
-        values = [
-            work.convert(item, kind, f"{path}.{i}", meta)
-            for i, (item, kind) in enumerate(zip(node.items, hints))
-        ]
+    hints = args if fixed else (args[0] if args else Any,) * len(node.items)
+    values = [
+        work.convert(item, kind, f"{path}.{i}", meta) for i, (item, kind) in enumerate(zip(node.items, hints))
+    ]
     if _any_invalid(values):
         return INVALID
     return values if origin is list else tuple(values)

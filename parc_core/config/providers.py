@@ -11,7 +11,17 @@ import attrs
 from parc_core.config.classes import class_hints
 from parc_core.config.converter import Converter
 from parc_core.config.fields import Use
-from parc_core.config.nodes import INVALID, Key, MappingNode, Node, Position, Problem, ScalarNode, to_node
+from parc_core.config.nodes import (
+    INVALID,
+    Key,
+    MappingNode,
+    Node,
+    Position,
+    Problem,
+    ScalarNode,
+    to_node,
+    to_plain,
+)
 from parc_core.config.scalars import convert_scalar
 from parc_core.config.wording import show
 from parc_core.errors import PluginError
@@ -32,22 +42,11 @@ def convert_use(
     node, path_of_name = _as_mapping(work, node, kind, path, default)
     if not isinstance(node, MappingNode):
         message = f"expected the name of a {kind} or `use: name` with settings, got {show(node)}"
-        return work.report(node.at, path, message)
-    name_node = node.keys["use"].node if "use" in node.keys else None
-    if name_node is None:
-        return work.report(node.at, path, f"the key 'use' is missing; it names the {kind}")
-    name = name_node.value if isinstance(name_node, ScalarNode) else None
-    if name is INVALID:
+        return INVALID if _is_invalid(node) else work.report(node.at, path, message)
+    target = _resolve(work, node, kind, path, path_of_name)
+    if target is INVALID:
         return INVALID
-    if not isinstance(name, str):
-        message = f"expected the name of a {kind}, got {show(name_node)}"
-        return work.report(name_node.at, path_of_name, message)
-    try:
-        target = work.registry.resolve(kind, name, base=work.base)
-        cls = target.settings_class()
-        class_hints(cls)
-    except PluginError as err:
-        return work.report(name_node.at, path_of_name, str(err))
+    name, cls, written = target.name, target.settings_class(), to_plain(node.keys["use"].node)
     weight = 1.0 if kind in WEIGHTED_KINDS else _weight(work, node.keys.get("weight"), path, weighted)
     preset = _preset(work, node.keys.get("preset"), cls, name, path)
     keys = {key: value for key, value in node.keys.items() if key not in reserved_keys(kind)}
@@ -55,13 +54,13 @@ def convert_use(
         MappingNode(at=node.at, keys=keys),
         cls,
         path,
-        base=default.config if isinstance(default, Use) and default.name in (name, target.name) else None,
+        base=default.config if isinstance(default, Use) and default.name in (name, written) else None,
         below=None if preset is INVALID else preset,
         owner=name,
     )
     if INVALID in (weight, preset) or config is INVALID:
         return INVALID
-    return Use(target.name, config, weight, kind=kind, target=target)
+    return Use(name, config, weight, kind=kind, target=target)
 
 
 def complete_use(work: Converter, use: Use, path: str, meta: Mapping[str, Any], at: Position) -> Any:
@@ -70,6 +69,24 @@ def complete_use(work: Converter, use: Use, path: str, meta: Mapping[str, Any], 
         return use
     value = work.use(to_node({"use": use.name}, at), path, meta, use, weighted=False)
     return value if value is INVALID else attrs.evolve(value, weight=use.weight)
+
+
+def _resolve(work: Converter, node: MappingNode, kind: str, path: str, path_of_name: str) -> Any:
+    """The `Target` that the key `use` names, whose settings class can be read."""
+    if "use" not in node.keys:
+        return work.report(node.at, path, f"the key 'use' is missing; it names the {kind}")
+    name_node = node.keys["use"].node
+    if _is_invalid(name_node):
+        return INVALID
+    if not isinstance(name_node, ScalarNode) or not isinstance(name_node.value, str):
+        message = f"expected the name of a {kind}, got {show(name_node)}"
+        return work.report(name_node.at, path_of_name, message)
+    try:
+        target = work.registry.resolve(kind, name_node.value, base=work.base)
+        class_hints(target.settings_class())
+    except PluginError as err:
+        return work.report(name_node.at, path_of_name, str(err))
+    return target
 
 
 def _as_mapping(work: Converter, node: Node, kind: str, path: str, default: Any) -> tuple[Node, str]:
@@ -104,6 +121,10 @@ def _is_folder(work: Converter, node: Node) -> bool:
     if ".py:" in value:
         return False
     return "/" in value or value.startswith((".", "~")) or os.path.isdir(here) or os.path.isdir(value)
+
+
+def _is_invalid(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.value is INVALID
 
 
 def _weight(work: Converter, key: Key | None, path: str, weighted: bool) -> Any:

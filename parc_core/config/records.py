@@ -34,23 +34,13 @@ def convert_record(
         _report_unknown(work, below, fields, path, owner)
         lower = below.keys
     _report_unknown(work, node, fields, path, owner)
-    given: dict[str, Any] = {}
+    given = {}
     for name, field in fields.items():
-        hint, where = hints[field.name], f"{path}.{name}" if path else name
-        default = default_of(field, base)
-        below_node, above_node = (keys[name].node if name in keys else None for keys in (lower, node.keys))
-        if below_node is not None and above_node is not None:  # a preset's new name must not meet an old one
-            below_node = rename_nested(work, below_node, hint, where, warn=False)
-            above_node = rename_nested(work, above_node, hint, where)
-        value = overlay(below_node, above_node, hint)
-        if value is not None:
-            given[name] = work.convert(value, hint, where, field.metadata, default)
-        elif default is attrs.NOTHING:
-            text = f". {field.metadata['help']}" if field.metadata.get("help") else ""
-            message = f"the key is missing, expected {describe_type(hint)}{text}"
-            given[name] = work.report(node.at, where, message)
-        elif default is not COMPUTED:
-            given[name] = work.complete(default, where, field.metadata, node.at)
+        pair = tuple(keys[name].node if name in keys else None for keys in (lower, node.keys))
+        where = f"{path}.{name}" if path else name
+        value = _field_value(work, field, hints[field.name], pair, default_of(field, base), where, node.at)
+        if value is not COMPUTED:
+            given[name] = value
     if any(value is INVALID for value in given.values()):
         return INVALID
     return _construct(work, cls, given, node.at, path)
@@ -67,6 +57,29 @@ def complete_default(work: Converter, default: Any, path: str, meta: Mapping[str
     if attrs.has(type(default)):
         return work.record(MappingNode(at=at, keys={}), type(default), path, base=default)
     return default
+
+
+def _field_value(
+    work: Converter,
+    field: attrs.Attribute[Any],
+    hint: Any,
+    pair: tuple[Node | None, ...],
+    default: Any,
+    path: str,
+    at: Position,
+) -> Any:
+    """The value of one setting from the nodes of preset and file (`pair`), or its default."""
+    below, above = pair
+    if below is not None and above is not None:  # a preset's new name must not meet an old one
+        below = rename_nested(work, below, hint, path, warn=False)
+        above = rename_nested(work, above, hint, path)
+    node = overlay(below, above, hint)
+    if node is not None:
+        return work.convert(node, hint, path, field.metadata, default)
+    if default is attrs.NOTHING:
+        text = f". {field.metadata['help']}" if field.metadata.get("help") else ""
+        return work.report(at, path, f"the key is missing, expected {describe_type(hint)}{text}")
+    return default if default is COMPUTED else work.complete(default, path, field.metadata, at)
 
 
 def _construct(work: Converter, cls: type, given: dict[str, Any], at: Position, path: str) -> Any:

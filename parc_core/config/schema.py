@@ -102,6 +102,9 @@ def _record(cls: type) -> dict[str, Any]:
     hints = class_hints(cls)
     fields = [field for field in attrs.fields(cls) if field.init]
     properties = {field.alias: _property(field, hints[field.name]) for field in fields}
+    for old, new in getattr(cls, "RENAMED", {}).items():
+        places = (new,) if isinstance(new, str) else new
+        properties[old] = {"deprecated": True, "description": f"Now called {' and '.join(places)}."}
     required = [field.alias for field in fields if field.default is attrs.NOTHING]
     record: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     return record | ({"required": required} if required else {})

@@ -189,6 +189,10 @@ def test_entries_of_another_kind_have_no_weight(refuse):
             "1:30: env.reward.terms.pose: "
             "expected the name of a reward_term or `use: name` with settings, got 3",
         ),
+        (
+            "{pose: .nan}",
+            "1:30: env.reward.terms.pose: '.nan' is not a finite number. Write a number, or leave the key out.",
+        ),
         ("{pose: {k: -1}}", "1:34: env.reward.terms.pose.k: -1 is out of range, expected >= 0"),
         (
             "{pose: {l: 1}}",

@@ -1,5 +1,6 @@
 import json
 import pathlib
+from typing import ClassVar
 
 import attrs
 import pytest
@@ -36,6 +37,7 @@ class TermConfig:
 
 @attrs.frozen(kw_only=True)
 class TaskConfig:
+    RENAMED: ClassVar[dict[str, str | tuple[str, ...]]] = {"w_near": "terms.near.weight"}
     terms: dict[str, Use] = setting(factory=lambda: {"near": Use("near")}, kind="reward_term", help="Terms.")
 
 
@@ -215,6 +217,7 @@ def test_schema_accepts_entries_of_open_lists(registry):
         one for one in schema["$defs"]["tracker_env_use"]["anyOf"] if "terms" in one.get("properties", {})
     )
     assert env["properties"]["terms"]["$ref"] == "#/$defs/reward_term_entries"
+    assert env["properties"]["w_near"] == {"deprecated": True, "description": "Now called terms.near.weight."}
 
 
 @pytest.mark.parametrize(
