@@ -53,10 +53,8 @@ def rename_keys(
     return node
 
 
-def rename_nested(
-    work: Converter, node: Node | None, hint: Any, path: str, *, warn: bool = True
-) -> Node | None:
-    """A record with the old names in it and in the records inside it moved, before another one is laid over it."""
+def rename_nested(work: Converter, node: Node, hint: Any, path: str, *, warn: bool = True) -> Node:
+    """The same for a record and the records inside it, before they are merged with those of a preset."""
     if not isinstance(node, MappingNode) or not isinstance(hint, type) or not attrs.has(hint) or hint is Use:
         return node
     node, hints = rename_keys(work, node, hint, path, warn=warn), class_hints(hint)
