@@ -1,4 +1,4 @@
-"""Plugins for tests: made in memory, seen by discovery as if pip had installed them."""
+"""Plugins for tests, created in memory and discovered as if they were installed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Dist:
 
 @attrs.frozen(kw_only=True)
 class FakeEntryPoint:
-    """What `importlib.metadata` would give for an installed plugin; `load` returns `module` or does what it says."""
+    """An entry point as `importlib.metadata` returns it; `load` returns `module`, or calls it if it is a function."""
 
     module: types.ModuleType | Callable[[], Any]
     distribution: str = "parc-test"
@@ -51,7 +51,7 @@ def make_plugin(
     """A plugin module.
 
     Args:
-        api: its `PARC_API`; None leaves it out.
+        api: its `PARC_API`; None omits it.
         hooks: lifecycle hooks by name, or hooks that replace `parc_providers` and `parc_commands`.
     """
     module = types.ModuleType("parc_test_plugin")
@@ -64,7 +64,8 @@ def make_plugin(
 
 
 def make_provider(kind: str, name: str, config: type | str, target: type | str | None = None) -> Provider:
-    """A provider whose classes are given as classes."""
+    """A provider whose settings and target are given as classes or as ``"module:attribute"``; `target` defaults to
+    `config`."""
 
     def spec(cls: type | str) -> str:
         return cls if isinstance(cls, str) else f"{cls.__module__}:{cls.__name__}"
@@ -75,7 +76,7 @@ def make_provider(kind: str, name: str, config: type | str, target: type | str |
 
 
 def install(monkeypatch: Any, *entry_points: FakeEntryPoint) -> Registry:
-    """Let discovery find these plugins and no other, for the rest of the test; returns a fresh registry.
+    """Make discovery find only these plugins for the rest of the test; returns a new registry.
 
     Args:
         monkeypatch: pytest's fixture.
