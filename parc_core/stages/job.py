@@ -1,8 +1,9 @@
 """A job: one unit of work with a folder that appears under its name only when it is complete.
 
-While the work goes on it lies in `<name>.partial`; `DONE.json` then lists every file with its SHA-256, and the folder
-gets its name by a rename. A job whose record matches its key is skipped; one that was cut off continues from what lies
-in its partial folder; one that was made with other settings is set aside, never overwritten.
+While the work goes on it lies in `<name>.partial`; `DONE.json` then lists every output with its SHA-256, and the folder
+gets its name by a rename. A job whose record matches its key is skipped; one that was complete but not yet renamed gets
+its name; one that was cut off continues from its partial folder; one that was made with other settings is set aside,
+never overwritten. Checkpoints serve the work itself: they are not outputs, and neither listed nor looked at afterwards.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ __all__ = ["Job", "JobRecord"]
 log = logging.getLogger(__name__)
 
 _DONE = "DONE.json"
-_JOB = ".job.json"
+_JOB = ".job.json"  # in a folder at work: the key that it works for, and the time spent so far
+_CHECKPOINTS = "checkpoints/"
 _FORMAT = 1
 
 
@@ -41,8 +43,12 @@ class JobRecord:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and contents of everything that later stages may read: clips, weights, reports."""
-        lasting = {n: f["sha256"] for n, f in self.files.items() if n.endswith((".npz", ".safetensors"))}
+        """SHA-256 over names and contents of what later stages read: clips, and weights that are not checkpoints."""
+        lasting = {
+            name: file["sha256"]
+            for name, file in self.files.items()
+            if name.endswith((".npz", ".safetensors")) and not name.startswith(_CHECKPOINTS)
+        }
         return storage.digest_json(lasting)
 
 
@@ -67,9 +73,11 @@ class Job:
 
     def finished(self) -> JobRecord | None:
         """The record, if the job was completed with this key and its files are still there in their sizes."""
+        self._commit_complete()
         record = read_record(self.folder)
         if record is None or record.key != self.key:
             return None
+        storage.remove(self.folder / _JOB)  # of an attempt that ended right after the rename
         for name, file in record.files.items():
             path = self.folder / name
             if not path.is_file() or path.stat().st_size != file["size"]:
@@ -83,8 +91,11 @@ class Job:
             self.set_aside(self.folder)
         marker = self.partial / _JOB
         if self.partial.exists():
+            storage.sweep(self.partial)
             known = storage.read_json(marker) if marker.is_file() else {}
-            if known.get("key") != self.key:
+            if known.get("key") == self.key:
+                storage.remove(self.partial / _DONE)  # damaged, or `finished` would have renamed the folder
+            elif any(path.is_file() for path in self.partial.rglob("*")):
                 self.set_aside(self.partial)
         if not marker.is_file():
             storage.make_folder(self.partial)
@@ -117,12 +128,31 @@ class Job:
             key_fields=self.key_fields,
             summary=summary,
             wall_s=round(wall_s, 3),
-            files=storage.digest_folder(self.partial),
+            files=_outputs(self.partial),
         )
         storage.write_json(self.partial / _DONE, {"format": _FORMAT, **attrs.asdict(record)})
-        storage.remove(marker)
         storage.commit_folder(self.partial, self.folder)
+        storage.remove(self.folder / _JOB)
         return record
+
+    def _commit_complete(self) -> None:
+        """Rename a partial folder whose work was complete when its process ended."""
+        try:
+            record = read_record(self.partial)
+        except DataError as err:
+            log.warning("%s The work goes on.", err)
+            return
+        if record is None or record.key != self.key:
+            return
+        if _outputs(self.partial) != record.files:
+            log.warning(
+                "%s: its files differ from those recorded in %s; the work goes on.", self.partial, _DONE
+            )
+            return
+        if self.folder.exists():
+            self.set_aside(self.folder)
+        log.info("%s was complete; it gets its name now.", self.partial)
+        storage.commit_folder(self.partial, self.folder)
 
     def set_aside(self, folder: pathlib.Path) -> None:
         """Move a folder that was made with other settings into the attic, under a name that tells where it was."""
@@ -135,6 +165,13 @@ class Job:
         raise DataError(
             f"{self.attic}: holds 10,000 earlier results of {folder.name}. Remove what is not needed."
         )
+
+
+def _outputs(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Digest and size of every output by name: all files but the record, checkpoints, and temporary files."""
+    files = storage.digest_folder(folder, skip=(_CHECKPOINTS,))
+    files.pop(_DONE, None)
+    return files
 
 
 def read_record(folder: pathlib.Path) -> JobRecord | None:

@@ -8,7 +8,17 @@ import numpy as np
 
 from parc_motion.errors import DataError, ShapeError
 
-__all__ = ["as_float32", "as_int64", "check_finite", "check_shape", "check_unit_quaternions", "optional"]
+__all__ = [
+    "as_float32",
+    "as_int64",
+    "check_finite",
+    "check_name",
+    "check_shape",
+    "check_unit_quaternions",
+    "optional",
+]
+
+_MAX_NAME_BYTES = 200  # file systems allow 255; suffixes and endings such as "_flipped" need room
 
 
 def as_float32(value: object) -> np.ndarray:
@@ -24,6 +34,25 @@ def as_int64(value: object) -> np.ndarray:
 def optional(convert: Callable[[object], np.ndarray]) -> Callable[[object], np.ndarray | None]:
     """The converter, letting None through."""
     return lambda value: None if value is None else convert(value)
+
+
+def check_name(name: str, what: str) -> None:
+    """Nothing, if `name` can be the name of a file or folder: of this folder, not of another place.
+
+    Names from files become parts of paths, so a name such as ``../../x`` would be written elsewhere.
+
+    Raises:
+        DataError: it is not text, is empty, too long, begins with a dot, or holds a slash, a backslash or a control
+            character.
+    """
+    if not isinstance(name, str):
+        raise DataError(f"{what} is {name!r:.80}, expected text.")
+    unsafe = not name or name.startswith(".") or any(c in "/\\" for c in name) or not name.isprintable()
+    if unsafe or len(name.encode(errors="replace")) > _MAX_NAME_BYTES:
+        raise DataError(
+            f"{what} '{ascii(name)[1:-1]:.80}' cannot be the name of a file: no slashes or control characters, no dot "
+            f"in front, 1 to {_MAX_NAME_BYTES} bytes. Rename it."
+        )
 
 
 def check_shape(array: np.ndarray, shape: tuple[int | None, ...], what: str) -> None:

@@ -11,6 +11,7 @@ from parc_motion.checks import (
     as_float32,
     as_int64,
     check_finite,
+    check_name,
     check_shape,
     check_unit_quaternions,
     optional,
@@ -58,7 +59,10 @@ class MotionClip:
     provenance: Provenance = attrs.field(factory=Provenance)
 
     def __attrs_post_init__(self) -> None:
+        check_name(self.name, "the clip's name")
         name, frames = f"clip '{self.name}'", self.num_frames
+        if self.motion_class != "":
+            check_name(self.motion_class, f"{name}: its class")
         check_shape(self.root_pos, (None, 3), f"{name}: root_pos")
         if frames < 1:
             raise DataError(f"{name} has no frames.")

@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +26,7 @@ __all__ = [
     "copy_file",
     "make_folder",
     "remove",
+    "staged_folder",
     "sweep",
     "write_bytes",
     "write_json",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _TEMPORARY = ".tmp-"
+_STAGED = re.compile(r"\.partial-\d+$")
 
 
 def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
@@ -144,14 +147,20 @@ def remove(path: pathlib.Path) -> None:
 
 
 def sweep(folder: pathlib.Path) -> int:
-    """Remove temporary files that a killed process left below `folder`; returns how many.
+    """Remove what a killed process left below `folder`: temporary files, and staged folders; returns how many.
 
     Call it only while holding the lock of the run.
     """
-    litter = [path for path in folder.rglob(f".*{_TEMPORARY}*") if path.is_file()]
-    for path in litter:
-        path.unlink(missing_ok=True)
-    return len(litter)
+    files = [path for path in folder.rglob(f".*{_TEMPORARY}*") if path.is_file()]
+    folders = [path for path in folder.rglob("*") if _STAGED.search(path.name) and path.is_dir()]
+    for path in (*files, *folders):
+        remove(path)
+    return len(files) + len(folders)
+
+
+def staged_folder(final: pathlib.Path) -> pathlib.Path:
+    """Where this process prepares a folder before `commit_folder` gives it its name; `sweep` knows the form."""
+    return final.with_name(f"{final.name}.partial-{os.getpid()}")
 
 
 @contextlib.contextmanager

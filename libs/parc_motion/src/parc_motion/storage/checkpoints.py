@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import pathlib
 import re
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from parc_motion.errors import CorruptArtifact, DataError
-from parc_motion.storage.atomic import commit_folder, make_folder, remove, write_json
+from parc_motion.storage.atomic import commit_folder, make_folder, remove, staged_folder, write_json
 from parc_motion.storage.digests import digest_file, read_json
 from parc_motion.storage.tensors import read_tensors, write_tensors
 
@@ -50,7 +49,7 @@ class CheckpointStore:
             state: everything else, JSON values.
         """
         final = self.folder / f"{self.stem}_{step:010d}"
-        staged = final.with_name(f"{final.name}.partial-{os.getpid()}")
+        staged = staged_folder(final)
         remove(staged)
         make_folder(staged)
         write_tensors(staged / "tensors.safetensors", tensors)

@@ -30,12 +30,18 @@ def digest_file(path: pathlib.Path) -> str:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err
 
 
-def digest_folder(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """`{relative name: {sha256, size}}` of every file below the folder, sorted by name; temporary files left out."""
+def digest_folder(folder: pathlib.Path, skip: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+    """`{relative name: {sha256, size}}` of every file below the folder, sorted by name; temporary files left out.
+
+    Args:
+        skip: beginnings of relative names that are left out, e.g. ``("checkpoints/",)``.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    named = {path.relative_to(folder).as_posix(): path for path in files}
     return {
-        path.relative_to(folder).as_posix(): {"sha256": digest_file(path), "size": path.stat().st_size}
-        for path in files
+        name: {"sha256": digest_file(path), "size": path.stat().st_size}
+        for name, path in named.items()
+        if not name.startswith(skip)
     }
 
 

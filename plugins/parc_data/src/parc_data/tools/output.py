@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import pathlib
-import re
 from collections.abc import Iterable, Iterator
 
 from parc_data.tools.find import UNCLASSIFIED
@@ -19,7 +18,6 @@ __all__ = ["clip_place", "new_file", "new_folder", "save_in"]
 log = logging.getLogger(__name__)
 
 _WRITTEN = {".npz", ".npy", ".json", ".yaml", ".bvh", ".csv"}  # suffixes of what tools write
-_UNSAFE = re.compile(r"[/\\\0]|^\.|^$")
 
 
 @contextlib.contextmanager
@@ -72,19 +70,8 @@ def new_file(path: pathlib.Path, inputs: Iterable[pathlib.Path], *, overwrite: b
 
 
 def clip_place(clip: MotionClip, suffix: str = ".npz") -> pathlib.Path:
-    """Where a clip lies within a folder: `<class>/<name><suffix>`.
-
-    Raises:
-        DataError: its name or class cannot be that of a file.
-    """
-    motion_class = clip.motion_class or UNCLASSIFIED
-    for what, text in (("name", clip.name), ("class", motion_class)):
-        if _UNSAFE.search(text) or len(text.encode()) > 200:
-            raise DataError(
-                f"clip '{clip.name}': its {what} '{text}' cannot be that of a file: no slashes, no dot in front, at "
-                "most 200 bytes. Rename it."
-            )
-    return pathlib.Path(motion_class) / f"{clip.name}{suffix}"
+    """Where a clip lies within a folder: `<class>/<name><suffix>`."""
+    return pathlib.Path(clip.motion_class or UNCLASSIFIED) / f"{clip.name}{suffix}"
 
 
 def save_in(folder: pathlib.Path, clip: MotionClip) -> pathlib.Path:
