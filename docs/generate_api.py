@@ -78,8 +78,8 @@ def _line(module: ModuleType, name: str) -> str:
     value = getattr(module, name)
     if inspect.ismodule(value) or inspect.isclass(value) or inspect.isroutine(value):
         return _first_line(inspect.getdoc(value)).replace("|", "\\|")
-    text = repr(value)
-    return f"`{text}`" if len(text) <= 80 else f"a {type(value).__name__}"
+    text = repr(value) if isinstance(value, (str, int, float, tuple)) else ""
+    return f"`{text}`" if 0 < len(text) <= 80 else f"a {type(value).__name__}"
 
 
 def _first_line(text: str | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import pathlib
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,21 +21,36 @@ __all__ = ["provider_key"]
 
 
 def provider_key(registry: Registry, kind: str, use: Use) -> dict[str, Any]:
-    """Distribution, version and settings of a provider; providers inside its settings likewise."""
-    found = registry.find(kind, use.name)
-    return {"dist": found.dist, "version": found.version, "settings": _settings(registry, use)}
+    """Origin and settings of a provider; providers inside its settings likewise.
+
+    The origin is the distribution and version, or for a plain file its SHA-256 and the attribute's name.
+    """
+    target = use.target or registry.resolve(kind, use.name)
+    name = use.name if target.file is None else target.spec.rpartition(":")[2]  # no place in a key
+    return {**target.identity(), "settings": {"use": name, **_settings(registry, use.config)}}
 
 
-def _settings(registry: Registry, use: Use) -> dict[str, Any]:
-    plain = dump(use)
-    for field in attrs.fields(type(use.config)) if attrs.has(type(use.config)) else ():
-        value, kind = getattr(use.config, field.name), field.metadata.get("kind")
+def _settings(registry: Registry, config: Any) -> dict[str, Any]:
+    """Every setting by name; what it depends on in place of files and providers."""
+    if config is None:
+        return {}
+    plain = {}
+    for field in attrs.fields(type(config)):
+        value, kind = getattr(config, field.name), field.metadata.get("kind")
         if field.metadata.get("path"):
             plain[field.alias] = _contents(value)
         elif kind and isinstance(value, Use):
             plain[field.alias] = provider_key(registry, kind, value)
         elif kind and isinstance(value, (tuple, list)):
             plain[field.alias] = [[one.weight, provider_key(registry, kind, one)] for one in value]
+        elif kind and isinstance(
+            value, Mapping
+        ):  # a list, because the order counts: that of observation groups
+            plain[field.alias] = [[name, provider_key(registry, kind, one)] for name, one in value.items()]
+        elif attrs.has(type(value)):
+            plain[field.alias] = _settings(registry, value)
+        else:
+            plain[field.alias] = dump(value)
     return plain
 
 

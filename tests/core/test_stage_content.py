@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from parc_core.config import Use, setting
-from parc_core.plugins import Provider, Registered
+from parc_core.plugins import Registry, Target
 from parc_core.stages.content import provider_key
 
 
@@ -32,9 +32,18 @@ class OneVersion:
     def __init__(self, version: str = "1.0") -> None:
         self.version = version
 
-    def find(self, kind: str, name: str) -> Registered:
-        provider = Provider(kind=kind, name=name, target="a:b", config="a:c", summary="")
-        return Registered(provider, "dist", self.version)
+    def resolve(self, kind: str, name: str) -> Target:
+        return Target(kind=kind, name=name, spec="a:b", config="a:c", dist="dist", version=self.version)
+
+
+@attrs.frozen(kw_only=True)
+class Rewards:
+    terms: dict[str, Use] = setting(factory=dict, kind="reward_term", help="terms")
+
+
+@attrs.frozen(kw_only=True)
+class Task:
+    reward: Rewards = setting(factory=Rewards, help="rewards")
 
 
 @pytest.fixture
@@ -84,3 +93,30 @@ def test_key_looks_into_providers_inside_a_provider(folder):
     (folder / "deep" / "one.npz").write_bytes(b"other content")
     assert mixed("1.0", sources=(part,)) != before
     assert mixed("1.0", other=part) != alone
+
+
+def test_key_looks_into_terms_of_inner_settings(folder):
+    def task(version: str = "1.0", **terms: Use):
+        return provider_key(
+            OneVersion(version), "tracker_env", Use("task", Task(reward=Rewards(terms=terms)))
+        )
+
+    pose, feet = Use("pose", Stored(size=3)), Use("feet", Stored(size=4))
+    before = task(pose=pose, feet=feet)
+    assert task(pose=pose, feet=feet) == before
+    assert task(feet=feet, pose=pose) != before, "the order is that of observation groups"
+    assert task("1.1", pose=pose, feet=feet) != before
+    assert task(pose=attrs.evolve(pose, config=Stored(size=5)), feet=feet) != before
+
+
+def test_key_of_a_term_in_a_plain_file_follows_its_content(tmp_path):
+    def term(folder: str, text: str):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        file = tmp_path / folder / "my_terms.py"
+        file.write_text(f"def near(frame, *, k: float = {text}):\n    return k\n")
+        return provider_key(Registry(), "reward_term", Use(f"{file}:near"))
+
+    before = term("here", "1.0")
+    assert term("there", "1.0") == before, "where the file lies does not count"
+    assert term("here", "2.0") != before
+    assert str(tmp_path) not in str(before)
