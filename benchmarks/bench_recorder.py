@@ -23,8 +23,8 @@ from parc_core.config import IterationConfig, load_settings
 from parc_core.plugins import Registry
 from parc_core.stages import phys_record
 from parc_core.stages.context import RunContext
-from parc_core.stages.inputs import balance, entries_of
 from parc_core.stages.job import Job
+from parc_core.stages.manifests import balance, entries_of
 from parc_motion.clips import MotionDataset, save_clip
 from parc_motion.skeletons import load_skeleton
 from parc_testing.builders import make_clip, make_terrain

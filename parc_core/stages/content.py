@@ -8,14 +8,13 @@ from __future__ import annotations
 import glob
 import pathlib
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import attrs
 
 from parc_core.config import Use, dump
 from parc_core.plugins import Registry
-from parc_motion.storage import digest_file
+from parc_motion.storage import digest_unchanged
 
 __all__ = ["provider_key"]
 
@@ -63,22 +62,11 @@ def _contents(value: Any) -> Any:
     path = pathlib.Path(value).expanduser()
     if path.is_dir():
         return {
-            file.relative_to(path).as_posix(): _digest(file)
+            file.relative_to(path).as_posix(): digest_unchanged(file)
             for file in sorted(path.rglob("*"))
             if file.is_file()
         }
     if path.is_file():
-        return {path.name: _digest(path)}
+        return {path.name: digest_unchanged(path)}
     files = (pathlib.Path(name) for name in glob.glob(str(path), recursive=True))
-    return {file.name: _digest(file) for file in sorted(files) if file.is_file()}
-
-
-def _digest(file: pathlib.Path) -> str:
-    state = file.stat()
-    return _digest_of(file, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=100_000)
-def _digest_of(file: pathlib.Path, size: int, mtime_ns: int) -> str:
-    """The file's digest; a file of unchanged size and time is not read again by this process."""
-    return digest_file(file)
+    return {file.name: digest_unchanged(file) for file in sorted(files) if file.is_file()}

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable
-
-import attrs
-import numpy as np
+from collections import Counter
 
 from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, JobRecord
-from parc_motion.clips import DatasetEntry, MotionDataset, class_balanced_weights, load_clip, save_clip
+from parc_core.stages.manifests import balance, entries_of, entry_of, write_manifest
+from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
 from parc_motion.errors import DataError
-from parc_motion.storage import digest_file
 
-__all__ = ["STAGE", "entries_of", "import_inputs", "iteration_dataset"]
+__all__ = ["STAGE", "import_inputs", "iteration_dataset"]
 
 STAGE = "inputs"
+_UNCLASSIFIED = "unclassified"
 
 
 def import_inputs(run: RunContext) -> list[JobRecord]:
@@ -48,42 +46,6 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
     return dataset
 
 
-def entries_of(folder: pathlib.Path, origin: str, weight: float = 1.0) -> list[DatasetEntry]:
-    """One entry per clip below a folder (those under `flipped` included), sorted by file name."""
-    entries = []
-    for file in sorted(folder.rglob("*.npz")):
-        clip = load_clip(file)
-        entries.append(
-            DatasetEntry(
-                file=file,
-                name=clip.name,
-                motion_class=clip.motion_class or folder.name,
-                num_frames=clip.num_frames,
-                fps=clip.fps,
-                digest=digest_file(file),
-                weight=weight,
-                origin=origin,
-            )
-        )
-    return entries
-
-
-def balance(entries: Iterable[DatasetEntry]) -> list[DatasetEntry]:
-    """The entries with class-balanced weights, multiplied by the weights they came with; refuses equal names."""
-    entries = list(entries)
-    seen: dict[str, pathlib.Path] = {}
-    for entry in entries:
-        if entry.name in seen:
-            raise DataError(
-                f"two clips are called '{entry.name}': {seen[entry.name]} and {entry.file}. Rename one."
-            )
-        seen[entry.name] = entry.file
-    weights = class_balanced_weights([e.motion_class for e in entries], [e.length for e in entries])
-    weights = weights * np.array([entry.weight for entry in entries])
-    weights = weights / weights.sum()
-    return [attrs.evolve(entry, weight=float(w)) for entry, w in zip(entries, weights)]
-
-
 def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
     seeds = SeedStreams(run.config.seed).child(STAGE, source=number)  # the same in every iteration
     fields = {**run.key_fields({"source": ("motion_source", use)}), "iteration": 0}
@@ -93,20 +55,18 @@ def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
         return record
     with job.attempt() as folder:
         source = run.registry.create("motion_source", use, skeleton=run.skeleton, seeds=seeds)
-        counts: dict[str, int] = {}
-        seconds = 0.0
+        entries: list[DatasetEntry] = []
         for clip in source.clips():
             clip.require_skeleton(run.skeleton.id, run.skeleton.num_joints)
-            save_clip(folder / (clip.motion_class or "unclassified") / f"{clip.name}.npz", clip)
-            counts[clip.motion_class or "unclassified"] = (
-                counts.get(clip.motion_class or "unclassified", 0) + 1
-            )
-            seconds += clip.num_frames / clip.fps
-            run.reporter.update(STAGE, sum(counts.values()), sum(counts.values()), clip.name)
-        if not counts:
+            file = folder / (clip.motion_class or _UNCLASSIFIED) / f"{clip.name}.npz"
+            entries.append(entry_of(clip, file, save_clip(file, clip), job.folder.name))
+            run.reporter.update(STAGE, len(entries), len(entries), clip.name)
+        if not entries:
             raise DataError(f"motion source '{use.name}' gave no clip. Check its settings in `dataset`.")
-    total = sum(counts.values())
-    return job.commit({"in": 1, "out": total, "classes": counts, "seconds": round(seconds, 2)})
+        known = write_manifest(folder, entries)
+    counts = Counter(entry.file.parent.name for entry in entries)
+    seconds = round(sum(entry.length for entry in entries), 2)
+    return job.commit({"in": 1, "out": len(entries), "classes": dict(counts), "seconds": seconds}, known)
 
 
 def _input_folder(run: RunContext, number: int, use: Use) -> pathlib.Path:

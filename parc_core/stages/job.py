@@ -12,7 +12,8 @@ import contextlib
 import logging
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -114,11 +115,12 @@ class Job:
             known = storage.read_json(marker)
             storage.write_json(marker, {**known, "wall_s": known["wall_s"] + time.monotonic() - started})
 
-    def commit(self, summary: dict[str, Any]) -> JobRecord:
+    def commit(self, summary: dict[str, Any], known: Mapping[str, str] = MappingProxyType({})) -> JobRecord:
         """Give the finished folder its name.
 
         Args:
             summary: what the stage reports, JSON values.
+            known: SHA-256 of files that were just written, by name in the folder; they are not read again.
         """
         marker = self.partial / _JOB
         wall_s = storage.read_json(marker)["wall_s"]
@@ -128,7 +130,7 @@ class Job:
             key_fields=self.key_fields,
             summary=summary,
             wall_s=round(wall_s, 3),
-            files=_outputs(self.partial),
+            files=_outputs(self.partial, known),
         )
         storage.write_json(self.partial / _DONE, {"format": _FORMAT, **attrs.asdict(record)})
         storage.commit_folder(self.partial, self.folder)
@@ -167,9 +169,11 @@ class Job:
         )
 
 
-def _outputs(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+def _outputs(
+    folder: pathlib.Path, known: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, dict[str, Any]]:
     """Digest and size of every output by name: all files but the record, checkpoints, and temporary files."""
-    files = storage.digest_folder(folder, skip=(_CHECKPOINTS,))
+    files = storage.digest_folder(folder, skip=(_CHECKPOINTS,), known=known)
     files.pop(_DONE, None)
     return files
 

@@ -19,8 +19,9 @@ from parc_core.interfaces import Generator, Refined, Scored, Stopped
 from parc_core.stages import train_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, JobRecord
+from parc_core.stages.manifests import entry_of, write_manifest
 from parc_motion import storage
-from parc_motion.clips import MotionClip, Provenance, load_clip, mirror_clip, save_clip
+from parc_motion.clips import DatasetEntry, MotionClip, Provenance, load_clip, mirror_clip, save_clip
 from parc_motion.storage import digest_file
 from parc_motion.terrains import Path, Terrain
 
@@ -80,13 +81,13 @@ def run_batch(run: RunContext, batch: int) -> JobRecord:
             counts.update(maker.make(motion_id, folder / "raw"))
             if run.should_stop():
                 raise Stopped
-        outcomes = _refine(run, folder)
+        outcomes, known = _refine(run, folder)
     storage.remove(raw)  # left by an attempt that was cut off between the two renames
     storage.make_folder(folder / "raw")
     storage.commit_folder(folder / "raw", raw)
     rejected = {k: v for k, v in sorted(counts.items()) if k not in ("kept", "candidates")}
     summary = {"in": counts["candidates"], "out": counts["kept"], "rejected": rejected, "refined": outcomes}
-    return work.commit(summary)
+    return work.commit(summary, known)
 
 
 class _Maker:
@@ -164,12 +165,12 @@ class _Maker:
         return attrs.evolve(one.clip, name=name, motion_class=self.settings.save_name, provenance=origin)
 
 
-def _refine(run: RunContext, folder: pathlib.Path) -> list[dict[str, Any]]:
-    """Refine every raw clip of the batch and write the results; a row of losses for each."""
+def _refine(run: RunContext, folder: pathlib.Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Refine every raw clip of the batch and write the results: a row for each, and digests by name in the folder."""
     settings = run.config.kin_gen
     files = sorted((folder / "raw").glob("*.npz"), key=lambda file: _natural(file.stem))
     if not files:
-        return []
+        return [], {}
     optimizer = run.registry.create("optimizer", settings.optimizer, skeleton=run.skeleton, device=run.device)
     total = settings.motions_per_batch
 
@@ -178,15 +179,19 @@ def _refine(run: RunContext, folder: pathlib.Path) -> list[dict[str, Any]]:
 
     results = optimizer.refine([load_clip(file) for file in files], report)
     rows = []
+    entries: list[DatasetEntry] = []
+    batch = folder.name.removesuffix(".partial")
     for file, result in zip(files, results, strict=True):
         clip = _refined_clip(result, settings.optimizer.name, digest_file(file))
-        save_clip(folder / f"{clip.name}.npz", clip)
+        saved = [(clip, folder / f"{clip.name}.npz")]
         if settings.mirror:
             flipped = mirror_clip(clip, run.skeleton)
-            save_clip(folder / "flipped" / f"{flipped.name}.npz", flipped)
+            saved.append((flipped, folder / "flipped" / f"{flipped.name}.npz"))
+        entries += [entry_of(one, path, save_clip(path, one), batch) for one, path in saved]
         rows.append({"clip": clip.name, **attrs.asdict(result, filter=lambda a, _: a.name != "clip")})
     storage.write_json(folder / "refined.json", _finite(rows))
-    return [{"clip": row["clip"], "unresolved": list(row["unresolved"])} for row in rows]
+    known = write_manifest(folder, entries)
+    return [{"clip": row["clip"], "unresolved": list(row["unresolved"])} for row in rows], known
 
 
 def _refined_clip(result: Refined, optimizer: str, parent: str) -> MotionClip:

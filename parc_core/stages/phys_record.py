@@ -16,8 +16,8 @@ from parc_core.config import Use, dump
 from parc_core.interfaces import Agent, Policy, Progress, Recorded, RecordReport, StageContext
 from parc_core.stages import train_tracker
 from parc_core.stages.context import RunContext
-from parc_core.stages.inputs import balance
 from parc_core.stages.job import Job, JobRecord
+from parc_core.stages.manifests import balance, scan, write_manifest
 from parc_core.stages.record_report import extended, missing, report_of
 from parc_motion import storage
 from parc_motion.clips import (
@@ -96,6 +96,9 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
                 document = extended(document, report, motions, _write(run, folder, report, chunk))
                 storage.write_json(folder / "report.json", document)
             _drop_checkpoints(folder / "checkpoints", f"chunk_{number:05d}")
+        recorded = folder / "recorded_motions"
+        if recorded.is_dir():
+            write_manifest(recorded, scan(recorded, recorded.name))
     return work.commit(document["summary"])
 
 
@@ -132,14 +135,15 @@ def _so_far(path: pathlib.Path, motions: MotionDataset) -> dict[str, Any]:
 
 def _record(run: RunContext, chunk: MotionDataset, policy: Policy, ctx: StageContext) -> RecordReport:
     use = run.config.phys_record.recorder
-    env = train_tracker.make_env(run, chunk, len(chunk), STAGE)
+    clips = list(chunk)
+    env = train_tracker.make_env(run, chunk, clips, len(clips), STAGE)
     try:
         agent = run.registry.create("agent", run.config.train_tracker.agent, device=run.device)
         agent.restore(policy, env)
         recorder = run.registry.create(
             "recorder", use, skeleton=run.skeleton, second_chance=_second(run, use)
         )
-        return recorder.record(env, agent, list(chunk), ctx)
+        return recorder.record(env, agent, clips, ctx)
     finally:
         env.close()
 

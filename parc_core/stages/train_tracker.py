@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -12,10 +13,10 @@ from parc_core.config import dump
 from parc_core.interfaces import Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
-from parc_core.stages.inputs import balance, entries_of
 from parc_core.stages.job import Job, JobRecord, read_record
+from parc_core.stages.manifests import balance, entries_of
 from parc_motion import storage
-from parc_motion.clips import DatasetEntry, MotionDataset
+from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset
 from parc_motion.errors import DataError
 
 __all__ = ["STAGE", "job", "make_env", "run_stage", "tracker_dataset", "trained_policy"]
@@ -100,14 +101,16 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
     return folder
 
 
-def make_env(run: RunContext, dataset: MotionDataset, num_envs: int, stage: str) -> TrackerEnv:
-    """The tracking environment over a data set, with a simulator of its own."""
+def make_env(
+    run: RunContext, dataset: MotionDataset, clips: Sequence[MotionClip], num_envs: int, stage: str
+) -> TrackerEnv:
+    """The tracking environment over the clips of a data set, with its own simulator."""
     settings = run.config.train_tracker
     simulator = run.registry.create("simulator", settings.simulator, device=run.device, threads=run.threads)
     return run.registry.create(
         "tracker_env",
         settings.env,
-        clips=list(dataset),
+        clips=clips,
         weights=np.array(dataset.weights),
         simulator=simulator,
         num_envs=num_envs,
@@ -132,7 +135,7 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
             folder / "env.yaml", {"env": dump(settings.env), "simulator": dump(settings.simulator)}
         )
         storage.write_json(folder / "agent.yaml", {"agent": dump(settings.agent)})
-        env = make_env(run, motions, settings.simulator.config.num_envs, STAGE)
+        env = make_env(run, motions, list(motions), settings.simulator.config.num_envs, STAGE)
         agent = run.registry.create("agent", settings.agent, device=run.device)
         try:
             if start is not None:

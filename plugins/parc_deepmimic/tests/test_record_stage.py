@@ -12,7 +12,7 @@ from parc_core.config import Use
 from parc_core.interfaces import Stopped
 from parc_core.stages import phys_record
 from parc_core.stages.context import RunContext
-from parc_core.stages.inputs import balance, entries_of
+from parc_core.stages.manifests import balance, entries_of
 from parc_deepmimic.config import DeepMimicConfig, ObservationConfig, ZeroConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.recorder import RetryRecorder

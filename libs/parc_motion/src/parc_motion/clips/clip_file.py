@@ -43,8 +43,7 @@ def save_clip(path: pathlib.Path, clip: MotionClip) -> str:
     if clip.path is not None:
         header["path"] = {"cost": clip.path.cost}
         arrays |= {"path_points": clip.path.points, "path_kinds": clip.path.kinds.astype(np.int8)}
-    storage.write_arrays(path, arrays, header)
-    return storage.digest_file(path)
+    return storage.write_arrays(path, arrays, header)
 
 
 def load_clip(path: pathlib.Path) -> MotionClip:

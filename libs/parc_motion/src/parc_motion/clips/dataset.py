@@ -48,7 +48,7 @@ class MotionDataset(Sequence[MotionClip]):
 
     def __getitem__(self, index: int) -> MotionClip:  # type: ignore[override]
         entry = self.entries[index]
-        if storage.digest_file(entry.file) != entry.digest:
+        if storage.digest_unchanged(entry.file) != entry.digest:
             raise CorruptArtifact(f"{entry.file}: changed since the data set was made; its SHA-256 differs.")
         return load_clip(entry.file)
 

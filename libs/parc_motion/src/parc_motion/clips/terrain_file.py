@@ -26,8 +26,7 @@ def save_terrain(path: pathlib.Path, terrain: Terrain) -> str:
         "cell": terrain.cell,
         "units": "metres; z up; axis 0 is x",
     }
-    storage.write_arrays(path, arrays, header)
-    return storage.digest_file(path)
+    return storage.write_arrays(path, arrays, header)
 
 
 def load_terrain(path: pathlib.Path) -> Terrain:

@@ -15,7 +15,14 @@ from parc_motion.storage.atomic import (
     write_with,
 )
 from parc_motion.storage.checkpoints import Checkpoint, CheckpointStore
-from parc_motion.storage.digests import digest_bytes, digest_file, digest_folder, digest_json, read_json
+from parc_motion.storage.digests import (
+    digest_bytes,
+    digest_file,
+    digest_folder,
+    digest_json,
+    digest_unchanged,
+    read_json,
+)
 from parc_motion.storage.lock import RunLock
 from parc_motion.storage.manifest import read_manifest, write_manifest
 from parc_motion.storage.packed import PackedArrays, PackedField, PackedWriter
@@ -36,6 +43,7 @@ __all__ = [
     "digest_file",
     "digest_folder",
     "digest_json",
+    "digest_unchanged",
     "make_folder",
     "read_arrays",
     "read_json",

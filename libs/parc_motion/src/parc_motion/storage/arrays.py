@@ -14,6 +14,7 @@ import numpy as np
 
 from parc_motion.errors import CorruptArtifact, DataError
 from parc_motion.storage.atomic import write_bytes
+from parc_motion.storage.digests import digest_bytes
 
 __all__ = ["ArrayLimits", "read_arrays", "write_arrays"]
 
@@ -28,8 +29,8 @@ class ArrayLimits:
     num_arrays: int = 64
 
 
-def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-    """Write arrays and header durably; equal content gives equal bytes.
+def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> str:
+    """Write arrays and header durably; returns the SHA-256 of the file. Equal content gives equal bytes.
 
     Raises:
         DataError: an array holds Python objects.
@@ -41,6 +42,7 @@ def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], header: dict
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{_HEADER: np.frombuffer(text, dtype=np.uint8)}, **arrays)
     write_bytes(path, buffer.getbuffer())
+    return digest_bytes(buffer.getbuffer())
 
 
 def read_arrays(
@@ -53,10 +55,12 @@ def read_arrays(
         CorruptArtifact: it is damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            _check_limits(path, archive.infolist(), limits)
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        with path.open("rb") as stream:
+            with zipfile.ZipFile(stream) as archive:
+                _check_limits(path, archive.infolist(), limits)
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as err:
         raise CorruptArtifact(f"{path}: damaged or not an .npz file: {err}.") from err
     except ValueError as err:

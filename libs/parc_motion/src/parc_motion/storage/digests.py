@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from parc_motion.errors import CorruptArtifact, DataError
 
-__all__ = ["digest_bytes", "digest_file", "digest_folder", "digest_json", "read_json"]
+__all__ = ["digest_bytes", "digest_file", "digest_folder", "digest_json", "digest_unchanged", "read_json"]
+
+_SETTLED_S = 0.1  # a change within a clock tick of the file system would not show in the time of a file
+_digests: dict[tuple[int, int, int, int], str] = {}
 
 
 def digest_bytes(data: bytes | memoryview) -> str:
@@ -30,16 +36,40 @@ def digest_file(path: pathlib.Path) -> str:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err
 
 
-def digest_folder(folder: pathlib.Path, skip: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+def digest_unchanged(path: pathlib.Path) -> str:
+    """SHA-256 of a file's content, read again by this process only if its size or time of change differs.
+
+    The file is known by its inode, so it may be renamed in between.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        state = path.stat()
+    except OSError as err:
+        raise DataError(f"{path}: cannot read: {err.strerror}.") from err
+    key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+    if key in _digests:
+        return _digests[key]
+    digest = digest_file(path)
+    if time.time() - state.st_mtime > _SETTLED_S:
+        _digests[key] = digest
+    return digest
+
+
+def digest_folder(
+    folder: pathlib.Path, skip: tuple[str, ...] = (), known: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, dict[str, Any]]:
     """`{relative name: {sha256, size}}` of every file below the folder, sorted by name; temporary files left out.
 
     Args:
         skip: beginnings of relative names that are left out, e.g. ``("checkpoints/",)``.
+        known: digests of files that this process wrote, by relative name; these files are not read again.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     named = {path.relative_to(folder).as_posix(): path for path in files}
     return {
-        name: {"sha256": digest_file(path), "size": path.stat().st_size}
+        name: {"sha256": known.get(name) or digest_file(path), "size": path.stat().st_size}
         for name, path in named.items()
         if not name.startswith(skip)
     }
