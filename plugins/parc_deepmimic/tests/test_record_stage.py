@@ -10,6 +10,7 @@ import torch
 
 from parc_core.config import Use
 from parc_core.interfaces import Stopped
+from parc_core.plugins import Target
 from parc_core.stages import phys_record
 from parc_core.stages.context import RunContext
 from parc_core.stages.manifests import balance, entries_of
@@ -38,8 +39,10 @@ class OneOfEach:
             return agent
         return RetryRecorder(use.config, **collaborators)
 
-    def find(self, kind, name):
-        return types.SimpleNamespace(dist="parc-test", version="1")
+    def resolve(self, kind, name):
+        return Target(
+            kind=kind, name=name, spec="test:One", config="test:Config", dist="parc-test", version="1"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +58,11 @@ def stage(tmp_path_factory):
     dataset = MotionDataset(entries=tuple(balance(entries_of(root / "in", "input"))))
     built: list[int] = []
 
-    def make_env(run, motions, num_envs, stage_name):
+    def make_env(run, motions, clips, num_envs, stage_name):
         built.append(len(motions))
         return DeepMimicEnv(
             DeepMimicConfig(observation=SMALL),
-            clips=list(motions),
+            clips=clips,
             weights=motions.weights,
             simulator=FakeSimulator(),
             num_envs=num_envs,
