@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from parc_core.config import IterationConfig, load_settings
+from parc_core.interfaces import RunFolder
 from parc_core.plugins import Registry
 from parc_core.stages import phys_record
 from parc_core.stages.context import RunContext
@@ -94,14 +95,14 @@ def _measure(folder: pathlib.Path, motions: int, chunk: int) -> dict[str, object
     registry, watch = Registry.discover(), Watch(chunk)
     config, _ = load_settings(_RUN % chunk, "bench", IterationConfig, registry)
     run = RunContext(
-        config=config, registry=registry, skeleton=load_skeleton("humanoid"), run_folder=folder / "run", iteration=1,
-        device="cpu", threads=1, torch_threads=1, reporter=watch, should_stop=lambda: False,
+        config=config, registry=registry, skeleton=load_skeleton("humanoid"), run_folder=RunFolder(folder / "run"),
+        iteration=1, device="cpu", threads=1, torch_threads=1, reporter=watch, should_stop=lambda: False,
     )  # fmt: skip
     _untrained_policy(run)
     before, started = _resident_mb(), time.process_time()
     record = phys_record.run_stage(run, dataset)
     seconds = time.process_time() - started
-    written = sum(path.stat().st_size for path in run.folder.rglob("*_dm.*"))
+    written = sum(path.stat().st_size for path in run.folder.path.rglob("*_dm.*"))
     frames = sum(entry.num_frames for entry in dataset.entries)
     return {
         "motions": motions,
@@ -133,9 +134,14 @@ def _dataset(folder: pathlib.Path, motions: int) -> MotionDataset:
 
 
 def _untrained_policy(run: RunContext) -> None:
-    job = Job(stage="train_tracker", folder=run.folder / "p3_tracker", key_fields={}, attic=run.attic)
-    one = MotionDataset(entries=entries_of(run.run_folder.parent / "in" / "0", "input")[:1])
-    env = phys_record.train_tracker.make_env(run, one, 1, "train_tracker")
+    job = Job(
+        stage="train_tracker",
+        folder=run.folder.train_tracker,
+        key_fields={},
+        superseded=run.run_folder.superseded,
+    )
+    one = MotionDataset(entries=entries_of(run.run_folder.path.parent / "in" / "0", "input")[:1])
+    env = phys_record.train_tracker.make_env(run, one, list(one), 1, "train_tracker")
     agent = run.registry.create("agent", run.config.train_tracker.agent, device="cpu")
     with job.attempt() as folder, run.stage_context("train_tracker", folder) as ctx:
         agent.train(env, ctx)

@@ -10,6 +10,7 @@ from parc_core.interfaces.optimizer import Optimizer, Refined
 from parc_core.interfaces.planner import Planner
 from parc_core.interfaces.policy import Policy
 from parc_core.interfaces.recorder import Kept, Miss, Recorded, Recorder, RecordReport, furthest
+from parc_core.interfaces.run_folder import IterationFolder, RunFolder
 from parc_core.interfaces.seeds import SeedStreams
 from parc_core.interfaces.selector import Scored, Selector
 from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
@@ -32,6 +33,7 @@ __all__ = [
     "Done",
     "Executor",
     "Generator",
+    "IterationFolder",
     "Kept",
     "MetricRecord",
     "MetricSink",
@@ -49,6 +51,7 @@ __all__ = [
     "Reference",
     "Refined",
     "Rollout",
+    "RunFolder",
     "Scene",
     "Scored",
     "SeedStreams",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+from parc_core.interfaces import RunFolder
 from parc_core.runner.report import collect
 from parc_motion import storage
 from parc_motion.clips import MotionDataset, load_clip
@@ -60,7 +61,7 @@ def render(document: dict[str, Any], console: Console) -> None:
 
 
 def _describe_folder(path: pathlib.Path) -> dict[str, Any]:
-    if (path / "config.yaml").is_file():
+    if RunFolder(path).exists:
         return {"what": "run", **collect(path)}
     for kind in ("policy", "generator"):
         file = path / f"{kind}.json"

@@ -7,6 +7,7 @@ import logging
 import pathlib
 from collections.abc import Iterator
 
+from parc_core.interfaces import RunFolder
 from parc_motion import storage
 from parc_motion.errors import StorageError
 
@@ -18,7 +19,7 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 @contextlib.contextmanager
 def run_log(folder: pathlib.Path) -> Iterator[None]:
     """While the block lasts, log records of PARC and its plugins (DEBUG) and warnings of others go to ``log.txt``."""
-    handler = _LineHandler(folder / "log.txt")
+    handler = _LineHandler(RunFolder(folder).log)
     ours = logging.getLogger("parc_core")
     root = logging.getLogger()
     levels = ours.level, root.level

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from parc_core import PARC_API, __version__
+from parc_core.interfaces import RunFolder
 from parc_core.plugins import Registry
 from parc_motion import storage
 
@@ -36,4 +37,4 @@ def write_manifest(
         "cpu": {"count": os.cpu_count(), "capability": torch.backends.cpu.get_cpu_capability()},
         "platform": platform.platform(),
     }
-    storage.write_json(folder / "manifest.json", document)
+    storage.write_json(RunFolder(folder).manifest, document)

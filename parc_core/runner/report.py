@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from parc_core.interfaces import IterationFolder, RunFolder
 from parc_core.stages import record_report
 from parc_core.stages.job import JobRecord, read_record
 from parc_motion import storage
@@ -29,26 +30,24 @@ def collect(folder: pathlib.Path) -> dict[str, Any]:
         stages = [_row(record) for record in records_of(iteration)]
         rows.append(
             {
-                "iteration": int(iteration.name.removeprefix("iter_")),
+                "iteration": iteration.number,
                 "stages": stages,
                 "generator": _generator_metrics(iteration),
                 "tracker": _tracker(iteration),
             }
         )
-    sources = [record for path in sorted((folder / "inputs").glob("*")) if (record := read_record(path))]
+    sources = [record for path in RunFolder(folder).input_folders() if (record := read_record(path))]
     return {"folder": str(folder), "inputs": [_row(record) for record in sources], "iterations": rows}
 
 
-def iteration_folders(folder: pathlib.Path) -> list[pathlib.Path]:
+def iteration_folders(folder: pathlib.Path) -> list[IterationFolder]:
     """The iterations of a run in which a stage has finished, in order."""
-    found = sorted(path for path in folder.glob("iter_*") if path.is_dir())
-    return [path for path in found if records_of(path)]
+    return [iteration for iteration in RunFolder(folder).iterations() if records_of(iteration)]
 
 
-def records_of(iteration: pathlib.Path) -> list[JobRecord]:
+def records_of(iteration: IterationFolder) -> list[JobRecord]:
     """Records of the finished jobs of an iteration, in the order of the stages."""
-    batches = sorted((iteration / "p2_kin_gen").glob("*_*"), key=_batch_number)
-    folders = [iteration / "p1_train_gen", *batches, iteration / "p3_tracker", iteration / "p4_phys_record"]
+    folders = [iteration.train_gen, *iteration.batches(), iteration.train_tracker, iteration.phys_record]
     return [record for path in folders if (record := read_record(path))]
 
 
@@ -64,16 +63,14 @@ def _row(record: JobRecord) -> dict[str, Any]:
     }
 
 
-def _generator_metrics(iteration: pathlib.Path) -> dict[str, dict[str, float]]:
+def _generator_metrics(iteration: IterationFolder) -> dict[str, dict[str, float]]:
     """Means over the clips of each kind: as generated, after optimisation, as recorded."""
     from parc_motion.metrics import clip_metrics, summarise
 
     kinds = {
-        "generated": sorted((iteration / "p2_kin_gen" / "ignore" / "raw").glob("*/*.npz")),
-        "optimised": sorted(
-            p for p in (iteration / "p2_kin_gen").glob("*_*/*.npz") if p.parent.parent.name == "p2_kin_gen"
-        ),
-        "recorded": sorted((iteration / "p4_phys_record" / "recorded_motions").rglob("*.npz")),
+        "generated": iteration.raw_clips(),
+        "optimised": iteration.refined_clips(),
+        "recorded": iteration.recorded_clips(),
     }
     skeleton = None
     result = {}
@@ -89,22 +86,22 @@ def _generator_metrics(iteration: pathlib.Path) -> dict[str, dict[str, float]]:
     return result
 
 
-def _skeleton_of(iteration: pathlib.Path) -> Skeleton:
+def _skeleton_of(iteration: IterationFolder) -> Skeleton:
     from parc_core.config import load_iteration
     from parc_core.plugins import Registry
 
-    config = load_iteration(iteration.parent / "config.yaml", (), Registry.discover()).config
+    config = load_iteration(RunFolder(iteration.path.parent).config, (), Registry.discover()).config
     return load_skeleton(config.character)
 
 
-def _tracker(iteration: pathlib.Path) -> dict[str, Any]:
+def _tracker(iteration: IterationFolder) -> dict[str, Any]:
     """The policy's own evaluation, and who recorded what."""
     result: dict[str, Any] = {}
-    evaluation = iteration / "p3_tracker" / "evaluation.json"
+    evaluation = iteration.evaluation
     if evaluation.is_file():
         document = storage.read_json(evaluation)
         result["evaluation"] = {"success_rate": document["success_rate"], "errors": document["errors"]}
-    recorded = iteration / "p4_phys_record" / "report.json"
+    recorded = iteration.record_report
     document = storage.read_json(recorded) if recorded.is_file() else {}
     if document.get("format") == record_report.FORMAT:
         rows = [(row["motion"], row) for row in document["recorded"] if row.get("kept") == "partial"]
@@ -112,8 +109,3 @@ def _tracker(iteration: pathlib.Path) -> dict[str, Any]:
         missing = {name: row["text"] for name, row in sorted(rows)}
         result["recording"] = {**document["summary"], "not_recorded": missing}
     return result
-
-
-def _batch_number(path: pathlib.Path) -> tuple[int, str]:
-    last = path.name.rpartition("_")[2]
-    return (int(last) if last.isdigit() else -1, path.name)

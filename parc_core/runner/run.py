@@ -15,7 +15,7 @@ import attrs
 
 from parc_core.config import IterationConfig, dump, dump_yaml, load_iteration
 from parc_core.errors import ConfigError, StageFailed
-from parc_core.interfaces import Stopped
+from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
@@ -90,7 +90,7 @@ def run_file(
             stopped.exit_code = stop.exit_code
             raise
         report = collect(folder)
-        storage.write_json(folder / "report.json", report)
+        storage.write_json(RunFolder(folder).report, report)
     return report
 
 
@@ -100,15 +100,14 @@ def prepare(
     """Configuration and run folder of an iteration file or of an existing run folder."""
     path = pathlib.Path(path)
     if path.is_dir():
-        file = path / "config.yaml"
-        if not file.is_file():
+        if not RunFolder(path).exists:
             raise ConfigError(
                 f"{path}: not a run folder (config.yaml is missing). Give an iteration file, or a run folder."
             )
-        return load_iteration(file, overrides, registry).config, path
+        return load_iteration(RunFolder(path).config, overrides, registry).config, path
     config = load_iteration(path, overrides, registry).config
     folder = pathlib.Path(config.output) / config.name
-    if resume and not (folder / "config.yaml").is_file():
+    if resume and not RunFolder(folder).exists:
         raise ConfigError(f"--resume: there is no run in {folder}. Leave the flag out to begin one.")
     return config, folder
 
@@ -120,19 +119,18 @@ def plan(
     settings = config.kin_gen
     rows = []
     for iteration in range(1, iterations + 1):
-        base = folder / f"iter_{iteration:03d}"
+        base = RunFolder(folder).iteration(iteration)
         first = (iteration - 1) * settings.batches * settings.motions_per_batch
         starts = [first + b * settings.motions_per_batch for b in range(settings.batches)]
-        batches = [
-            f"p2_kin_gen/{settings.save_name}_{a}_{a + settings.motions_per_batch - 1}" for a in starts
-        ]
-        jobs = [(STAGES[0], "p1_train_gen"), *((STAGES[1], name) for name in batches)]
-        jobs += [(STAGES[2], "p3_tracker"), (STAGES[3], "p4_phys_record")]
-        for stage, name in jobs:
-            done = read_record(base / name) is not None
-            partial = (base / f"{name}.partial").exists()
+        ends = [start + settings.motions_per_batch - 1 for start in starts]
+        batches = [base.batch(settings.save_name, *numbers) for numbers in zip(starts, ends)]
+        jobs = [(STAGES[0], base.train_gen), *((STAGES[1], batch) for batch in batches)]
+        jobs += [(STAGES[2], base.train_tracker), (STAGES[3], base.phys_record)]
+        for stage, place in jobs:
+            done = read_record(place) is not None
+            partial = place.with_name(f"{place.name}.partial").exists()
             state = "finished" if done else "begun" if partial else "to do"
-            rows.append({"iteration": iteration, "stage": stage, "folder": str(base / name), "state": state})
+            rows.append({"iteration": iteration, "stage": stage, "folder": str(place), "state": state})
     return {
         "dry_run": True,
         "name": config.name,
@@ -163,7 +161,7 @@ class _Iteration:
             self._job(phys_record.STAGE, lambda: phys_record.run_stage(run, dataset))
             self._next_dataset()
             run.registry.call_lifecycle(
-                "parc_iteration_finished", iteration=run.iteration, folder=str(run.folder)
+                "parc_iteration_finished", iteration=run.iteration, folder=str(run.folder.path)
             )
 
     def _batches(self, batches: Sequence[int]) -> list[JobRecord]:
@@ -177,26 +175,26 @@ class _Iteration:
         if run.should_stop():
             raise Stopped
         self._event("started", stage)
-        run.registry.call_lifecycle("parc_stage_started", stage=stage, folder=str(run.folder))
+        run.registry.call_lifecycle("parc_stage_started", stage=stage, folder=str(run.folder.path))
         started = time.monotonic()
         try:
             records = work()
         except Exception as err:
             self._event("failed", stage, error=f"{type(err).__name__}: {err}")
             run.registry.call_lifecycle("parc_stage_failed", stage=stage, error=str(err))
-            command = f"parc run {run.run_folder}"
+            command = f"parc run {run.run_folder.path}"
             if isinstance(err, ParcError):
                 run.reporter.message(stage, f"failed; when the cause is gone, continue with: {command}")
                 raise
             raise StageFailed(
-                f"{stage} failed in {run.folder}: {type(err).__name__}: {err}. "
+                f"{stage} failed in {run.folder.path}: {type(err).__name__}: {err}. "
                 f"Continue with: {command}  (--debug shows where it failed)"
             ) from err
         seconds = time.monotonic() - started
         for record in records if isinstance(records, list) else [records]:
             self._event("finished", stage, summary=record.summary, seconds=round(seconds, 3))
             run.registry.call_lifecycle(
-                "parc_stage_finished", stage=stage, folder=str(run.folder), summary=record.summary
+                "parc_stage_finished", stage=stage, folder=str(run.folder.path), summary=record.summary
             )
             run.reporter.message(stage, _one_line(record, seconds))
 
@@ -213,7 +211,7 @@ class _Iteration:
             **fields,
         }
         storage.append_line(
-            self.run_context.run_folder / "events.jsonl", json.dumps(line, allow_nan=False, default=str)
+            self.run_context.run_folder.events, json.dumps(line, allow_nan=False, default=str)
         )
 
 
@@ -233,7 +231,7 @@ def _context(
         config=config,
         registry=registry,
         skeleton=load_skeleton(config.character),
-        run_folder=folder,
+        run_folder=RunFolder(folder),
         iteration=iteration,
         device=_device(config.device),
         threads=config.threads or os.cpu_count() or 1,
@@ -271,7 +269,7 @@ def _check_choice(only: str | None, batch: int | None, config: IterationConfig) 
 
 def _write_config(config: IterationConfig, folder: pathlib.Path) -> None:
     text = dump_yaml(config)
-    path = folder / "config.yaml"
+    path = RunFolder(folder).config
     if not path.is_file() or path.read_text() != text:
         storage.write_text(path, text)
 

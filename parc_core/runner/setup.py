@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 from parc_core.config import dump, dump_yaml
+from parc_core.interfaces import RunFolder
 from parc_core.plugins import Registry
 from parc_core.runner.run import plan, prepare
 from parc_motion import storage
@@ -24,7 +25,7 @@ def write_setup(
     registry = Registry.discover()
     config, folder = prepare(path, overrides, registry)
     with storage.RunLock(folder):
-        storage.write_text(folder / "config.yaml", dump_yaml(config))
+        storage.write_text(RunFolder(folder).config, dump_yaml(config))
         plain = dump(config)
         for stage in ("train_gen", "kin_gen", "train_tracker", "phys_record"):
             storage.write_json(folder / "setup" / f"{stage}.yaml", {stage: plain[stage]})

@@ -11,8 +11,16 @@ import attrs
 
 from parc_core import __version__
 from parc_core.config import Use
-from parc_core.interfaces import MetricRecord, MetricSink, SeedStreams, StageContext
+from parc_core.interfaces import (
+    IterationFolder,
+    MetricRecord,
+    MetricSink,
+    RunFolder,
+    SeedStreams,
+    StageContext,
+)
 from parc_core.stages.content import provider_key
+from parc_core.stages.job import Job
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import CheckpointStore, digest_json
 
@@ -40,7 +48,7 @@ class RunContext:
     config: IterationConfig
     registry: Registry
     skeleton: Skeleton
-    run_folder: pathlib.Path
+    run_folder: RunFolder
     iteration: int  # counted from 1
     device: str
     threads: int  # simulator threads
@@ -49,14 +57,13 @@ class RunContext:
     should_stop: Callable[[], bool]
 
     @property
-    def folder(self) -> pathlib.Path:
+    def folder(self) -> IterationFolder:
         """The iteration's folder."""
-        return self.run_folder / f"iter_{self.iteration:03d}"
+        return self.run_folder.iteration(self.iteration)
 
-    @property
-    def attic(self) -> pathlib.Path:
-        """Where results made with other settings are set aside."""
-        return self.run_folder / "superseded"
+    def job(self, stage: str, folder: pathlib.Path, key_fields: dict[str, Any]) -> Job:
+        """A job of this run; see `Job`."""
+        return Job(stage=stage, folder=folder, key_fields=key_fields, superseded=self.run_folder.superseded)
 
     def seeds(self, stage: str) -> SeedStreams:
         """The random streams of a stage."""

@@ -8,7 +8,7 @@ from collections import Counter
 from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Job, JobRecord
+from parc_core.stages.job import JobRecord
 from parc_core.stages.manifests import balance, entries_of, entry_of, write_manifest
 from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
 from parc_motion.errors import DataError
@@ -34,22 +34,21 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
         for number, use in enumerate(run.config.dataset)
     ]
     for earlier in range(1, run.iteration):
-        recorded = run.run_folder / f"iter_{earlier:03d}" / "p4_phys_record" / "recorded_motions"
-        groups.append((recorded, "recorded", 1.0))
+        groups.append((run.run_folder.iteration(earlier).recorded_motions, "recorded", 1.0))
     entries = [entry for folder, origin, weight in groups for entry in entries_of(folder, origin, weight)]
     if not entries:
         raise DataError(
-            f"{run.run_folder}: no motion source gave a clip. Check `dataset` in the iteration file."
+            f"{run.run_folder.path}: no motion source gave a clip. Check `dataset` in the iteration file."
         )
     dataset = MotionDataset(entries=tuple(balance(entries)))
-    dataset.save(run.folder / "dataset.yaml")
+    dataset.save(run.folder.dataset)
     return dataset
 
 
 def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
     seeds = SeedStreams(run.config.seed).child(STAGE, source=number)  # the same in every iteration
     fields = {**run.key_fields({"source": ("motion_source", use)}), "iteration": 0}
-    job = Job(stage=STAGE, folder=_input_folder(run, number, use), key_fields=fields, attic=run.attic)
+    job = run.job(STAGE, _input_folder(run, number, use), fields)
     record = job.finished()
     if record is not None:
         return record
@@ -70,4 +69,4 @@ def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
 
 
 def _input_folder(run: RunContext, number: int, use: Use) -> pathlib.Path:
-    return run.run_folder / "inputs" / f"{number:02d}_{use.name.replace(':', '_')}"
+    return run.run_folder.inputs(number, use.name)

@@ -60,7 +60,7 @@ class Job:
     stage: str
     folder: pathlib.Path  # the final name
     key_fields: dict[str, Any]
-    attic: pathlib.Path  # where results made with other settings are set aside
+    superseded: pathlib.Path  # where results made with other settings are kept
 
     @property
     def key(self) -> str:
@@ -157,15 +157,15 @@ class Job:
         storage.commit_folder(self.partial, self.folder)
 
     def set_aside(self, folder: pathlib.Path) -> None:
-        """Move a folder that was made with other settings into the attic, under a name that tells where it was."""
+        """Move a folder that was made with other settings into `superseded`, under a name that tells where it was."""
         for number in range(10_000):
-            target = self.attic / f"{folder.parent.name}-{folder.name}-{number:03d}"
+            target = self.superseded / f"{folder.parent.name}-{folder.name}-{number:03d}"
             if not target.exists():
                 log.info("%s was made with other settings; it is kept as %s.", folder, target)
                 storage.commit_folder(folder, target)
                 return
         raise DataError(
-            f"{self.attic}: holds 10,000 earlier results of {folder.name}. Remove what is not needed."
+            f"{self.superseded}: holds 10,000 earlier results of {folder.name}. Remove what is not needed."
         )
 
 

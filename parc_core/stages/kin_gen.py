@@ -52,8 +52,8 @@ def job(run: RunContext, batch: int) -> Job:
     ids = motion_ids(run, batch)
     plain = {name: getattr(settings, name) for name in names}
     fields = run.key_fields(uses, model=generator_digest, motion_ids=[ids.start, ids.stop], **plain)
-    folder = run.folder / "p2_kin_gen" / f"{settings.save_name}_{ids.start}_{ids.stop - 1}"
-    return Job(stage=STAGE, folder=folder, key_fields=fields, attic=run.attic)
+    folder = run.folder.batch(settings.save_name, ids.start, ids.stop - 1)
+    return run.job(STAGE, folder, fields)
 
 
 def batch_folders(run: RunContext) -> list[pathlib.Path]:
@@ -67,7 +67,7 @@ def run_batch(run: RunContext, batch: int) -> JobRecord:
     record = work.finished()
     if record is not None:
         return record
-    raw = run.folder / "p2_kin_gen" / "ignore" / "raw" / work.folder.name
+    raw = run.folder.raw(work.folder)
     if work.folder.exists() and raw.exists():  # both were made with other settings
         work.set_aside(raw)
     with work.attempt() as folder:

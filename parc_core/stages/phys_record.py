@@ -62,7 +62,7 @@ def job(run: RunContext, dataset_digest: str) -> Job:
         policy=policy_digest,
         chunk=run.config.phys_record.chunk,
     )
-    return Job(stage=STAGE, folder=run.folder / "p4_phys_record", key_fields=fields, attic=run.attic)
+    return run.job(STAGE, run.folder.phys_record, fields)
 
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:

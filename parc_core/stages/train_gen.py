@@ -25,13 +25,13 @@ def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job
         dataset=dataset_digest,
         start=start_digest,
     )
-    return Job(stage=STAGE, folder=run.folder / "p1_train_gen", key_fields=fields, attic=run.attic)
+    return run.job(STAGE, run.folder.train_gen, fields)
 
 
 def start_folder(run: RunContext) -> pathlib.Path | None:
     """The generator to continue from: the previous iteration's, else `input_model_path`, else none."""
     if run.iteration > 1:
-        return run.run_folder / f"iter_{run.iteration - 1:03d}" / "p1_train_gen" / "final_model"
+        return run.run_folder.iteration(run.iteration - 1).generator
     given = run.config.train_gen.input_model_path
     if given is None:
         return None
@@ -78,8 +78,8 @@ def trained_generator(run: RunContext) -> tuple[pathlib.Path, str]:
     Raises:
         DataError: the stage has not finished.
     """
-    folder = run.folder / "p1_train_gen"
+    folder = run.folder.train_gen
     record = read_record(folder)
     if record is None:
         raise DataError(f"{folder}: the generator is not trained yet. Run the stage first: --only {STAGE}")
-    return folder / "final_model", record.digest
+    return run.folder.generator, record.digest

@@ -72,7 +72,7 @@ def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job
         dataset=dataset_digest,
         start="" if start is None else storage.digest_json(storage.digest_folder(start)),
     )
-    return Job(stage=STAGE, folder=run.folder / "p3_tracker", key_fields=fields, attic=run.attic)
+    return run.job(STAGE, run.folder.train_tracker, fields)
 
 
 def start_folder(run: RunContext) -> pathlib.Path | None:
@@ -82,7 +82,7 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
     """
     given = run.config.train_tracker.in_model_file
     if run.iteration > 1:
-        folder = run.run_folder / f"iter_{run.iteration - 1:03d}" / "p3_tracker" / "policy"
+        folder = run.run_folder.iteration(run.iteration - 1).policy
     elif given is None:
         return None
     else:
@@ -178,8 +178,8 @@ def trained_policy(run: RunContext) -> tuple[Policy, str]:
     Raises:
         DataError: the stage has not finished.
     """
-    folder = run.folder / "p3_tracker"
+    folder = run.folder.train_tracker
     record = read_record(folder)
     if record is None:
         raise DataError(f"{folder}: the tracker is not trained yet. Run the stage first: --only {STAGE}")
-    return Policy.load(folder / "policy"), record.digest + record.key
+    return Policy.load(run.folder.policy), record.digest + record.key

@@ -13,7 +13,7 @@ def make_job(tmp_path, **fields) -> Job:
         stage="kin_gen",
         folder=tmp_path / "iter_001" / "batch",
         key_fields={"seed": 1, **fields},
-        attic=tmp_path / "superseded",
+        superseded=tmp_path / "superseded",
     )
 
 

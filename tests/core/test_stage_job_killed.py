@@ -46,7 +46,7 @@ def make_job(tmp_path: pathlib.Path) -> Job:
         stage="train_gen",
         folder=tmp_path / "iter_001" / "p1_train_gen",
         key_fields={"seed": 1},
-        attic=tmp_path / "superseded",
+        superseded=tmp_path / "superseded",
     )
 
 

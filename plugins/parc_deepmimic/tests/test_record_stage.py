@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from parc_core.config import Use
-from parc_core.interfaces import Stopped
+from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Target
 from parc_core.stages import phys_record
 from parc_core.stages.context import RunContext
@@ -81,12 +81,12 @@ def stage(tmp_path_factory):
             phys_record=types.SimpleNamespace(recorder=recorder, record=("inputs",), chunk=2),
         )
         run = RunContext(
-            config=config, registry=OneOfEach(), skeleton=HUMANOID, run_folder=root / name, iteration=1,
+            config=config, registry=OneOfEach(), skeleton=HUMANOID, run_folder=RunFolder(root / name), iteration=1,
             device="cpu", threads=1, torch_threads=1, should_stop=should_stop,
             reporter=types.SimpleNamespace(message=lambda *a: None, update=lambda *a: None),
         )  # fmt: skip
         built.clear()
-        return phys_record.run_stage(run, dataset), run.folder / "p4_phys_record"
+        return phys_record.run_stage(run, dataset), run.folder.phys_record
 
     go.built = built
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import attrs
@@ -22,6 +23,10 @@ from parc_motion.terrains import Path, Terrain
 __all__ = ["MotionClip", "Provenance"]
 
 
+def _as_names(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 @attrs.frozen(kw_only=True)
 class Provenance:
     """Where a clip came from; enough to make it again. Holds no wall time, so that equal runs give equal files."""
@@ -29,7 +34,9 @@ class Provenance:
     stage: str = ""  # dataset | kin_gen | phys_record | ...
     provider: str = ""  # e.g. "mdm" or "retry"
     seed: int | None = None
-    parents: tuple[str, ...] = attrs.field(default=(), converter=tuple)  # digests of the clips it was made of
+    parents: tuple[str, ...] = attrs.field(
+        default=(), converter=_as_names
+    )  # digests of the clips it was made of
     scores: dict[str, float] = attrs.field(factory=dict)
     notes: dict[str, Any] = attrs.field(factory=dict)  # JSON values only
 
