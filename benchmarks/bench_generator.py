@@ -1,4 +1,4 @@
-"""CPU time of the generator with ``preset: paper``, in float32 and (suffix ``_bf16``) in bfloat16.
+"""CPU time of the generator with `preset: paper` or `small`, in float32 and (suffix ``_bf16``) in bfloat16.
 
 ``train_step_b64`` is a step of the trainer over 64 windows: drawing them, prediction, losses, gradient, clipping, AdamW
 and averaging. ``sampler_b64`` draws 64 windows with changed ground. ``ddim5_b32`` makes 32 windows in 5 DDIM steps with
@@ -16,7 +16,7 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 import torch
-from measure import Figure, arguments, cpu_ms, report
+from measure import Figure, cpu_ms, make_parser, report
 
 from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
@@ -37,19 +37,29 @@ from parc_testing.context import make_context
 SKELETON = load_skeleton("humanoid")
 WINDOW = 15  # frames
 CANDIDATES = 32
+PUBLISHED = {"sampler_b64": 53.3}
+PUBLISHED |= {f"train_step_b64{suffix}": 1.303 for suffix in ("", "_bf16")}
+PUBLISHED |= {f"ddim5_b32{suffix}": 1.74 for suffix in ("", "_bf16")}
+PUBLISHED |= {f"path_10s_b32{suffix}": 157.7 for suffix in ("", "_bf16")}
 
 
 def main() -> None:
     """Measure and print."""
-    args = arguments(__doc__, repeat=5)
+    parser = make_parser(__doc__, repeat=5)
+    parser.add_argument("--preset", choices=("paper", "small"), default="paper")
+    parser.add_argument("--parts", action="store_true", help="leave out the whole paths")
+    args = parser.parse_args()
     torch.set_num_threads(1)
     store = procedural()
     figures = [sampler(store, 4 * args.repeat)]
+    published = PUBLISHED if args.preset == "paper" else {}
     for precision, suffix in (("float32", ""), ("bfloat16", "_bf16")):
-        model = fresh(precision)
+        model = fresh(precision, args.preset)
         figures.append(train_step(model, store, args.repeat, suffix))
         figures.append(ddim(model, store, args.repeat, suffix))
-        figures.append(path(model, suffix))
+        if not args.parts:
+            figures.append(path(model, suffix))
+    figures = [attrs.evolve(figure, published=published.get(figure.name)) for figure in figures]
     report(figures, args.json)
 
 
@@ -62,10 +72,10 @@ def procedural() -> MotionStore:
     return MotionStore.of(clips, np.ones(len(clips)), SKELETON, WINDOW, mirror=True, device="cpu")
 
 
-def fresh(precision: str) -> MotionModel:
+def fresh(precision: str, preset: str = "paper") -> MotionModel:
     """A model with random weights."""
     torch.manual_seed(0)
-    return MotionModel.of(MdmConfig.preset("paper", precision=precision), SKELETON, "cpu")
+    return MotionModel.of(MdmConfig.preset(preset, precision=precision), SKELETON, "cpu")
 
 
 def sampler(store: MotionStore, repeat: int) -> Figure:
@@ -75,7 +85,6 @@ def sampler(store: MotionStore, repeat: int) -> Figure:
         "sampler_b64",
         lambda i: draw_windows(store, model.layout, model.config, WINDOW, generator),
         repeat,
-        published=53.3,
     )
 
 
@@ -86,7 +95,7 @@ def train_step(model: MotionModel, store: MotionStore, repeat: int, suffix: str)
         model.denoiser.train()
         figure = cpu_ms(f"train_step_b64{suffix}", lambda i: trainer.step(), repeat)
     model.denoiser.eval()
-    return in_seconds(figure, 1.303, "with drawing; published without (with: 1.386)")
+    return in_seconds(figure, "with drawing; published without (with: 1.386)")
 
 
 def ddim(model: MotionModel, store: MotionStore, repeat: int, suffix: str) -> Figure:
@@ -97,7 +106,7 @@ def ddim(model: MotionModel, store: MotionStore, repeat: int, suffix: str) -> Fi
     noise = torch.randn(CANDIDATES, WINDOW, model.layout.width, generator=generator)
     given = drawn.patch[:CANDIDATES], drawn.target[:CANDIDATES], known
     call = lambda i: sample_windows(model, noise, *given, generator)  # noqa: E731
-    return in_seconds(cpu_ms(f"ddim5_b32{suffix}", call, repeat), 1.74, "with guidance")
+    return in_seconds(cpu_ms(f"ddim5_b32{suffix}", call, repeat), "with guidance")
 
 
 def path(model: MotionModel, suffix: str) -> Figure:
@@ -113,9 +122,7 @@ def path(model: MotionModel, suffix: str) -> Figure:
     def call(i: int) -> None:
         selector.select(generator_clips(generator, terrain, way, 10.0), terrain, way)
 
-    return in_seconds(
-        cpu_ms_once(f"path_10s_b32{suffix}", call), 157.7, "one run; 43 windows, scores included"
-    )
+    return in_seconds(cpu_ms_once(f"path_10s_b32{suffix}", call), "one run; 43 windows, scores included")
 
 
 def generator_clips(generator: MdmGenerator, terrain: Terrain, way: Path, seconds: float) -> list[MotionClip]:
@@ -135,12 +142,10 @@ def cpu_ms_once(name: str, call: Callable[[int], object]) -> Figure:
     return Figure(name=name, value=(time.process_time_ns() - start) / 1e6)
 
 
-def in_seconds(figure: Figure, published: float, note: str) -> Figure:
+def in_seconds(figure: Figure, note: str) -> Figure:
     """A figure in ms as one in seconds."""
     spread = figure.spread and tuple(value / 1000.0 for value in figure.spread)
-    return attrs.evolve(
-        figure, value=figure.value / 1000.0, unit="s CPU", published=published, spread=spread, note=note
-    )
+    return attrs.evolve(figure, value=figure.value / 1000.0, unit="s CPU", spread=spread, note=note)
 
 
 if __name__ == "__main__":

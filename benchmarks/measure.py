@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import attrs
 
-__all__ = ["Figure", "arguments", "cpu_ms", "report"]
+__all__ = ["Figure", "arguments", "cpu_ms", "make_parser", "report"]
 
 
 @attrs.frozen(kw_only=True)
@@ -31,14 +31,19 @@ class Figure:
     note: str = ""
 
 
-def arguments(description: str | None, repeat: int) -> argparse.Namespace:
-    """The options of a benchmark: ``--repeat`` and ``--json``."""
+def make_parser(description: str | None, repeat: int) -> argparse.ArgumentParser:
+    """A parser with the options of every benchmark: ``--repeat`` and ``--json``."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeat", type=int, default=repeat, help=f"measurements of each figure ({repeat})")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    return parser.parse_args()
+    return parser
+
+
+def arguments(description: str | None, repeat: int) -> argparse.Namespace:
+    """The options of a benchmark that has no others; see `make_parser`."""
+    return make_parser(description, repeat).parse_args()
 
 
 def cpu_ms(

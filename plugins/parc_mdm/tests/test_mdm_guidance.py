@@ -27,6 +27,9 @@ class Echo(torch.nn.Module):
     def encode_heights(self, patch):
         return torch.zeros(len(patch), 1, 1)
 
+    def prepare(self, cond):
+        return cond
+
     def forward(self, xt, t, cond):
         return 0.8 * xt
 

@@ -3,11 +3,11 @@
 import attrs
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from parc_mdm.config import MdmConfig
 from parc_mdm.encoder_layer import EncoderLayer
-from parc_mdm.fused import Dropout, Seeds
 from parc_mdm.model import MotionModel
 from parc_mdm.transformer import Condition
 from parc_motion.skeletons import load_skeleton
@@ -76,99 +76,78 @@ def test_clean_history_replaces_the_noised_frames():
     torch.testing.assert_close(made.denoiser(x, t, cond), made.denoiser(other, t, cond))
 
 
-def layer(width: int = 64, heads: int = 2, feed_forward: int = 96) -> EncoderLayer:
+def layer(width: int = 64, heads: int = 2, feed_forward: int = 96, dropout: float = 0.0) -> EncoderLayer:
     torch.manual_seed(0)
-    return EncoderLayer(width, heads, feed_forward)
+    return EncoderLayer(width, heads, feed_forward, dropout)
 
 
 def test_last_layer_gives_the_same_numbers_for_fewer_tokens():
-    made, x, visible = layer(16, 2, 32), torch.randn(2, 7, 16), torch.ones(2, 7, dtype=torch.bool)
-    some, every = made(x, visible, 3, Seeds(0.0)), made(x, visible, 7, Seeds(0.0))
-    torch.testing.assert_close(some, every[:, -3:])
+    made, x, mask = layer(16, 2, 32), torch.randn(2, 7, 16), torch.ones(2, 7, dtype=torch.bool)
+    torch.testing.assert_close(made(x, mask, 3), made(x, mask, 7)[:, -3:])
 
 
-def run_layer(made: EncoderLayer, fast: bool, dtype: torch.dtype, num_queries: int) -> list[torch.Tensor]:
-    """Result, gradient of the tokens, and gradients of the parameters; one key of every sample is hidden."""
-    generator = torch.Generator().manual_seed(1)
-    width = made.out.in_features
-    x = torch.randn(3, 37, width, generator=generator).to(dtype).detach().requires_grad_()
-    visible = torch.ones(3, 37, dtype=torch.bool)
-    visible[:, 5] = False
-    made.zero_grad()
-    # plus nothing: the layer's input is no leaf, as in the network
-    out = (
-        made(x + 0.0, visible, num_queries, Seeds(0.0))
-        if fast
-        else made.plain(x + 0.0, visible, num_queries, 0.0)
+@pytest.mark.parametrize("num_queries", [37, 5])
+def test_layer_is_the_encoder_layer_of_torch(num_queries):
+    made = layer().eval()
+    theirs = nn.TransformerEncoderLayer(64, 2, 96, activation="gelu", batch_first=True).eval()
+    theirs.load_state_dict(
+        {
+            "self_attn.in_proj_weight": made.qkv.weight,
+            "self_attn.in_proj_bias": made.qkv.bias,
+            "self_attn.out_proj.weight": made.out.weight,
+            "self_attn.out_proj.bias": made.out.bias,
+            "linear1.weight": made.up.weight,
+            "linear1.bias": made.up.bias,
+            "linear2.weight": made.down.weight,
+            "linear2.bias": made.down.bias,
+            "norm1.weight": made.norm_attention.weight,
+            "norm1.bias": made.norm_attention.bias,
+            "norm2.weight": made.norm_feed_forward.weight,
+            "norm2.bias": made.norm_feed_forward.bias,
+        }
     )
-    out.backward(torch.randn(out.shape, generator=generator).to(dtype))
-    return [out.detach(), x.grad, *[p.grad.clone() for p in made.parameters()]]
+    x = torch.randn(3, 37, 64, generator=torch.Generator().manual_seed(1))
+    mask = torch.ones(3, 37, dtype=torch.bool)
+    mask[:, 5] = False
+    expected = theirs(x, src_key_padding_mask=~mask)[:, -num_queries:]
+    torch.testing.assert_close(made(x, mask, num_queries), expected, atol=1e-5, rtol=1e-5)
 
 
-# heads of 32, 15 and 3 numbers: kernels take 16 at a time, and of bfloat16 two together
-SIZES = pytest.mark.parametrize(("width", "heads"), [(64, 2), (60, 4), (60, 20)])
+def test_bfloat16_layer_stays_within_two_percent_of_float32():
+    made = layer()
+    x, mask = (
+        torch.randn(3, 37, 64, generator=torch.Generator().manual_seed(1)),
+        torch.ones(3, 37, dtype=torch.bool),
+    )
+    exact, rough = made(x, mask, 37), made(x.bfloat16(), mask, 37)
+    # eight bits: 0.4 % a rounding, about ten roundings one after the other
+    assert (rough.float() - exact).norm() <= 0.02 * exact.norm()
 
 
-@SIZES
-@pytest.mark.parametrize("num_queries", [37, 5])
-def test_compiled_layer_computes_what_torch_computes(num_queries, width, heads):
-    made = layer(width, heads)
-    fast = run_layer(made, True, torch.float32, num_queries)
-    for a, b in zip(fast, run_layer(made, False, torch.float32, num_queries)):
-        # float32 sums of up to 111 x 96 terms in another order
-        assert (a - b).norm() <= 1e-5 * b.norm()
+def test_dropout_is_for_training_only():
+    made, mask = layer(dropout=0.5), torch.ones(2, 9, dtype=torch.bool)
+    x = torch.randn(2, 9, 64, generator=torch.Generator().manual_seed(3))
+    made.eval()
+    torch.testing.assert_close(made(x, mask, 9), made(x, mask, 9), atol=0.0, rtol=0.0)
+    made.train()
+    assert not torch.allclose(made(x, mask, 9), made(x, mask, 9))
 
 
-@SIZES
-@pytest.mark.parametrize("num_queries", [37, 5])
-def test_bfloat16_layer_stays_within_two_percent_of_float32(num_queries, width, heads):
-    made = layer(width, heads)
-    fast = run_layer(made, True, torch.bfloat16, num_queries)
-    for a, b in zip(fast, run_layer(made, False, torch.float32, num_queries)):
-        # eight bits: 0.4 % a rounding, about ten roundings one after the other
-        assert (a.float() - b).norm() <= 0.02 * b.norm()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("num_queries", [5, 9])
-def test_packed_weights_give_the_same_numbers(num_queries, dtype):
-    made, generator = layer(), torch.Generator().manual_seed(3)
-    x, visible = torch.randn(4, 9, 64, generator=generator).to(dtype), torch.ones(4, 9, dtype=torch.bool)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("sees", [True, False], ids=["all", "nothing"])
+def test_prepared_condition_predicts_the_same_in_every_step(precision, sees):
+    made = MotionModel.of(MdmConfig.preset("small", precision=precision), SKELETON, "cpu")
+    made.denoiser.eval()
+    flags = dict.fromkeys(("see_history", "see_target", "see_heights"), torch.full((2,), sees))
+    cond = condition(made, **flags)
+    generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        expected = made(x, visible, num_queries, Seeds(0.0)).float()
-        found = made(
-            x, visible, num_queries, Seeds(0.0), packed=made.pack(dtype, 4 * 9, num_queries, 9)
-        ).float()
-    assert (found - expected).norm() <= (1e-6 if dtype == torch.float32 else 1e-2) * expected.norm()
-
-
-def test_dropout_draws_the_same_bits_in_both_directions():
-    # d/dx of x * mask / (1 - rate) is the mask: grad 1 gives what x = 1 gives
-    x = torch.ones(400, 100, requires_grad=True)
-    out = Dropout.apply(x, 0.25, 123)
-    out.sum().backward()
-    assert x.grad.equal(out.detach())
-    assert out.unique().tolist() == pytest.approx([0.0, 4 / 3])
-    # 40,000 draws: the share's standard deviation is 0.0022
-    assert float((out == 0.0).float().mean()) == pytest.approx(0.25, abs=0.01)
-
-
-def test_gradient_with_dropout_is_the_slope_of_the_result():
-    made, generator = layer(), torch.Generator().manual_seed(3)
-    x, way = (torch.randn(2, 9, 64, generator=generator) for _ in range(2))
-    visible = torch.ones(2, 9, dtype=torch.bool)
-
-    def value(start: torch.Tensor) -> torch.Tensor:
-        torch.manual_seed(7)
-        return made(start, visible, 9, Seeds(0.3)).square()[..., ::3].sum()
-
-    x.requires_grad_()
-    value(x).backward()
-    step = 1e-2
-    with torch.no_grad():
-        slope = (value(x + step * way) - value(x - step * way)) / (2.0 * step)
-    # float32 differences over a step of 0.01
-    assert float((x.grad * way).sum()) == pytest.approx(float(slope), rel=2e-2)
+        prepared = made.denoiser.prepare(cond)
+        for step in (20, 9, 0):
+            x, t = torch.randn(2, 15, 91, generator=generator), torch.full((2,), step)
+            torch.testing.assert_close(
+                made.denoiser(x, t, prepared), made.denoiser(x, t, cond), atol=0, rtol=0
+            )
 
 
 def test_height_tokens_are_those_of_a_linear_layer_on_squares_of_features():

@@ -26,6 +26,9 @@ class Says(torch.nn.Module):
     def encode_heights(self, patch):
         return torch.zeros(len(patch), 1, 1)
 
+    def prepare(self, cond):
+        return cond
+
     def forward(self, xt, t, cond):
         self.inputs.append((xt.clone(), int(t[0])))
         level = torch.where(cond.see_history & cond.history_clean, 0.2, 0.6)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from parc_mdm.augment import Changes, augment_patch
 from parc_mdm.compiled import ground as ground_kernel
-from parc_mdm.compiled.jit import array, spread
+from parc_mdm.compiled.jit import array, parallel_for
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import Anchor
 from parc_mdm.store import MotionStore
@@ -112,7 +112,7 @@ def compiled_ground(
     )
     drawn = ground_kernel.Changes(*(array(getattr(changes, f.name)) for f in attrs.fields(Changes)))
     out = torch.empty(len(clip_ids), *offsets.shape[:2])
-    spread(ground_kernel.look, len(out), 1, store.ground_arrays, views, drawn, array(out))
+    parallel_for(ground_kernel.look, len(out), store.ground_arrays, views, drawn, array(out))
     return out
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 
-import attrs
 import torch
 from torch import Generator, Tensor
 
 from parc_mdm.diffusion import ddim_step, ddim_timesteps, ddpm_step
 from parc_mdm.features import NUM_HISTORY, FeatureLayout
-from parc_mdm.first_layer import FirstLayer
 from parc_mdm.guidance import Guidance
 from parc_mdm.model import MotionModel
 from parc_mdm.transformer import Condition
@@ -46,7 +44,7 @@ def sample_windows(
     guided = history is not None and config.use_cfg and config.cfg_scale > 0.0
     guidance = Guidance.of(model, patch, aim)
     both = Condition.cat([cond, cond.without_history()]) if guided else cond
-    both = attrs.evolve(both, first=FirstLayer(2 if guided else 1))
+    both = model.denoiser.prepare(both)
     stride = config.ddim_stride if config.use_ddim else 1
     steps = ddim_timesteps(schedule.num_steps, stride)
     xt = noise

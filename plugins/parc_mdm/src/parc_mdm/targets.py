@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from parc_mdm.compiled import targets as target_kernel
-from parc_mdm.compiled.jit import array, spread
+from parc_mdm.compiled.jit import array, parallel_for
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import FPS, REFERENCE, Anchor
 from parc_mdm.store import MotionStore
@@ -107,5 +107,5 @@ def compiled_targets(
     drawn = (clip_ids, start, share, noise, anchor.origin, anchor.heading)
     aims = target_kernel.Aims(*(array(t.contiguous()) for t in drawn))
     out = torch.empty(len(clip_ids), 2)
-    spread(target_kernel.aim, len(out), 1, store.clip_arrays, rules, aims, array(out))
+    parallel_for(target_kernel.aim, len(out), store.clip_arrays, rules, aims, array(out))
     return out

@@ -7,7 +7,6 @@ its 2,177,307 parameters. Only the motion frames' results are used, so the last 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import attrs
 import torch
@@ -17,12 +16,9 @@ from torch.nn import functional
 from parc_mdm.config import MdmConfig
 from parc_mdm.encoder_layer import EncoderLayer
 from parc_mdm.features import NUM_HISTORY
-from parc_mdm.first_layer import FirstLayer
-from parc_mdm.fused import Dropout, Seeds
 
 __all__ = ["Condition", "Denoiser"]
 
-_GROUP = {torch.float32: 32, torch.bfloat16: 64}  # samples at a time, as large caches hold
 PATCH_HEIGHT = 3.0  # m over and under the root; heights beyond are cut
 
 
@@ -37,17 +33,18 @@ class Condition:
     see_history: Tensor  # [N] bool
     see_target: Tensor  # [N] bool
     see_heights: Tensor  # [N] bool
-    first: FirstLayer | None = None  # where predictions for several steps follow each other
+    #: tokens of ground, target and indicator, which no diffusion step changes; see `Denoiser.prepare`
+    context: Tensor | None = None  # [N, K + 2, W]
 
     def without_history(self) -> Condition:
         """The same, with nothing known of the first frames."""
         hidden = torch.zeros_like(self.history_clean)
-        return attrs.evolve(self, history_clean=hidden, see_history=hidden, first=None)
+        return attrs.evolve(self, history_clean=hidden, see_history=hidden, context=None)
 
     @staticmethod
     def cat(parts: list[Condition]) -> Condition:
         """The conditions of all parts, one after the other."""
-        names = [f.name for f in attrs.fields(Condition) if f.name != "first"]
+        names = [field.name for field in attrs.fields(Condition) if field.name != "context"]
         return Condition(**{name: torch.cat([getattr(p, name) for p in parts]) for name in names})
 
 
@@ -66,8 +63,8 @@ class Denoiser(nn.Module):
         self.motion_in = _mlp(num_features, width, width)
         self.motion_out = _mlp(width, width, num_features)
         sizes = (width, config.heads, config.feed_forward)
-        self.layers = nn.ModuleList([EncoderLayer(*sizes) for _ in range(config.layers)])
-        self.rate = config.dropout
+        self.layers = nn.ModuleList([EncoderLayer(*sizes, config.dropout) for _ in range(config.layers)])
+        self.dropout = nn.Dropout(config.dropout)
         self.dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
         self.num_heights = num_heights
         places = 1 + num_heights + 2 + num_frames
@@ -101,71 +98,41 @@ class Denoiser(nn.Module):
 
     def forward(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
         """Predicted clean samples ``[N, S, D]`` for noised ones ``[N, S, D]`` at steps t ``[N]``."""
-        visible, qkv, weights = self._visible(cond), None, None
-        seeds = Seeds(self.rate if self.training else 0.0)
-        if cond.first is not None and self._keeps_first_layer():
-            x, qkv = cond.first.at(self, xt, t, cond)
-            weights = cond.first.weights
-        else:
-            x = drop(self.tokens(xt, t, cond), seeds).to(self.dtype)
-        return self.motion_out(self._through_layers(x, visible, seeds, qkv, weights).float())
+        mask = self._key_mask(cond)
+        x = self.dropout(self.tokens(xt, t, cond)).to(self.dtype)
+        *inner, last = self.layers
+        for layer in inner:
+            x = layer(x, mask, x.shape[1])
+        return self.motion_out(last(x, mask, self.num_frames).float())
 
-    def _keeps_first_layer(self) -> bool:
-        """Whether what the first layer computes for a condition may be kept from one step to the next."""
-        learns = self.training or torch.is_grad_enabled()
-        return not learns and len(self.layers) > 1 and self.place_table.device.type == "cpu"
-
-    def pack(self, num_samples: int) -> list[list[Any]]:
-        """The weights of all layers for so many samples, as `EncoderLayer.forward` takes them."""
-        tokens, last = len(self.place_table), len(self.layers) - 1
-        rows = min(num_samples, _GROUP[self.dtype]) * tokens
-        queries = [self.num_frames if k == last else tokens for k in range(last + 1)]
-        return [layer.pack(self.dtype, rows, wanted, tokens) for layer, wanted in zip(self.layers, queries)]
-
-    def _through_layers(
-        self,
-        x: Tensor,
-        visible: Tensor,
-        seeds: Seeds,
-        qkv: Tensor | None,
-        weights: list[list[Any]] | None,
-    ) -> Tensor:
-        """The motion frames' results ``[N, S, W]``, some samples at a time; see `EncoderLayer.forward`."""
-        whole = torch.is_grad_enabled() or x.device.type != "cpu"  # gradients keep everything anyway
-        size = len(x) if whole else _GROUP[self.dtype]
-        given = [None] * len(x) if qkv is None else qkv.split(size)
-        *inner, last = zip(self.layers, weights or [None] * len(self.layers))
-        parts = []
-        for part, seen, known in zip(x.split(size), visible.split(size), given):
-            for layer, own in inner:
-                part, known = layer(part, seen, part.shape[1], seeds, known, own), None
-            parts.append(last[0](part, seen, self.num_frames, seeds, known, last[1]))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+    def prepare(self, cond: Condition) -> Condition:
+        """The condition with everything computed that is the same in all diffusion steps of a window."""
+        return attrs.evolve(cond, context=self.context_tokens(cond))
 
     def tokens(self, xt: Tensor, t: Tensor, cond: Condition) -> Tensor:
-        """Tokens at their places, those of hidden conditions zero before that: ``[N, tokens, W]``."""
+        """Tokens with their position encoding, those of hidden conditions zero before that: ``[N, tokens, W]``."""
+        time = self.time(self.time_table[t])[:, None]
+        context = self.context_tokens(cond) if cond.context is None else cond.context
+        return torch.cat([time, context, self.motion_tokens(xt, cond)], dim=1) + self.place_table
+
+    def context_tokens(self, cond: Condition) -> Tensor:
+        """Tokens of ground, target and noise indicator: ``[N, K + 2, W]``."""
         parts = [
-            self.time_tokens(t),
             (cond.height_tokens * cond.see_heights[:, None, None]).float(),
             (self.target(cond.target) * cond.see_target[:, None])[:, None],
             self.indicator(cond.history_clean.long())[:, None],
-            self.motion_tokens(xt, cond),
         ]
-        return torch.cat(parts, dim=1) + self.place_table
-
-    def time_tokens(self, t: Tensor) -> Tensor:
-        """Tokens of steps ``[N]``, ``[N, 1, W]``."""
-        return self.time(self.time_table[t])[:, None]
+        return torch.cat(parts, dim=1)
 
     def motion_tokens(self, xt: Tensor, cond: Condition) -> Tensor:
         """Tokens of the frames, the first of them those of the history: ``[N, S, W]``."""
         clean = cond.history_clean[:, None, None]
-        first = torch.where(clean, cond.history, xt[:, :NUM_HISTORY])
-        motion = self.motion_in(torch.cat([first, xt[:, NUM_HISTORY:]], dim=1))
+        history = torch.where(clean, cond.history, xt[:, :NUM_HISTORY])
+        motion = self.motion_in(torch.cat([history, xt[:, NUM_HISTORY:]], dim=1))
         seen = motion[:, :NUM_HISTORY] * cond.see_history[:, None, None]
         return torch.cat([seen, motion[:, NUM_HISTORY:]], dim=1)
 
-    def _visible(self, cond: Condition) -> Tensor:
+    def _key_mask(self, cond: Condition) -> Tensor:
         """Whether a token may be attended to, ``[N, tokens]`` bool."""
         count = len(cond.target)
         one = torch.ones(count, 1, dtype=torch.bool, device=cond.target.device)
@@ -180,15 +147,6 @@ class Denoiser(nn.Module):
             ],
             dim=1,
         )
-
-
-def drop(x: Tensor, seeds: Seeds) -> Tensor:
-    """Dropout."""
-    if seeds.rate == 0.0:
-        return x
-    if x.device.type != "cpu":
-        return functional.dropout(x, seeds.rate)
-    return Dropout.apply(x, seeds.rate, *seeds.take(1))
 
 
 def _mlp(size: int, hidden: int, out: int) -> nn.Sequential:

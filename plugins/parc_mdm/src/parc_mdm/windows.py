@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from parc_mdm.compiled.gather import Parts, gather
-from parc_mdm.compiled.jit import array, spread
+from parc_mdm.compiled.jit import array, parallel_for
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import REFERENCE, Anchor, FeatureLayout
 from parc_mdm.ground import draw_ground
@@ -84,7 +84,7 @@ def compiled_windows(
     body_pos, body_rot = torch.empty(*shape, bodies, 3), torch.empty(*shape, bodies, 4)
     parts = Parts(array(features), array(joint_rot), array(body_pos), array(body_rot))
     given = [array(t.contiguous()) for t in (frames, anchor.origin, anchor.heading)]
-    spread(gather, len(frames), 1, store.clip_arrays, *given, parts)
+    parallel_for(gather, len(frames), store.clip_arrays, *given, parts)
     return Windows(
         features=features,
         root_rot=body_rot[..., 0, :],

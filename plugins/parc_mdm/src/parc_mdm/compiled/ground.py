@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parc_mdm.compiled.heads import up
 from parc_mdm.compiled.jit import kernel
-from parc_mdm.compiled.lanes import COUNT
 
 __all__ = ["Changes", "Ground", "Views", "look"]
+
+_LANES = 16  # float32 numbers in the longest vector registers
 
 
 class Ground(NamedTuple):
@@ -57,7 +57,7 @@ class Changes(NamedTuple):
 def look(first: int, last: int, ground: Ground, views: Views, changes: Changes, out: np.ndarray) -> None:
     """Write the changed heights over the root of windows first .. last - 1, ``[N, px, py]`` m."""
     nx, ny = out.shape[1:]
-    shape = (nx, up(ny, COUNT))
+    shape = (nx, -(-ny // _LANES) * _LANES)
     patch, low, high = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
     limits = np.empty((ground.bounds.shape[1], 2), np.float32)  # of each cell, for the window at hand
     limits[:, 0], limits[:, 1] = -views.free, views.free

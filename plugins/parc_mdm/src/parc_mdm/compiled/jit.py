@@ -1,5 +1,4 @@
-"""How kernels are compiled: for one set of types, without the interpreter's lock, and kept on disk; and how they share
-the cores.
+"""How kernels are compiled (without the interpreter's lock, cached on disk) and run on several threads.
 
 Numba keeps them beside the source or, where that folder cannot be written, in the user's cache folder.
 """
@@ -20,7 +19,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-__all__ = ["array", "kernel", "spread"]
+__all__ = ["array", "kernel", "parallel_for"]
 
 log = logging.getLogger(__name__)
 
@@ -62,21 +61,20 @@ def kernel(*, inline: str = "never") -> Callable[[Callable[..., Any]], Any]:
 
 
 def array(tensor: Tensor) -> np.ndarray:
-    """The memory of a contiguous CPU tensor; that of bfloat16 numbers as uint16."""
-    tensor = tensor.detach()
-    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    """The memory of a contiguous CPU tensor."""
+    return tensor.detach().numpy()
 
 
-def spread(call: Callable[..., None], count: int, unit: int, *args: object) -> None:
-    """``call(first, last, *args)`` for shares of 0 .. count - 1 that are multiples of `unit`, one a thread of torch."""
+def parallel_for(call: Callable[..., None], count: int, *args: object) -> None:
+    """``call(first, last, *args)`` for consecutive ranges of 0 .. count - 1, one range per thread of torch."""
     threads = torch.get_num_threads()
-    share = -(-count // (threads * unit)) * unit
-    if share >= count:
+    size = -(-count // threads)
+    if size >= count:
         call(0, count, *args)
         return
-    starts = range(0, count, share)
-    for done in [_pool(threads).submit(call, s, min(s + share, count), *args) for s in starts]:
-        done.result()
+    futures = [_pool(threads).submit(call, s, min(s + size, count), *args) for s in range(0, count, size)]
+    for future in futures:
+        future.result()
 
 
 @functools.cache
@@ -87,7 +85,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 @functools.cache
 def _warn_once(reason: str) -> None:
     log.warning(
-        "compiled kernels cannot be kept, so that every process compiles them anew (10 to 30 s): %s. "
+        "compiled kernels cannot be cached, so every process compiles them again (10 to 30 s): %s. "
         "Set NUMBA_CACHE_DIR to a folder that can be written.",
         reason.split(" for file ")[0],
     )
