@@ -4,6 +4,13 @@ from parc_core.interfaces.agent import Agent
 from parc_core.interfaces.context import Metrics, Progress, StageContext, Stopped
 from parc_core.interfaces.executor import Executor
 from parc_core.interfaces.generator import Generator
+from parc_core.interfaces.generator_parts import (
+    Condition,
+    GeneratorLoss,
+    GeneratorNetwork,
+    LossInput,
+    MotionWindows,
+)
 from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
 from parc_core.interfaces.motion_source import MotionSource
 from parc_core.interfaces.optimizer import Optimizer, Refined
@@ -30,16 +37,21 @@ __all__ = [
     "Agent",
     "BodyState",
     "CharacterState",
+    "Condition",
     "Done",
     "Executor",
     "Generator",
+    "GeneratorLoss",
+    "GeneratorNetwork",
     "IterationFolder",
     "Kept",
+    "LossInput",
     "MetricRecord",
     "MetricSink",
     "Metrics",
     "Miss",
     "MotionSource",
+    "MotionWindows",
     "ObservationGroup",
     "Optimizer",
     "Planner",

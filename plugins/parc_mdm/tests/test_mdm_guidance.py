@@ -4,13 +4,13 @@ import attrs
 import pytest
 import torch
 
+from parc_core.interfaces import Condition
 from parc_mdm.config import MdmConfig
 from parc_mdm.features import NUM_HISTORY
 from parc_mdm.guidance import Guidance
 from parc_mdm.losses import ground_depth
 from parc_mdm.model import MotionModel
 from parc_mdm.sampler import join, sample_windows
-from parc_mdm.transformer import Condition
 from parc_motion.kinematics import Kinematics
 from parc_motion.skeletons import load_skeleton
 

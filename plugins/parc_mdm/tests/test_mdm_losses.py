@@ -4,9 +4,11 @@ import attrs
 import pytest
 import torch
 
-from parc_mdm.config import LossWeights
+from parc_core.config import Use, load_settings
+from parc_core.plugins import Registry
+from parc_mdm.config import BUILT_IN_LOSSES, LossWeights, MdmConfig
 from parc_mdm.features import FeatureLayout
-from parc_mdm.losses import CollisionPoints, loss_terms, total_loss
+from parc_mdm.losses import CollisionPoints, further_losses, loss_terms, total_loss
 from parc_mdm.windows import Windows
 from parc_motion.kinematics import Kinematics
 from parc_motion.kinematics import rotations as rot
@@ -49,7 +51,7 @@ def test_losses_are_zero_on_the_truth(pseudo_huber):
     windows = truth()
     values = terms(windows.features, windows, pseudo_huber=pseudo_huber)
     del values["target"]
-    assert set(values) == {field.name for field in attrs.fields(LossWeights)} - {"target", "velocities"}
+    assert set(values) == set(BUILT_IN_LOSSES) - {"target", "velocities"}
     # float32 rotations to exponential maps and back, times 30 per second, squared and summed
     assert max(float(value) for value in values.values()) < 1e-5
 
@@ -125,7 +127,7 @@ def walking_into(height: float) -> tuple[torch.Tensor, Windows]:
 @pytest.mark.parametrize("name", ["collision", "target"])
 def test_term_falls_when_its_gradient_is_followed(name):
     predicted, windows = walking_into(-0.6)
-    weights = attrs.evolve(LossWeights(**dict.fromkeys(attrs.asdict(ALL), 0.0)), **{name: 1.0})
+    weights = attrs.evolve(LossWeights(**dict.fromkeys(BUILT_IN_LOSSES, 0.0)), **{name: 1.0})
     collision = CollisionPoints.of(SKELETON)
     values = []
     for _ in range(30):
@@ -137,16 +139,14 @@ def test_term_falls_when_its_gradient_is_followed(name):
     assert values[0] > 0.05 and values[-1] < 0.25 * values[0]
 
 
-@pytest.mark.parametrize(
-    "name", [field.name for field in attrs.fields(LossWeights) if field.name != "velocities"]
-)
+@pytest.mark.parametrize("name", [name for name in BUILT_IN_LOSSES if name != "velocities"])
 def test_gradient_of_every_term_agrees_with_differences(name):
     predicted, windows = walking_into(-0.6)
     kin = Kinematics(SKELETON, dtype=torch.float64)
     exact = Windows(**{f.name: getattr(windows, f.name).double() for f in attrs.fields(Windows)})
     points = CollisionPoints.of(SKELETON)
     points = attrs.evolve(points, points=points.points.double())
-    weights = LossWeights(**{**dict.fromkeys(attrs.asdict(ALL), 0.0), name: 1.0})
+    weights = LossWeights(**{**dict.fromkeys(BUILT_IN_LOSSES, 0.0), name: 1.0})
 
     def value(features: torch.Tensor) -> torch.Tensor:
         return loss_terms(features, exact, kin, LAYOUT, weights, collision=points)[name]
@@ -172,3 +172,31 @@ def test_predicted_velocities_are_compared_where_they_are_features():
     wrong[:, 0, 48] += 0.5  # first velocity, after 6 numbers of the root and 42 of positions
     values = loss_terms(wrong, windows, KIN, layout, LossWeights())
     assert float(values["velocities"]) == pytest.approx(0.25, rel=1e-4)
+
+
+def test_further_loss_sees_both_windows_and_counts_with_its_weight(tmp_path):
+    file = tmp_path / "my_losses.py"
+    file.write_text(
+        "def height(batch, *, scale: float = 1.0):\n"
+        "    off = batch.predicted.body_pos[..., 2] - batch.truth.body_pos[..., 2]\n"
+        "    return scale * off.square().mean()\n"
+        "def unused(batch):\n"
+        "    raise AssertionError('a loss of weight 0 is not computed')\n"
+    )
+    mine, none = f"{{use: '{file}:height', weight: 3.0, scale: 2.0}}", f"{{use: '{file}:unused', weight: 0}}"
+    text = f"terms: {{mine: {mine}, none: {none}}}"
+    weights, _ = load_settings(text, "test", LossWeights, Registry.discover())
+    windows, lifted = truth(), truth().features.clone()
+    lifted[..., 2] += 0.1
+    further = further_losses(weights, SKELETON, "cpu")
+    values = loss_terms(lifted, windows, KIN, LAYOUT, weights, further=further)
+    # 2 * 0.1^2, of every body; the positions are float32
+    assert float(values["mine"]) == pytest.approx(0.02, rel=1e-3) and "none" not in values
+    without = {name: value for name, value in values.items() if name != "mine"}
+    expected = total_loss(without, weights) + 3.0 * values["mine"]
+    assert float(total_loss(values, weights)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_name_of_a_built_in_loss_is_refused():
+    with pytest.raises(ValueError, match=r"losses\.terms\.root_pos: the name is that of a built-in loss"):
+        MdmConfig(losses=LossWeights(terms={"root_pos": Use("x", weight=1.0)}))

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from parc_core.interfaces import Condition
 from parc_mdm.config import MdmConfig
 from parc_mdm.encoder_layer import EncoderLayer
 from parc_mdm.model import MotionModel
-from parc_mdm.transformer import Condition
 from parc_motion.skeletons import load_skeleton
 
 SKELETON = load_skeleton()

@@ -6,19 +6,23 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from parc_core.config import setting
+from parc_core.config import Use, dump, setting
 
-__all__ = ["PATCH_SIDE", "SHAPE_SETTINGS", "LossWeights", "MdmConfig", "plain_settings"]
+__all__ = ["BUILT_IN_LOSSES", "PATCH_SIDE", "SHAPE_SETTINGS", "LossWeights", "MdmConfig", "plain_settings"]
 
 PATCH_SIDE = 31  # points of the height patch, ahead and across
 
 
 @attrs.frozen(kw_only=True)
 class LossWeights:
-    """Weight of each loss term; 0 switches a term off and saves its time.
+    """Weight of each loss term, and further terms; a term of weight 0 is not computed.
 
     Source: published PARC implementation.
     """
+
+    terms: dict[str, Use] = setting(
+        kind="generator_loss", factory=dict, help="Further losses by name, from plugins or your own files."
+    )
 
     root_pos: float = setting(1.0, ge=0, help="squared distance of the roots")
     root_rot: float = setting(1.0, ge=0, help="squared angle between the root rotations")
@@ -137,6 +141,11 @@ class MdmConfig:
     )
     diffusion_timesteps: int = setting(1000, ge=2, help="steps of the diffusion process")
     sequence_duration: float = setting(0.5, gt=0, unit="s", help="length of a window")
+    network: Use | None = setting(
+        None,
+        kind="generator_network",
+        help="Another network, from a plugin or your own file. null: the transformer that the settings below shape.",
+    )
     width: int = setting(256, ge=8, help="width of a token")
     layers: int = setting(4, ge=1, help="transformer layers")
     heads: int = setting(8, ge=1, help="attention heads")
@@ -286,6 +295,12 @@ class MdmConfig:
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")
 
+        taken = [name for name in self.losses.terms if name in BUILT_IN_LOSSES]
+        if taken:
+            raise ValueError(
+                f"losses.terms.{taken[0]}: the name is that of a built-in loss. Choose another name"
+            )
+
     @classmethod
     def preset(cls, name: str, **override: Any) -> MdmConfig:
         """The settings of a preset with some of them replaced."""
@@ -309,6 +324,7 @@ SHAPE_SETTINGS = (
     "height_from",
     "diffusion_timesteps",
     "sequence_duration",
+    "network",
     "width",
     "layers",
     "heads",
@@ -322,12 +338,9 @@ SHAPE_SETTINGS = (
 )
 
 
+BUILT_IN_LOSSES = tuple(field.name for field in attrs.fields(LossWeights) if field.name != "terms")
+
+
 def plain_settings(config: MdmConfig) -> dict[str, Any]:
     """The settings by name, in JSON's types."""
-    return {name: _plain(value) for name, value in attrs.asdict(config).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    return dump(config)

@@ -15,6 +15,7 @@ computed there; here velocities are differences of the positions within the wind
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import attrs
 import torch
@@ -51,7 +52,7 @@ class Frames:
     joint_rot: Tensor  # [..., J, 4]
     contacts: Tensor  # [..., B] 0..1
 
-    def __getitem__(self, index: object) -> Frames:
+    def __getitem__(self, index: Any) -> Frames:
         """The frames at an index into the leading axes."""
         return Frames(**{name: value[index] for name, value in _items(self)})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pathlib
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from parc_core.config import load_settings
 from parc_core.errors import ConfigError
 from parc_core.interfaces import Generator, StageContext
+from parc_core.plugins import Registry
 from parc_mdm.clips import hold_out, usable_clips
 from parc_mdm.config import SHAPE_SETTINGS, MdmConfig, plain_settings
 from parc_mdm.features import FPS, FeatureLayout
@@ -197,12 +200,18 @@ def fit_statistics(store: MotionStore, layout: FeatureLayout, frames: int) -> di
 
 def _merge(config: MdmConfig, shape: dict[str, Any], folder: pathlib.Path) -> MdmConfig:
     """The settings with the network's shape from the file; only settings left at their defaults may differ from it."""
-    defaults = MdmConfig()
     # files from before a setting existed hold what is its default
-    found = {name: shape.get(name, getattr(defaults, name)) for name in SHAPE_SETTINGS}
-    stored = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-    wrong = [n for n in SHAPE_SETTINGS if getattr(config, n) not in (stored[n], getattr(defaults, n))]
+    text = json.dumps({name: shape[name] for name in SHAPE_SETTINGS if name in shape})
+    stored, _ = load_settings(text, str(folder / "generator.json"), MdmConfig, Registry.discover())
+    defaults = MdmConfig()
+    wrong = [
+        name
+        for name in SHAPE_SETTINGS
+        if getattr(config, name) not in (getattr(stored, name), getattr(defaults, name))
+    ]
     if wrong:
-        listed = ", ".join(f"{n} is {getattr(config, n)}, the weights have {stored[n]}" for n in wrong)
+        listed = ", ".join(
+            f"{n} is {getattr(config, n)}, the weights have {getattr(stored, n)}" for n in wrong
+        )
         raise ConfigError(f"{folder}: {listed}. Remove the setting, or train a new generator.")
-    return attrs.evolve(config, **stored)
+    return attrs.evolve(config, **{name: getattr(stored, name) for name in SHAPE_SETTINGS})

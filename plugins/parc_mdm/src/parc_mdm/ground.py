@@ -64,7 +64,12 @@ def draw_ground(
         changes = Changes.draw(len(xy), config, offsets, generator)
         return compiled_ground(store, clip_ids, frames, anchor, slope[:, 0], changes)
     return plain_ground(
-        store, clip_ids, frames, anchor, slope, lambda *known: augment_patch(*known, config, generator)
+        store,
+        clip_ids,
+        frames,
+        anchor,
+        slope,
+        lambda patch, low, high: augment_patch(patch, low, high, config, generator),
     )
 
 
@@ -108,7 +113,7 @@ def compiled_ground(
         slope=array(slope.contiguous()),
         ahead=array(offsets[:, 0, 0].contiguous()),
         left=array(offsets[0, :, 1].contiguous()),
-        free=np.float32(_FREE),
+        free=np.float32(_FREE),  # type: ignore[arg-type]  # kernels compute in float32
     )
     drawn = ground_kernel.Changes(*(array(getattr(changes, f.name)) for f in attrs.fields(Changes)))
     out = torch.empty(len(clip_ids), *offsets.shape[:2])

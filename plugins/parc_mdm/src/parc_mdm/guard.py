@@ -7,6 +7,7 @@ from torch import Tensor
 
 from parc_core.errors import StageFailed
 from parc_mdm.config import MdmConfig
+from parc_mdm.losses import weight_of
 from parc_motion.storage import CheckpointStore
 
 __all__ = ["DivergenceGuard"]
@@ -62,7 +63,7 @@ class DivergenceGuard:
         broken = [name for name, value in values.items() if value != value or value == float("inf")]
         if broken:
             return f"terms that are no number: {', '.join(broken)}"
-        name = max(values, key=lambda term: getattr(self._config.losses, term) * values[term])
+        name = max(values, key=lambda term: weight_of(self._config.losses, term) * values[term])
         return f"its largest term is {name}, {values[name]:g}"
 
     def _last_checkpoint(self) -> str:

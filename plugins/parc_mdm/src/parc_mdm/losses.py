@@ -8,11 +8,14 @@ Source: terms of the published PARC implementation.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import attrs
 import torch
 from torch import Tensor
 
+from parc_core.interfaces import GeneratorLoss, LossInput, MotionWindows
 from parc_mdm.config import LossWeights
 from parc_mdm.features import FPS, FeatureLayout
 from parc_mdm.ground import PATCH_ORIGIN, PATCH_SPACING
@@ -22,7 +25,7 @@ from parc_motion.kinematics import Kinematics
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
 
-__all__ = ["CollisionPoints", "ground_depth", "loss_terms", "total_loss"]
+__all__ = ["CollisionPoints", "further_losses", "ground_depth", "loss_terms", "total_loss", "weight_of"]
 
 _HUBER_SQUARE = 0.0009  # pseudo-Huber: sqrt(d^2 + c^2) - c with c = 0.03
 _FREE_GROUND = 5.0  # m, how deep a point may lie before the loss stops growing
@@ -70,12 +73,14 @@ def loss_terms(
     *,
     pseudo_huber: bool = False,
     collision: CollisionPoints | None = None,
+    further: Mapping[str, GeneratorLoss] = MappingProxyType({}),
 ) -> dict[str, Tensor]:
     """Unweighted loss of each term whose weight is not 0, averaged over the batch.
 
     Args:
         predicted: predicted feature vectors, not standardised, ``[N, S, D]``.
         collision: needed where `weights.collision` is not 0.
+        further: losses of `weights.terms` whose weight is not 0, by name; see `further_losses`.
     """
     pos, root, bodies, joints, contacts = layout.split(predicted)
     true_pos, _, _, _, true_contacts = layout.split(truth.features)
@@ -98,20 +103,59 @@ def loss_terms(
     if layout.velocities:
         moved, truly = layout.body_velocities(predicted), layout.body_velocities(truth.features)
         differences["velocities"] = lambda: moved - truly
-    wanted = attrs.asdict(weights)
-    terms = {name: _penalty(make(), pseudo_huber) for name, make in differences.items() if wanted[name]}
+    terms = {
+        name: _penalty(make(), pseudo_huber) for name, make in differences.items() if getattr(weights, name)
+    }
     if weights.collision and collision is not None:
         depth = ground_depth(collision.posed(body_pos, body_rot), truth.patch)
         terms["collision"] = 0.5 * depth.square().sum() / len(depth)
     if weights.target:
         along = (truth.target * (pos[:, -1, :2] - pos[:, 0, :2])).sum(dim=-1)
         terms["target"] = (-along).clamp_min(_AGAINST_TARGET).mean()
+    if further:
+        batch = LossInput(
+            predicted=MotionWindows(
+                root_pos=pos,
+                root_rot=root_rot,
+                joint_rot=joint_rot,
+                contacts=contacts,
+                body_pos=body_pos,
+                body_rot=body_rot,
+            ),
+            truth=MotionWindows(
+                root_pos=true_pos,
+                root_rot=truth.root_rot,
+                joint_rot=truth.joint_rot,
+                contacts=true_contacts,
+                body_pos=truth.body_pos,
+                body_rot=truth.body_rot,
+            ),
+            height_patch=truth.patch,
+            target=truth.target,
+            fps=FPS,
+            skeleton=kin.skeleton,
+        )
+        terms |= {name: loss(batch) for name, loss in further.items()}
     return terms
 
 
 def total_loss(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
     """Weighted sum of the terms."""
-    return torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
+    return torch.stack([weight_of(weights, name) * value for name, value in terms.items()]).sum()
+
+
+def weight_of(weights: LossWeights, name: str) -> float:
+    """Weight of a term, built in or not."""
+    return weights.terms[name].complete().config.weight if name in weights.terms else getattr(weights, name)
+
+
+def further_losses(weights: LossWeights, skeleton: Skeleton, device: str) -> dict[str, GeneratorLoss]:
+    """The losses of `weights.terms` whose weight is not 0, ready to be called."""
+    return {
+        name: use.create(skeleton=skeleton, device=device)
+        for name, use in weights.terms.items()
+        if weight_of(weights, name)
+    }
 
 
 def ground_depth(points: Tensor, patch: Tensor) -> Tensor:

@@ -21,6 +21,13 @@ def num_window_frames(config: MdmConfig) -> int:
     return round(config.sequence_duration * FPS)
 
 
+def _network(config: MdmConfig, num_features: int, num_frames: int) -> Denoiser:
+    if config.network is None:
+        return Denoiser(config, num_features, num_frames)
+    steps = config.diffusion_timesteps
+    return config.network.create(num_features=num_features, num_frames=num_frames, num_timesteps=steps)
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class MotionModel:
     """A denoiser with everything that turns its numbers into motion."""
@@ -29,7 +36,7 @@ class MotionModel:
     kin: Kinematics
     layout: FeatureLayout
     schedule: Schedule
-    denoiser: Denoiser
+    denoiser: Denoiser  # or another `GeneratorNetwork` with the same methods
     mean: Tensor  # [S, D] of the features per place in a window
     std: Tensor  # [S, D]
     start_height: Tensor  # [2] m, usual range of the root over its ground
@@ -46,7 +53,7 @@ class MotionModel:
             kin=Kinematics(skeleton, device),
             layout=layout,
             schedule=cosine_schedule(config.diffusion_timesteps, device),
-            denoiser=Denoiser(config, layout.width, frames).to(device),
+            denoiser=_network(config, layout.width, frames).to(device),
             mean=torch.zeros(frames, layout.width, device=device),
             std=torch.ones(frames, layout.width, device=device),
             start_height=torch.tensor([0.7, 0.9], device=device),

@@ -12,12 +12,12 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from parc_core.interfaces import Condition
 from parc_mdm.config import MdmConfig
 from parc_mdm.diffusion import add_noise
 from parc_mdm.features import NUM_HISTORY, REFERENCE, FeatureLayout
-from parc_mdm.losses import CollisionPoints, loss_terms
+from parc_mdm.losses import CollisionPoints, further_losses, loss_terms
 from parc_mdm.model import MotionModel
-from parc_mdm.transformer import Condition
 from parc_mdm.windows import Windows
 
 __all__ = ["Objective", "drift_history"]
@@ -33,6 +33,7 @@ class Objective:
         self.model, self.config = model, config
         wanted = config.losses.collision > 0.0
         self.collision = CollisionPoints.of(model.kin.skeleton, model.device) if wanted else None
+        self.further = further_losses(config.losses, model.kin.skeleton, str(model.device))
 
     def losses(self, windows: Windows, noise: Generator, dropout: Generator) -> dict[str, Tensor]:
         """Unweighted loss of each term whose weight is not 0.
@@ -72,6 +73,7 @@ class Objective:
             config.losses,
             pseudo_huber=config.loss_function == "pseudo_huber",
             collision=self.collision,
+            further=self.further,
         )
 
 

@@ -35,12 +35,15 @@ class PathGuide:
         node = np.concatenate([[0.0], np.cumsum(steps)])
         distance = np.linspace(0.0, node[-1], int(np.ceil(node[-1] / _STEP)) + 1)
         points = np.stack([np.interp(distance, node, path.points[:, axis]) for axis in range(3)], axis=-1)
-        real = {"device": device, "dtype": torch.float32}
+
+        def tensor(values: np.ndarray) -> Tensor:
+            return torch.tensor(values, device=device, dtype=torch.float32)
+
         return PathGuide(
-            points=torch.tensor(points, **real),
-            distance=torch.tensor(distance, **real),
-            node_distance=torch.tensor(node, **real),
-            goal=torch.tensor(path.points[-1], **real),
+            points=tensor(points),
+            distance=tensor(distance),
+            node_distance=tensor(node),
+            goal=tensor(path.points[-1]),
         )
 
     def terrain_ids(self, count: int) -> Tensor:

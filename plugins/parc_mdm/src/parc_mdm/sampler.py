@@ -7,11 +7,11 @@ import functools
 import torch
 from torch import Generator, Tensor
 
+from parc_core.interfaces import Condition
 from parc_mdm.diffusion import ddim_step, ddim_timesteps, ddpm_step
 from parc_mdm.features import NUM_HISTORY, FeatureLayout
 from parc_mdm.guidance import Guidance
 from parc_mdm.model import MotionModel
-from parc_mdm.transformer import Condition
 
 __all__ = ["join", "sample_windows"]
 

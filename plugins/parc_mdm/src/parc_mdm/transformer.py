@@ -13,43 +13,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parc_core.interfaces import Condition
 from parc_mdm.config import MdmConfig
 from parc_mdm.encoder_layer import EncoderLayer
 from parc_mdm.features import NUM_HISTORY
 
-__all__ = ["Condition", "Denoiser"]
+__all__ = ["Denoiser"]
 
 PATCH_HEIGHT = 3.0  # m over and under the root; heights beyond are cut
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Condition:
-    """What a prediction depends on besides the noised sample. Flags are 1 where a condition may be seen."""
-
-    height_tokens: Tensor  # [N, K, W], from `Denoiser.encode_heights`
-    target: Tensor  # [N, 2] unit vector in the anchor's frame, or zero
-    history: Tensor  # [N, 2, D] standardised features of the first frames
-    history_clean: Tensor  # [N] bool: the noised first frames are replaced by the history
-    see_history: Tensor  # [N] bool
-    see_target: Tensor  # [N] bool
-    see_heights: Tensor  # [N] bool
-    #: tokens of ground, target and indicator, which no diffusion step changes; see `Denoiser.prepare`
-    context: Tensor | None = None  # [N, K + 2, W]
-
-    def without_history(self) -> Condition:
-        """The same, with nothing known of the first frames."""
-        hidden = torch.zeros_like(self.history_clean)
-        return attrs.evolve(self, history_clean=hidden, see_history=hidden, context=None)
-
-    @staticmethod
-    def cat(parts: list[Condition]) -> Condition:
-        """The conditions of all parts, one after the other."""
-        names = [field.name for field in attrs.fields(Condition) if field.name != "context"]
-        return Condition(**{name: torch.cat([getattr(p, name) for p in parts]) for name in names})
-
-
 class Denoiser(nn.Module):
     """Predicts the clean sample x0 from a noised one."""
+
+    time_table: Tensor  # [T, W], sinusoids of the diffusion steps
+    place_table: Tensor  # [tokens, W], sinusoids of the places of tokens
 
     def __init__(self, config: MdmConfig, num_features: int, num_frames: int) -> None:
         super().__init__()
@@ -89,8 +67,8 @@ class Denoiser(nn.Module):
         return x.flatten(2).transpose(1, 2)
 
     def _convolve(self, x: Tensor, part: nn.Conv2d) -> Tensor:
-        weight, bias = self._channels_last(part.weight), part.bias.to(self.dtype)
-        return functional.conv2d(x, weight, bias, stride=part.stride)
+        bias = None if part.bias is None else part.bias.to(self.dtype)
+        return functional.conv2d(x, self._channels_last(part.weight), bias, stride=part.stride)
 
     def _channels_last(self, x: Tensor) -> Tensor:
         """In the type and the order in memory that convolutions are fastest with."""
@@ -153,7 +131,7 @@ def _mlp(size: int, hidden: int, out: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(size, hidden), nn.SiLU(), nn.Linear(hidden, out))
 
 
-def _height_net(config: MdmConfig) -> tuple[nn.Module, nn.Module, int]:
+def _height_net(config: MdmConfig) -> tuple[nn.Sequential, nn.Linear, int]:
     """Convolutions, the layer that makes tokens of their result, and the number of tokens."""
     layers: list[nn.Module] = []
     channels = 1

@@ -45,7 +45,7 @@ def kernel(*, inline: str = "never") -> Callable[[Callable[..., Any]], Any]:
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
-        options = {"nogil": True, "inline": inline, "fastmath": _FAST, "error_model": "numpy"}
+        options: dict[str, Any] = {"nogil": True, "inline": inline, "fastmath": _FAST, "error_model": "numpy"}
         try:
             dispatcher = njit(cache=True, **options)(function)
         except RuntimeError as err:  # neither folder can be written
