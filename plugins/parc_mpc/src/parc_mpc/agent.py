@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -26,13 +27,14 @@ _MAX_STEP = 2.0  # times sigma: as far as the candidates have looked around
 class MpcAgent(Agent):
     """Tracks by planning: knots of servo targets around the reference, refined by Gauss-Newton steps among samples.
 
-    Deterministic: a playback gives the same actions whenever it is repeated, also beside other motions. To try a
-    lost motion with other settings call ``escalate(attempt)``, attempt below `num_attempts`, before `start`. It plans
-    for the environments that ``env.active`` (bool ``[N]``) marks, for all where the env has no such attribute.
+    Deterministic: a playback gives the same actions whenever it is repeated, also beside other motions. Only the
+    environments that ``env.active`` marks are planned for. Attempts use more samples and a longer horizon, see
+    `parc_mpc.config.ladder`.
     """
 
     name = "mpc"
     trains = False
+    is_seeded = True
 
     def __init__(self, config: MpcConfig, *, device: str = "cpu") -> None:
         self.config, self.device = config, torch.device(device)
@@ -42,12 +44,17 @@ class MpcAgent(Agent):
 
     @property
     def num_attempts(self) -> int:
-        """How many settings there are to try on one motion."""
+        """See `Agent.num_attempts`: the length of the ladder."""
         return len(self._attempts)
 
     def escalate(self, attempt: int) -> None:
-        """Use the settings of an attempt, 0 the configured ones, from the next `start` on."""
+        """See `Agent.escalate`."""
         self._settings = self._attempts[attempt]
+
+    def reseed(self, number: int) -> None:
+        """See `Agent.reseed`; `number` is added to the configured seed."""
+        self._attempts = ladder(attrs.evolve(self.config, seed=self.config.seed + number))
+        self._settings = self._attempts[0]
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
         """Nothing to learn; writes a policy without weights."""
@@ -96,8 +103,7 @@ class MpcAgent(Agent):
             self.start(env)
         s, num_dofs = self._settings, env.skeleton.num_dofs
         every = torch.arange(env.num_envs, device=self.device)
-        active = getattr(env, "active", None)
-        ids = every if active is None else active.nonzero().flatten()
+        ids = env.active.nonzero().flatten()
         targets = self._base_targets(self._ahead(env, every, 1)).reshape(-1, num_dofs)
         noise = self._noise(s.first_iterations if self._first else s.iterations, num_dofs)
         if len(ids):
