@@ -36,6 +36,7 @@ PUBLIC = (
     "parc_testing.contracts.motion_source",
     "parc_testing.contracts.optimizer",
     "parc_testing.contracts.planner",
+    "parc_testing.contracts.policy_network",
     "parc_testing.contracts.recorder",
     "parc_testing.contracts.selector",
     "parc_testing.contracts.simulator",

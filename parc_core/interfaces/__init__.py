@@ -16,6 +16,7 @@ from parc_core.interfaces.motion_source import MotionSource
 from parc_core.interfaces.optimizer import Optimizer, Refined
 from parc_core.interfaces.planner import Planner
 from parc_core.interfaces.policy import Policy
+from parc_core.interfaces.policy_network import PolicyNetwork
 from parc_core.interfaces.recorder import Kept, Miss, Recorded, Recorder, RecordReport, furthest
 from parc_core.interfaces.run_folder import IterationFolder, RunFolder
 from parc_core.interfaces.seeds import SeedStreams
@@ -56,6 +57,7 @@ __all__ = [
     "Optimizer",
     "Planner",
     "Policy",
+    "PolicyNetwork",
     "Progress",
     "RecordReport",
     "Recorded",
