@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from parc_core.config import Use
 from parc_core.errors import ConfigError
 from parc_core.interfaces import Done, ObservationGroup
 from parc_ppo import distribution
-from parc_ppo.average import averaged_copy, follow
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import fail_rate_metrics
+from parc_ppo.ema import ema_copy, update_ema
 from parc_ppo.losses import approx_kl, clipped_surrogate, critic_loss
-from parc_ppo.net_names import parse_net
+from parc_ppo.mlp import make_mlp
+from parc_ppo.net_names import MlpConfig, named_network
 from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import load_optimizer, make_optimizer, optimizer_tensors, set_learning_rate
-from parc_ppo.perceptron import make_mlp
 from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
 from parc_ppo.rollout import action_std, explore_prob
 from parc_ppo.selection import Score, score
@@ -133,14 +134,17 @@ def test_normaliser_stops_at_its_number_of_samples():
 
 
 def test_network_names_are_read_and_others_refused():
-    assert (parse_net("mlp_512_256").kind, parse_net("mlp_512_256").hidden) == ("mlp", (512, 256))
-    assert (parse_net("cnn_mlp_64").kind, parse_net("vit_64").kind) == ("cnn_mlp", "vit")
+    assert named_network("mlp_512_256", "elu", 64) == Use(
+        "parc-ppo:mlp", MlpConfig(units=(512, 256), activation="elu")
+    )
+    names = [named_network(name, "relu", 16).name for name in ("cnn_mlp_64", "vit_64")]
+    assert names == ["parc-ppo:cnn_mlp", "parc-ppo:vit"]
     with pytest.raises(ConfigError) as caught:
         ModelConfig(actor_net="fc_2layers")
     assert str(caught.value) == (
-        "agent.model: network 'fc_2layers' is not known. Write mlp_<units>_<units>... for a perceptron, or "
-        "cnn_mlp_<units>... or vit_<units>... for one that sees the terrain through convolutions or a transformer, "
-        "for instance mlp_512_512."
+        "agent.model: network 'fc_2layers' is not known. Write mlp_<units>_<units>..., cnn_mlp_<units>... or "
+        "vit_<units>..., for instance mlp_512_512, or choose a network by class with its settings: "
+        "{use: my_nets.py:MyNet, units: 256}."
     )
 
 
@@ -155,14 +159,16 @@ def test_networks_depend_on_their_generator_alone():
 
 def test_average_follows_slowly_later_and_takes_over_buffers():
     network = torch.nn.BatchNorm1d(1)  # a weight and buffers
-    average = averaged_copy(network)
+    average = ema_copy(network)
     with torch.no_grad():
         network.weight.fill_(3.0)
         network.running_mean.fill_(7.0)
-    follow(average, network, decay=0.75, iteration=10)  # 10 / (10 + 10) = 0.5 < 0.75: 0.5 * 1 + 0.5 * 3 = 2
+    update_ema(
+        average, network, decay=0.75, iteration=10
+    )  # 10 / (10 + 10) = 0.5 < 0.75: 0.5 * 1 + 0.5 * 3 = 2
     assert float(average.weight) == 2.0
     assert float(average.running_mean) == 7.0
-    follow(average, network, decay=0.75, iteration=1000)  # 0.75 * 2 + 0.25 * 3 = 2.25
+    update_ema(average, network, decay=0.75, iteration=1000)  # 0.75 * 2 + 0.25 * 3 = 2.25
     assert float(average.weight) == 2.25
 
 

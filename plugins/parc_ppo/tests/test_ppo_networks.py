@@ -10,8 +10,8 @@ from parc_core.errors import ConfigError
 from parc_core.interfaces import ActionSpec, ObservationGroup, Policy
 from parc_motion.errors import DataError, ShapeError
 from parc_ppo import distribution
+from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
-from parc_ppo.networks import PolicyNetwork
 from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import make_optimizer
 from parc_ppo.policy_io import load_network, make_network, save_policy
@@ -26,10 +26,10 @@ STATE = ObservationGroup(name="own_state", size=6)
 AFTER = ObservationGroup(name="more", size=2)
 
 
-def make_policy_network(groups=(STATE, GRID, AFTER), actions=3, seed=0, **model) -> PolicyNetwork:
+def make_policy_network(groups=(STATE, GRID, AFTER), actions=3, seed=0, **model) -> ActorCritic:
     fields = {"actor_net": "mlp_16", "critic_net": "mlp_16", **model}
     bound = torch.ones(actions)
-    return PolicyNetwork(
+    return ActorCritic(
         ModelConfig(**fields),
         groups,
         ActionSpec(lower=-bound, upper=bound, kind="absolute"),
@@ -47,7 +47,7 @@ def make_batch(obs: torch.Tensor, actions: int = 3, seed: int = 0, scale: float 
         log_prob=torch.randn(n, generator=rng),
         advantage=5.0 * torch.randn(n, generator=rng).sign(),
         target=scale * torch.randn(n, generator=rng),
-        drawn=None,
+        sampled=None,
     )
 
 
@@ -104,7 +104,7 @@ def test_policy_of_a_differently_shaped_picture_is_refused(tmp_path):
         load_network(Policy.load(tmp_path), config, env, "cpu")
     assert str(caught.value) == (
         f"{tmp_path}/policy.json: trained on 'terrain_grid' of 7 x 5 numbers, the environment gives 5 x 7. Configure "
-        "the environment as it was then, or train anew."
+        "the environment as it was then, or train from scratch."
     )
 
 
@@ -112,9 +112,9 @@ def test_network_that_looks_at_terrain_is_refused_where_there_is_none():
     with pytest.raises(ConfigError) as caught:
         make_policy_network((STATE, AFTER), actor_net="vit_16")
     assert str(caught.value) == (
-        "agent.model: network 'vit_16' looks at the terrain as a picture, and no group of the environment's "
+        "agent.model: network 'vit' needs the terrain as a picture, and no group of the environment's "
         "observation has rows and columns: own_state [6], more [2]. Let the environment show one (deepmimic: "
-        "observation.terrain rays or grid), or take a perceptron, mlp_<units>_<units>..."
+        "observation.terrain rays or grid), or use a perceptron, mlp_<units>_<units>..."
     )
 
 
@@ -212,8 +212,8 @@ def test_learned_spread_that_cannot_be_reached_is_refused(std):
     with pytest.raises(ConfigError) as caught:
         ModelConfig(actor_std_type="CONST", action_std=std)
     assert str(caught.value) == (
-        f"agent.model.action_std is {std:g}; a learned spread (CONST) lies between 0.0025 and 7.38. Take one of "
-        "those, or actor_std_type FIXED."
+        f"agent.model.action_std is {std:g}; a learned standard deviation (CONST) lies between 0.0025 and "
+        "7.38. Use a value in this range, or actor_std_type FIXED."
     )
     assert ModelConfig(actor_std_type="FIXED", action_std=std).action_std == std
 
@@ -222,6 +222,6 @@ def test_learned_spread_with_a_schedule_is_refused():
     with pytest.raises(ConfigError) as caught:
         ModelConfig(actor_std_type="CONST", final_action_std=0.05)
     assert str(caught.value) == (
-        "agent.model.final_action_std is 0.05, but actor_std_type CONST learns the spread. Take actor_std_type FIXED, "
-        "or final_action_std null."
+        "agent.model.final_action_std is 0.05, but actor_std_type CONST learns the standard deviation. Use "
+        "actor_std_type FIXED, or final_action_std null."
     )

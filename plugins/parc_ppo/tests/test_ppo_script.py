@@ -277,7 +277,12 @@ def test_values_are_held_to_the_range_of_the_reward(tmp_path, bounds, said, larg
     settings = config(max_samples=SAMPLES, reward_bounds=bounds, discount=0.5, td_lambda=0.0)
     agent = DmPpoAgent(settings)
     env = RangedEnv(num_envs=16)
-    agent._learn(attrs.evolve(settings, max_samples=1), env, make_context(tmp_path / "first"))
+    agent._learn(
+        attrs.evolve(settings, max_samples=1),
+        env,
+        make_context(tmp_path / "first"),
+        tmp_path / "first_policy",
+    )
     with torch.no_grad():
         agent._network.critic[-1].weight.zero_()
         agent._network.critic[-1].bias.fill_(5.0)

@@ -226,7 +226,7 @@ def test_policy_of_other_observations_is_refused_naming_both(tmp_path):
         PpoAgent(config()).restore(policy, env)
     assert str(caught.value) == (
         f"{policy.folder}/policy.json: trained on observations dof_error [4], target [4], contacts [1], the "
-        "environment gives target [4], contacts [1]. Configure the environment as it was then, or train anew."
+        "environment gives target [4], contacts [1]. Configure the environment as it was then, or train from scratch."
     )
 
 
@@ -238,7 +238,7 @@ def test_policy_of_other_actions_is_refused_naming_both(tmp_path):
         PpoAgent(config()).restore(policy, env)
     assert str(caught.value) == (
         f"{policy.folder}/policy.json: trained on actions of kind 'absolute', the environment takes 'residual'. "
-        "Configure the environment as it was then, or train anew."
+        "Configure the environment as it was then, or train from scratch."
     )
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from parc_core.interfaces import ActionSpec, ObservationGroup
+from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.losses import approx_kl, clipped_surrogate
-from parc_ppo.networks import PolicyNetwork
 from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import adapted_factor, make_optimizer
 from parc_ppo.returns import value_bounds
@@ -20,12 +20,12 @@ LOG_TAU = math.log(2.0 * math.pi)
 MEAN = (0.5, -2.0)  # of both actions, whatever is seen
 
 
-def make_network(value: float = 1.0, std: float = 1.0, std_type: str = "FIXED") -> PolicyNetwork:
+def make_network(value: float = 1.0, std: float = 1.0, std_type: str = "FIXED") -> ActorCritic:
     """Its mean actions are `MEAN` and its value is `value` for every observation: only the last biases are not 0."""
     groups = (ObservationGroup(name="a", size=2),)
     bound = torch.ones(2)
     model = ModelConfig(actor_net="mlp_4", critic_net="mlp_4", actor_std_type=std_type, action_std=std)
-    network = PolicyNetwork(
+    network = ActorCritic(
         model,
         groups,
         ActionSpec(lower=-bound, upper=bound, kind="absolute"),
@@ -49,12 +49,12 @@ def make_batch(**fields) -> Batch:
         "log_prob": torch.full((2,), density),
         "advantage": torch.zeros(2),
         "target": torch.ones(2),
-        "drawn": None,
+        "sampled": None,
     }
     return Batch(**{**given, **fields})
 
 
-def one_step(network: PolicyNetwork, batch: Batch, rate: float = 1.0, **settings) -> dict[str, float]:
+def one_step(network: ActorCritic, batch: Batch, rate: float = 1.0, **settings) -> dict[str, float]:
     """One step of plain descent over the whole batch; what the update reports."""
     config = PpoConfig(update_epochs=1, batch_size=len(batch.obs), **{"clip_grad_norm": False, **settings})
     optimizer = make_optimizer(
@@ -63,7 +63,7 @@ def one_step(network: PolicyNetwork, batch: Batch, rate: float = 1.0, **settings
     return update(network, optimizer, batch, config, torch.Generator().manual_seed(0))
 
 
-def bias(network: PolicyNetwork) -> list[float]:
+def bias(network: ActorCritic) -> list[float]:
     return network.actor[-1].bias.tolist()
 
 
@@ -147,7 +147,7 @@ def test_only_drawn_actions_enter_the_actor_loss():
         log_prob=torch.full((3,), -LOG_TAU - 0.5),
         advantage=torch.tensor([2.0, 4.0, 100.0]),
         target=torch.ones(3),
-        drawn=torch.tensor([True, True, False]),
+        sampled=torch.tensor([True, True, False]),
     )
     network = make_network()
     found = one_step(network, batch, rate=0.1)
@@ -161,7 +161,7 @@ def test_pieces_without_a_drawn_action_teach_the_critic_alone():
     batch = make_batch(
         advantage=torch.tensor([3.0, -3.0]),
         target=torch.tensor([2.0, 2.0]),
-        drawn=torch.tensor([False, False]),
+        sampled=torch.tensor([False, False]),
     )
     found = one_step(network, batch, rate=0.25)
     assert (found["actor"], found["kl"], found["clip_fraction"], found["imp_ratio"]) == (0.0, 0.0, 0.0, 1.0)

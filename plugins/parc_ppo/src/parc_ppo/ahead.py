@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from parc_core.interfaces import TrackerEnv
+from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.buffer import RolloutBuffer
-from parc_ppo.networks import PolicyNetwork
 from parc_ppo.rollout import collect
 from parc_ppo.stats import EpisodeStats
 
@@ -18,14 +18,14 @@ __all__ = ["AheadCollector"]
 
 
 class AheadCollector:
-    """Collects in a thread of its own, with the policy as it is when a rollout begins.
+    """Collects in its own thread, with a copy of the policy from the start of the rollout.
 
-    Simulators and matrix products let go of Python's lock, so both run at once. Nothing depends on which is faster:
+    Simulators and matrix products release Python's GIL, so both run at once. Results do not depend on timing:
     between `start` and `finish` the environment, the noise and the statistics belong to the collecting thread alone.
     """
 
     def __init__(
-        self, env: TrackerEnv, network: PolicyNetwork, rng: torch.Generator, stats: EpisodeStats
+        self, env: TrackerEnv, network: ActorCritic, rng: torch.Generator, stats: EpisodeStats
     ) -> None:
         self._env, self._rng, self._stats = env, rng, stats
         self._behaviour = copy.deepcopy(network).requires_grad_(False)
@@ -35,23 +35,23 @@ class AheadCollector:
         self._running: Future[Tensor] | None = None
 
     @torch.no_grad()
-    def start(self, network: PolicyNetwork, buffer: RolloutBuffer, obs: Tensor, drawn_share: float) -> None:
-        """Begin to fill `buffer` from `obs` on with the network as it is now; it may learn at once."""
+    def start(self, network: ActorCritic, buffer: RolloutBuffer, obs: Tensor, sample_prob: float) -> None:
+        """Start a rollout into `buffer` from `obs` with a copy of the network, which may be updated meanwhile."""
         for kept, value in zip(self._behaviour.state_dict().values(), network.state_dict().values()):
             kept.copy_(value)
         self._running = self._pool.submit(
-            collect, self._env, self._behaviour, buffer, obs, self._rng, drawn_share, self._stats
+            collect, self._env, self._behaviour, buffer, obs, self._rng, sample_prob, self._stats
         )
 
     def finish(self) -> Tensor | None:
-        """Wait for the rollout; the observation that comes next, ``[N, O]``. None: none was begun.
+        """Wait for the rollout and return the observation after it, ``[N, O]``; None if none was started.
 
         Raises:
-            Whatever the collecting raised.
+            Exception: any that the collecting thread raised.
         """
         running, self._running = self._running, None
         return None if running is None else running.result()
 
     def close(self) -> None:
-        """Wait for what runs, and end the thread."""
+        """Wait for a running rollout and end the thread."""
         self._pool.shutdown(wait=True)

@@ -1,4 +1,4 @@
-"""What a rollout collects: one tensor per quantity, time first, allocated once."""
+"""The data of a rollout: one tensor per quantity, time first, allocated once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["RolloutBuffer"]
 class RolloutBuffer:
     """Experience of `steps` control steps of `num_envs` environments.
 
-    Observations are kept as the environment gave them, so that the normaliser can learn from them, and normalised as
-    the networks saw them; actions and their log densities are those of the normalised action space.
+    Observations are kept as the environment gave them, for the statistics of the normalizer, and normalized as the
+    networks got them; actions and their log densities are those of the normalized action space.
     """
 
     def __init__(
@@ -30,16 +30,16 @@ class RolloutBuffer:
         shape = (steps, num_envs)
         self.extras = extras
         self.obs = torch.zeros(steps + 1, num_envs, obs_size, device=device)  # [H + 1, N, O]
-        self.seen = torch.zeros_like(self.obs)  # normalised
+        self.norm_obs = torch.zeros_like(self.obs)  # normalized
         self.final_obs = torch.zeros(*shape, obs_size, device=device)  # [H, N, O]
         self.action = torch.zeros(*shape, action_size, device=device)
         self.log_prob = torch.zeros(shape, device=device)
         self.reward = torch.zeros(shape, device=device)
         self.done = torch.zeros(shape, dtype=torch.int8, device=device)
-        self.drawn = torch.ones(shape, dtype=torch.bool, device=device)  # the action was drawn, not the mean
+        self.sampled = torch.ones(shape, dtype=torch.bool, device=device)  # the action is not the mean action
 
     def write(self, t: int, step: Step) -> None:
-        """Keep what step `t` gave; its observation becomes that of step ``t + 1``."""
+        """Store the result of step `t`; its observation becomes that of step ``t + 1``."""
         self.obs[t + 1].copy_(step.obs)
         self.final_obs[t].copy_(step.final_obs)
         self.reward[t].copy_(step.reward)

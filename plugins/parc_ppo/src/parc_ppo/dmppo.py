@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from torch import Tensor
 
@@ -22,20 +20,21 @@ _QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 def fail_rate_metrics(
     rates: dict[str, float], logged: int, classes: dict[str, str] | None = None
 ) -> dict[str, float]:
-    """Mean, largest and quantiles of fail rates, mean and largest per class, and the `logged` largest by motion.
+    """Mean, maximum and quantiles of fail rates, mean and maximum per class, and the `logged` highest by motion.
 
-    Source: what the published implementation logs.
+    Source: the metrics of the published implementation.
 
     Args:
         rates: by motion.
-        classes: of motions; those that are not in it, or in class "", are left out of the classes.
+        classes: by motion; motions that are missing here, or have class "", belong to no class.
     """
     if not rates:
         return {}
     values = np.array(list(rates.values()))
     found = {"mean": float(values.mean()), "max": float(values.max())}
     found |= {f"q{round(100 * q)}": float(np.quantile(values, q)) for q in _QUANTILES}
-    for name in sorted({name for name in (classes or {}).values() if name}):
+    classes = classes or {}
+    for name in sorted({name for name in classes.values() if name}):
         own = [rate for motion, rate in rates.items() if classes.get(motion) == name]
         if own:
             found |= {f"class/{name}/mean": sum(own) / len(own), f"class/{name}/max": max(own)}
@@ -46,15 +45,15 @@ def fail_rate_metrics(
 class DmPpoAgent(PpoAgent):
     """PPO with tracking errors and fail rates.
 
-    Fail rates are the environment's, which draws motions by them: the entry `fail_rates` of its curriculum.
-    They are written as `fail_rates_<samples>.json` with every checkpoint.
+    The environment keeps the fail rates and samples motions by them: the entry `fail_rates` of its curriculum. They
+    are written as `fail_rates_<samples>.json` with every checkpoint.
     """
 
-    name: ClassVar[str] = "dmppo"
+    name = "dmppo"
     config: DmPpoConfig
 
     def select_metrics(self, values: dict[str, float], env: TrackerEnv) -> dict[str, float]:
-        """All, with fail rates."""
+        """All metrics, and fail rates."""
         if not self.config.report_tracking_error:
             values = super().select_metrics(values, env)
         classes = dict(zip(env.motion_names, env.motion_classes))
@@ -66,7 +65,7 @@ class DmPpoAgent(PpoAgent):
         write_json(ctx.folder / f"fail_rates_{samples}.json", _fail_rates(env))
 
     def make_extras(self, env: TrackerEnv) -> ExperienceExtras | None:
-        """What `record_extras` asks for."""
+        """The data of `record_extras`."""
         return (
             ExperienceExtras(self.config.steps_per_iter, env, self.device)
             if self.config.record_extras
@@ -75,28 +74,28 @@ class DmPpoAgent(PpoAgent):
 
     @property
     def experience(self) -> dict[str, Tensor]:
-        """The last rollout with what `record_extras` kept of it, time first; tensors that the next rollout overwrites.
+        """The last rollout with the additional data of `record_extras`, time first; the next rollout overwrites it.
 
         ``obs``, ``action`` (normalised), ``reward``, ``done``, and the fields of `ExperienceExtras`.
 
         Raises:
-            StageFailed: nothing was recorded.
+            StageFailed: no data was recorded.
         """
         buffer = self._trainer.buffer if self._trainer is not None else None
         if buffer is None or buffer.extras is None:
             raise StageFailed(
                 f"agent '{self.name}': no experience was recorded. Set record_extras: true and train."
             )
-        shown = {
+        learned_from = {
             "obs": buffer.obs[:-1],
             "action": buffer.action,
             "reward": buffer.reward,
             "done": buffer.done,
         }
-        return {**shown, **buffer.extras.fields}
+        return {**learned_from, **buffer.extras.fields}
 
     def select_test(self, found: dict[str, float]) -> dict[str, float]:
-        """All, where tracking errors are reported."""
+        """All results, if `report_tracking_error` is set."""
         return found if self.config.report_tracking_error else super().select_test(found)
 
 

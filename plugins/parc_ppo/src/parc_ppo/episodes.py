@@ -1,22 +1,23 @@
-"""Deterministic episodes from drawn starts, as the published agent tests itself."""
+"""Episodes with mean actions, from starts as in training; the test of the published agent."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from parc_core.interfaces import Done, TrackerEnv
-from parc_ppo.networks import PolicyNetwork
+from parc_ppo.actor_critic import ActorCritic
 
 __all__ = ["run_episodes"]
 
 
 @torch.no_grad()
-def run_episodes(env: TrackerEnv, network: PolicyNetwork, num_episodes: int) -> dict[str, float]:
+def run_episodes(env: TrackerEnv, network: ActorCritic, num_episodes: int) -> dict[str, float]:
     """Mean return, length and errors of `num_episodes` or more episodes, equally many of each environment.
 
     Errors are means over the steps of an episode, then over episodes, as the published implementation reports them.
-    Episodes begin where the environment's training mode puts them. Counting the same number of every
-    environment keeps short episodes from being counted more often.
+    Episodes start as in training. Every environment contributes the same number: counting the first that end would
+    count short episodes more often.
 
     Returns:
         ``mean_return``, ``mean_ep_len`` (control steps), ``num_eps``, ``mean_<error>_tracking_err`` of each error.
@@ -25,7 +26,9 @@ def run_episodes(env: TrackerEnv, network: PolicyNetwork, num_episodes: int) -> 
     obs = env.reset()
     count = torch.zeros(env.num_envs, device=obs.device)
     total_return, total_length = torch.zeros_like(count), torch.zeros_like(count)
-    length, running, errors = torch.zeros_like(count), {}, {}
+    length = torch.zeros_like(count)
+    running: dict[str, Tensor] = {}
+    errors: dict[str, Tensor] = {}
     while bool((count < per_env).any()):
         counted = (count < per_env).float()
         step = env.step(network.act(obs))
@@ -34,9 +37,9 @@ def run_episodes(env: TrackerEnv, network: PolicyNetwork, num_episodes: int) -> 
         total_length += counted
         length += 1.0
         for name, value in step.errors.items():
-            running[name] = running.get(name, 0.0) + value
+            running[name] = running.get(name, torch.zeros_like(value)) + value
             ended = torch.where(over, running[name] / length, 0.0) * counted
-            errors[name] = errors.get(name, 0.0) + ended.sum()
+            errors[name] = errors.get(name, torch.zeros_like(ended.sum())) + ended.sum()
             running[name] = running[name] * ~over
         length *= ~over
         count += over

@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["MAX_LOG_RATIO", "approx_kl", "clipped_surrogate", "critic_loss"]
 
-#: e^20: beyond it a loss may leave what a float can say; it is far outside any clip in either case
+#: ratios are limited to e^20, far outside any clip range: larger ones could overflow a float
 MAX_LOG_RATIO = 20.0
 
 
@@ -33,9 +33,9 @@ def critic_loss(value: Tensor, target: Tensor, kind: Literal["L1", "L2"]) -> Ten
 
 
 def approx_kl(log_ratio: Tensor) -> Tensor:
-    """How far the policy has moved: an unbiased estimate of the divergence, never negative.
+    """KL(old || new), estimated from samples of the old policy: unbiased and never negative, ``mean(r - 1 - log r)``.
 
     Source: Schulman, "Approximating KL Divergence" (the k3 estimator).
     """
-    held = log_ratio.clamp_max(MAX_LOG_RATIO)
-    return (held.exp() - 1.0 - held).mean()
+    limited = log_ratio.clamp_max(MAX_LOG_RATIO)
+    return (limited.exp() - 1.0 - limited).mean()

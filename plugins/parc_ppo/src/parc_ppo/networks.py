@@ -1,109 +1,80 @@
-"""The networks of a policy."""
+"""Creates the networks that settings name, by short name or by class, and checks that they keep their interface."""
 
 from __future__ import annotations
 
-import math
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from parc_core.interfaces import ActionSpec, ObservationGroup
-from parc_ppo import distribution
+from parc_core.config import Use
+from parc_core.errors import BrokenPlugin
+from parc_core.interfaces import ObservationGroup
 from parc_ppo.config import ModelConfig
-from parc_ppo.net_names import parse_net
-from parc_ppo.normalizer import Normalizer
-from parc_ppo.perceptron import make_mlp
-from parc_ppo.terrain_nets import CnnEncoder, TerrainNetwork, VitEncoder, terrain_columns
+from parc_ppo.net_names import named_network
 
-__all__ = ["PolicyNetwork", "make_net"]
+__all__ = ["make_net", "output_layer"]
 
 
 def make_net(
-    name: str, groups: tuple[ObservationGroup, ...], outputs: int, model: ModelConfig, rng: torch.Generator
+    chosen: str | Use,
+    model: ModelConfig,
+    *,
+    num_outputs: int,
+    groups: tuple[ObservationGroup, ...],
+    device: str,
+    rng: torch.Generator,
+    salt: int,
 ) -> nn.Module:
-    """The network of a name for observation groups: ``[N, O] -> [N, outputs]``.
+    """The network of a setting such as ``actor_net``, on the CPU: ``[N, O] -> [N, num_outputs]``.
+
+    Args:
+        model: activation and size of the terrain's embedding, for networks given by a short name.
+        device: where it is going to run.
+        rng: for initial weights.
+        salt: tells actor and critic apart where initial weights come from the global generator.
 
     Raises:
-        ConfigError: no such network, or it looks at the terrain and the groups show none.
+        ConfigError: no such network, or it needs a picture of the terrain and the groups have none.
+        BrokenPlugin: what the class makes does not keep the interface.
     """
-    net, size = parse_net(name), sum(group.size for group in groups)
-    if not net.sees_terrain:
-        return make_mlp((size, *net.hidden, outputs), model.activation, rng)
-    columns, shape = terrain_columns(groups, name)
-    others, units = size - math.prod(shape), model.terrain_units
-    encoder = (
-        CnnEncoder(shape, units, model.activation, rng)
-        if net.kind == "cnn_mlp"
-        else VitEncoder(shape, others, units, rng)
-    )
-    sizes = (others + units, *net.hidden, outputs)
-    return TerrainNetwork(encoder, columns, shape, sizes, model.activation, rng)
+    use = chosen if isinstance(chosen, Use) else named_network(chosen, model.activation, model.terrain_units)
+    num_inputs = sum(group.size for group in groups)
+    # networks that are written the usual way initialize their layers with the global generator: it is seeded here from
+    # `rng`, without taking a number of it, and has its old state afterwards
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.manual_seed((rng.initial_seed() + salt) % 2**63)
+        network = use.create(
+            num_inputs=num_inputs, num_outputs=num_outputs, groups=groups, device=device, rng=rng
+        )
+        _check(network, use.name, num_inputs, num_outputs)
+    return network
 
 
-class PolicyNetwork(nn.Module):
-    """Normaliser, actor, critic and the map from normalised actions to the environment's.
+def output_layer(network: nn.Module) -> nn.Linear:
+    """The last layer of a network that `make_net` made."""
+    layer = network.output_layer
+    assert isinstance(layer, nn.Linear)  # `make_net` has checked it
+    return layer
 
-    Its `state_dict` is all that a policy needs. The actor works in actions of -1..1 over the range of the
-    environment, as in the published implementation.
-    """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        groups: tuple[ObservationGroup, ...],
-        action: ActionSpec,
-        normalizer: Normalizer,
-        rng: torch.Generator,
-    ) -> None:
-        super().__init__()
-        action_size = len(action.lower)
-        self.std_type = config.actor_std_type
-        self.normalizer = normalizer
-        outputs = action_size * (2 if self.std_type == "VARIABLE" else 1)
-        self.actor = make_net(config.actor_net, groups, outputs, config, rng)
-        self.critic = make_net(config.critic_net, groups, 1, config, rng)
-        head = (self.actor.mlp if isinstance(self.actor, TerrainNetwork) else self.actor)[-1]
-        scale = config.actor_init_output_scale
-        nn.init.uniform_(head.weight, -scale, scale, generator=rng)
-        start = torch.full((action_size,), math.log(config.action_std))
-        if self.std_type == "VARIABLE":
-            with torch.no_grad():
-                head.bias[action_size:] = distribution.unbounded(start)
-        else:
-            self.log_std = nn.Parameter(start, requires_grad=self.std_type == "CONST")
-        self.register_buffer("action_mean", ((action.lower + action.upper) / 2).float().cpu().clone())
-        self.register_buffer("action_half", ((action.upper - action.lower) / 2).float().cpu().clone())
-
-    def decide(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean ``[N, A]`` and log standard deviation ``[A]`` or ``[N, A]`` for normalised observations."""
-        out = self.actor(obs)
-        if self.std_type == "VARIABLE":
-            mean, raw = out.chunk(2, dim=-1)
-            return mean, distribution.bounded(raw)
-        return out, self.log_std
-
-    @torch.no_grad()
-    def set_std(self, std: float) -> None:
-        """Spread the actions by `std`, in units of half their range, equally in all states."""
-        self.log_std.fill_(math.log(std))
-
-    @torch.no_grad()
-    def hold_std(self) -> None:
-        """Put a learned spread that an update drove out of its bounds back on them, where it goes on learning."""
-        if self.std_type == "CONST":
-            low, high = distribution.LOG_STD_BOUNDS
-            self.log_std.nan_to_num_(nan=low).clamp_(low, high)
-
-    def value(self, obs: Tensor) -> Tensor:
-        """Expected return ``[N]`` for normalised observations ``[N, O]``."""
-        return self.critic(obs).squeeze(-1)
-
-    def to_env(self, action: Tensor) -> Tensor:
-        """The environment's actions for normalised ones."""
-        return action * self.action_half + self.action_mean
-
-    @torch.no_grad()
-    def act(self, obs: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """The environment's actions for its observations ``[N, O]``: the mean, or drawn with `rng`."""
-        mean, log_std = self.decide(self.normalizer(obs))
-        return self.to_env(mean if rng is None else distribution.sample(mean, log_std, rng))
+@torch.no_grad()
+def _check(network: object, name: str, num_inputs: int, num_outputs: int) -> None:
+    """Refuse what does not keep the interface, before the training begins."""
+    title = f"policy_network '{name}'"
+    if not isinstance(network, nn.Module):
+        raise BrokenPlugin(
+            f"{title} is a {type(network).__name__}, expected a torch.nn.Module. Name a class derived from it, whose "
+            "__init__ takes `config` first."
+        )
+    last = getattr(network, "output_layer", None)  # absent, or of any type: that is what is checked
+    if not isinstance(last, nn.Linear) or last.out_features != num_outputs or last.bias is None:
+        found = f"is {last!r:.80}"
+        raise BrokenPlugin(
+            f"{title}: output_layer {found}, expected the last layer of the network, an nn.Linear with {num_outputs} "
+            "outputs and a bias. See parc_core.interfaces.PolicyNetwork."
+        )
+    out = network(torch.zeros(2, num_inputs))
+    if not isinstance(out, torch.Tensor) or out.shape != (2, num_outputs):
+        found = f"{list(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
+        raise BrokenPlugin(
+            f"{title}: forward gave {found} for observations [2, {num_inputs}], expected a tensor [2, {num_outputs}]."
+        )

@@ -1,4 +1,4 @@
-"""Observation normaliser: running mean and standard deviation by sample count."""
+"""Observation normalizer: running mean and standard deviation of all samples."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ _MIN_STD = 1e-4
 
 
 class Normalizer(nn.Module):
-    """Maps observations to mean 0 and deviation 1, clipped; groups with ``normalize=False`` pass untouched.
+    """Maps observations to mean 0 and standard deviation 1, clipped; groups with ``normalize=False`` are unchanged.
 
-    What `record` saw counts from the next `apply` on, so that all samples of one rollout are treated alike.
-    Statistics are kept in double precision: after 1e8 samples a float cannot take up another one.
+    Statistics that `record` collects are used from the next `apply_recorded` on, so that all samples of one rollout
+    are normalized alike. They are in double precision: after 1e8 samples a float would not change any more.
     """
+
+    active: Tensor  # [O] bool, is normalized
+    count: Tensor  # [] int64, samples
+    total_mean: Tensor  # [O] float64, of all samples
+    total_dev: Tensor  # [O] float64, sum of squared deviations from the mean
+    mean: Tensor  # [O], in use
+    std: Tensor  # [O], in use
+    limit: Tensor  # [O], normalized observations are clipped to +- this
 
     def __init__(self, groups: Sequence[ObservationGroup], clip: float, max_samples: int) -> None:
         super().__init__()
@@ -29,7 +37,7 @@ class Normalizer(nn.Module):
         self.register_buffer("active", active)
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
         self.register_buffer("total_mean", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("total_dev", torch.zeros(size, dtype=torch.float64))  # summed squared deviations
+        self.register_buffer("total_dev", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
         limit = torch.where(active, clip, torch.inf)
@@ -37,21 +45,24 @@ class Normalizer(nn.Module):
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it has seen as many samples as it may learn from."""
+        """Whether it has recorded `max_samples`."""
         return int(self.count) >= self.max_samples
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Normalised observations, ``[..., O]``."""
+        """Normalized observations, ``[..., O]``."""
         return self.write_into(torch.empty_like(obs), obs)
 
     @torch.no_grad()
     def write_into(self, out: Tensor, obs: Tensor) -> Tensor:
-        """Normalised observations, written into `out`; returns it."""
+        """Normalized observations, written into `out`; returns it."""
         return torch.sub(obs, self.mean, out=out).div_(self.std).clamp_(-self.limit, self.limit)
 
     @torch.no_grad()
     def record(self, obs: Tensor) -> None:
-        """Take up observations ``[..., O]``; nothing happens once frozen."""
+        """Add observations ``[..., O]`` to the statistics, unless frozen.
+
+        Source: Chan et al. 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances".
+        """
         if self.is_frozen:
             return
         rows = obs.reshape(-1, obs.shape[-1])
@@ -62,11 +73,11 @@ class Normalizer(nn.Module):
         shift = mean.double() - self.total_mean
         self.total_dev += var.double() * new + shift.square() * (old * new / total)
         self.total_mean += shift * (new / total)
-        self.count += len(rows)
+        self.count += len(rows)  # in place: it stays a buffer
 
     @torch.no_grad()
     def apply_recorded(self) -> None:
-        """Use what was recorded so far from now on."""
+        """Normalize with the recorded statistics from now on."""
         if int(self.count) == 0:
             return
         std = (self.total_dev / self.count).sqrt().clamp_min(_MIN_STD)

@@ -1,4 +1,4 @@
-"""The optimiser by configuration, and its state as named tensors."""
+"""The optimizer by configuration, its learning rate, and its state as named tensors."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from parc_ppo.config import OptimizerConfig
 
 __all__ = ["adapted_factor", "load_optimizer", "make_optimizer", "optimizer_tensors", "set_learning_rate"]
 
-_STEP, _MOST = 1.5, 100.0  # of the factor that follows the divergence of updates
+_STEP, _MAX_FACTOR = 1.5, 100.0  # of the KL-adaptive factor of the learning rate
 
 
 def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Adam or SGD over the parameters that learn; one fused kernel for all of them."""
-    learning = [parameter for parameter in parameters if parameter.requires_grad]
+    """Adam or SGD over the trainable parameters, fused into one kernel."""
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
     rate, decay = config.learning_rate, config.weight_decay
     if config.type == "adam":
-        return torch.optim.Adam(learning, lr=rate, weight_decay=decay, fused=True)
-    return torch.optim.SGD(learning, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
+        return torch.optim.Adam(trainable, lr=rate, weight_decay=decay, fused=True)
+    return torch.optim.SGD(trainable, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
 
 
 def set_learning_rate(
     optimizer: torch.optim.Optimizer, config: OptimizerConfig, progress: float, factor: float = 1.0
 ) -> float:
-    """Set the step size for a share of the training done, 0..1, times a factor; returns it."""
+    """Set the learning rate and return it: linear decay over `progress` (0..1 of the training), times `factor`."""
     rate = factor * config.learning_rate * (1.0 - (1.0 - config.final_fraction) * min(progress, 1.0))
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -34,9 +34,12 @@ def set_learning_rate(
 
 
 def adapted_factor(factor: float, kl: float, target: float | None) -> float:
-    """The factor of the step size after an update that moved the policy by `kl`.
+    """The KL-adaptive factor of the learning rate after an update that changed the policy by `kl`.
 
-    Smaller by 1.5 where that is more than twice the target, larger by 1.5 where less than half of it.
+    Divided by 1.5 above twice the target, multiplied by 1.5 below half of it; 0.01 to 100.
+
+    Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", section 4, which adapts the penalty
+    coefficient by this rule; rsl_rl (schedule "adaptive") applies it to the learning rate.
     """
     if target is None:
         return factor
@@ -44,11 +47,11 @@ def adapted_factor(factor: float, kl: float, target: float | None) -> float:
         factor /= _STEP
     elif kl < 0.5 * target:
         factor *= _STEP
-    return min(max(factor, 1.0 / _MOST), _MOST)
+    return min(max(factor, 1.0 / _MAX_FACTOR), _MAX_FACTOR)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's memory, as ``<parameter>.<name>``."""
+    """The optimizer's state (moments, step counts) as ``<parameter>.<name>``."""
     state = optimizer.state_dict()["state"]
     return {
         f"{index}.{name}": value
@@ -59,7 +62,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave."""
+    """Restore a state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)

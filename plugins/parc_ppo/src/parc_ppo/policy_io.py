@@ -1,4 +1,4 @@
-"""Policies as folders, and the check that an environment speaks their language."""
+"""Policies as folders, and the check that an environment has the observations and actions that they need."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import attrs
 import torch
 
-from parc_core.errors import ConfigError
 from parc_core.interfaces import ActionSpec, Policy, TrackerEnv
 from parc_motion.errors import DataError
 from parc_motion.storage import make_folder, read_tensors, write_tensors
+from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, PpoConfig
-from parc_ppo.networks import PolicyNetwork
+from parc_ppo.model_record import describe_code, describe_model, read_model, warn_if_code_changed
 from parc_ppo.normalizer import Normalizer
 
 __all__ = [
@@ -48,14 +48,14 @@ def describe_action(action: ActionSpec) -> dict[str, Any]:
 
 def make_network(
     config: PpoConfig, model: ModelConfig, env: TrackerEnv, device: str, rng: torch.Generator, clip: float
-) -> PolicyNetwork:
-    """A new network for an environment; `clip` of its normalised observations."""
+) -> ActorCritic:
+    """New networks for an environment; normalized observations are clipped to +- `clip`."""
     normalizer = Normalizer(env.observation, clip, config.normalizer_samples)
-    return PolicyNetwork(model, env.observation, env.action, normalizer, rng).to(device)
+    return ActorCritic(model, env.observation, env.action, normalizer, rng, device).to(device)
 
 
 def save_policy(
-    network: PolicyNetwork,
+    network: ActorCritic,
     folder: pathlib.Path,
     *,
     agent: str,
@@ -64,7 +64,7 @@ def save_policy(
     samples: int,
     extra: dict[str, Any],
 ) -> Policy:
-    """Write a policy into a folder; what lay there under the same names is replaced."""
+    """Write a policy into a folder; files of the same names are replaced."""
     make_folder(folder)
     write_tensors(folder / _WEIGHTS, network.state_dict())
     return Policy(
@@ -76,7 +76,8 @@ def save_policy(
         simulator=type(env.simulator).__name__,
         num_samples=samples,
         extra={
-            "model": attrs.asdict(model),
+            "model": describe_model(model),
+            "network_code": describe_code(model),
             "obs_clip": network.normalizer.clip,
             "pictures": describe_pictures(env),
             **extra,
@@ -86,28 +87,31 @@ def save_policy(
 
 def load_network(
     policy: Policy, config: PpoConfig, env: TrackerEnv, device: str
-) -> tuple[PolicyNetwork, ModelConfig]:
-    """The network of a policy for an environment, and its description.
+) -> tuple[ActorCritic, ModelConfig]:
+    """The networks of a policy for an environment, and their settings.
 
-    Layer sizes, normaliser and the range of actions are the policy's. A fixed spread in `config` replaces the
+    Networks, normalizer and the range of actions are the policy's. A fixed standard deviation in `config` replaces the
     policy's.
 
     Raises:
-        DataError: it was made by another agent, for another character, on other observations or actions.
+        DataError: it was made by another agent, for another character, on other observations or actions, or by a
+            network that is not available here.
         CorruptArtifact: its weights cannot be read.
     """
     _check_fits(policy, env)
     where = policy.folder / "policy.json"
+    model = read_model(policy.extra.get("model", {}), str(where), config.model)
+    warn_if_code_changed(policy.extra.get("network_code", {}), model, str(where))
     try:
-        model, clip = ModelConfig(**policy.extra["model"]), float(policy.extra["obs_clip"])
-    except (KeyError, TypeError, ValueError, ConfigError) as err:
+        clip = float(policy.extra["obs_clip"])
+    except (KeyError, TypeError, ValueError) as err:
         raise DataError(f"{where}: describes no network ({err}). Was it written by another version?") from err
     wanted = config.model.actor_std_type
     if model.actor_std_type != wanted:
         if "VARIABLE" in (model.actor_std_type, wanted):
             raise DataError(
                 f"{where}: actor_std_type is {model.actor_std_type}, the agent's settings say {wanted}; "
-                f"their networks differ. Set model.actor_std_type={model.actor_std_type}, or train anew."
+                f"their networks differ. Set model.actor_std_type={model.actor_std_type}, or train from scratch."
             )
         model = attrs.evolve(model, actor_std_type=wanted, final_action_std=None)
     tensors = read_tensors(policy.folder / _WEIGHTS, device)
@@ -130,32 +134,32 @@ def _check_fits(policy: Policy, env: TrackerEnv) -> None:
     if policy.agent not in AGENTS:
         raise DataError(
             f"{where}: made by agent '{policy.agent}'; this agent takes over policies of "
-            f"{' and '.join(AGENTS)}. Name another policy, or none to train anew."
+            f"{' and '.join(AGENTS)}. Name another policy, or none to train from scratch."
         )
     if policy.skeleton != env.skeleton.id:
         raise DataError(
             f"{where}: made for character '{policy.skeleton}', the environment simulates "
-            f"'{env.skeleton.id}'. Name a policy of that character, or none to train anew."
+            f"'{env.skeleton.id}'. Name a policy of that character, or none to train from scratch."
         )
     expected = describe_observation(env)
     if list(policy.observation.items()) != list(expected.items()):
         raise DataError(
             f"{where}: trained on observations {_groups(policy.observation)}, the environment gives "
-            f"{_groups(expected)}. Configure the environment as it was then, or train anew."
+            f"{_groups(expected)}. Configure the environment as it was then, or train from scratch."
         )
     pictures, given = policy.extra.get("pictures", {}), describe_pictures(env)
     for name, shape in given.items():
         if pictures.get(name, shape) != shape:
             raise DataError(
                 f"{where}: trained on '{name}' of {' x '.join(map(str, pictures[name]))} numbers, the environment "
-                f"gives {' x '.join(map(str, shape))}. Configure the environment as it was then, or train anew."
+                f"gives {' x '.join(map(str, shape))}. Configure the environment as it was then, or train from scratch."
             )
     action = describe_action(env.action)
     for key in ("kind", "size"):
         if policy.action.get(key) != action[key]:
             raise DataError(
                 f"{where}: trained on actions of {key} {policy.action.get(key)!r}, the environment takes "
-                f"{action[key]!r}. Configure the environment as it was then, or train anew."
+                f"{action[key]!r}. Configure the environment as it was then, or train from scratch."
             )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
 import torch
@@ -15,10 +15,10 @@ from torch import Tensor
 from parc_core.errors import StageFailed
 from parc_core.interfaces import Agent, Policy, StageContext, TrackerEnv
 from parc_core.interfaces.survival import perturbed_starts, survival
+from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.episodes import run_episodes
 from parc_ppo.extras import ExperienceExtras
-from parc_ppo.networks import PolicyNetwork
 from parc_ppo.policy_io import load_network, make_network, save_policy
 from parc_ppo.rollout import explore_prob
 from parc_ppo.script import Stepper, documented_names, script_context
@@ -28,7 +28,7 @@ __all__ = ["PpoAgent", "torch_threads"]
 
 
 class PpoAgent(Agent):
-    """Proximal policy optimisation of a tracking policy.
+    """Proximal policy optimization of a tracking policy.
 
     The published implementation's base agent cannot train by itself; this one does. The runner uses `train`,
     `restore`, `act` and `evaluate`. A script may give the agent its environment and use the documented methods:
@@ -38,11 +38,11 @@ class PpoAgent(Agent):
     >>> agent.test_model(32)["mean_return"]
     """
 
-    name: ClassVar[str] = "ppo"
+    name = "ppo"
 
     def __init__(self, config: PpoConfig, *, device: str = "cpu", env: TrackerEnv | None = None) -> None:
         self.config, self.device, self.env = config, device, env
-        self._network: PolicyNetwork | None = None
+        self._network: ActorCritic | None = None
         self._model: ModelConfig | None = None
         self._restored = False
         self._noise = torch.Generator(device=device)
@@ -53,9 +53,8 @@ class PpoAgent(Agent):
     # --- what every agent does
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
-        """See `Agent.train`. A restored policy keeps its normaliser as it is."""
-        self._learn(self.config, env, ctx)
-        return self._save(env, ctx.folder / "policy")
+        """See `Agent.train`. The normalizer of a restored policy does not change."""
+        return self._learn(self.config, env, ctx, ctx.folder / "policy")
 
     def restore(self, policy: Policy, env: TrackerEnv) -> None:
         """See `Agent.restore`; policies of `ppo` and `dmppo` serve both."""
@@ -64,7 +63,7 @@ class PpoAgent(Agent):
         self._restored, self._trainer = True, None
 
     def start(self, env: TrackerEnv) -> None:
-        """Actions that are drawn are the same in every playback."""
+        """See `Agent.start`: sampled actions are the same in every playback."""
         self._noise.manual_seed(0)
 
     def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
@@ -79,14 +78,14 @@ class PpoAgent(Agent):
 
     @torch.no_grad()
     def robustness(self, env: TrackerEnv, every: int, tries: int) -> dict[str, Any]:
-        """Shares of start frames, and of first frames with noise, from which motions are followed to their end.
+        """Shares of start frames, and of perturbed first frames, from which motions are followed to their end.
 
         Args:
             every: ``survival`` of every k-th start frame; 0 leaves it out.
             tries: ``perturbed`` starts per motion, the same ones in every call; 0 leaves them out.
 
         Returns:
-            What `parc_core.interfaces.survival` gives, by those names.
+            The results of `parc_core.interfaces.survival`, by those names.
         """
         found: dict[str, Any] = {}
         if every:
@@ -111,16 +110,16 @@ class PpoAgent(Agent):
     ) -> Policy:
         """Train on the agent's environment until `max_samples` control steps, of all environments together, are done.
 
-        What differs from the documented method: a training that finds its own checkpoints goes on from the newest one,
-        exactly; numbers are kept by an installed metric sink; and nothing is a pickle.
+        Different from the documented method, a training that finds checkpoints of its own resumes exactly from the
+        newest one, metrics go to an installed metric sink, and no file is a pickle.
 
         Args:
-            out_model_file: folder that the policy is written to, ``policy.json`` and ``policy.safetensors``.
+            out_model_file: folder of the policy, ``policy.json`` and ``policy.safetensors``.
             int_output_dir: folder of checkpoints, metrics, and of fail rates (`dmppo`).
-            log_file: text file, a line per report is added; None: no text.
+            log_file: text file to which a line per report is appended; None: no log.
             logger_type: name of a metric sink, see ``parc plugins``; None: no metrics.
-            seed: of first weights, actions and the order of samples; the environment's is its own.
-            threads: that torch may use; their number changes the last bits.
+            seed: of initial weights, actions and the order of samples; the environment has another one.
+            threads: number of threads for PyTorch; it changes the last bits of results.
 
         Raises:
             UnknownProvider: no metric sink of that name is installed.
@@ -130,14 +129,13 @@ class PpoAgent(Agent):
         config = attrs.evolve(self.config, max_samples=max_samples)
         log = None if log_file is None else pathlib.Path(log_file)
         with script_context(pathlib.Path(int_output_dir), log, logger_type, seed, threads) as ctx:
-            self._learn(config, env, ctx)
-        return self._save(env, pathlib.Path(out_model_file))
+            return self._learn(config, env, ctx, pathlib.Path(out_model_file))
 
     def test_model(self, num_episodes: int = 32) -> dict[str, Any]:
-        """Follow drawn starts without noise in the actions: ``mean_return``, ``mean_ep_len`` and ``num_eps``.
+        """Episodes with mean actions from random starts: ``mean_return``, ``mean_ep_len`` and ``num_eps``.
 
-        `num_eps` may be more than asked for: every environment plays equally many, which keeps short episodes from
-        being counted more often. `dmppo` adds mean tracking errors: ``test_mean_root_pos_tracking_err``,
+        `num_eps` may exceed `num_episodes`: every environment contributes the same number, otherwise short episodes
+        would be counted more often. `dmppo` adds mean tracking errors: ``test_mean_root_pos_tracking_err``,
         ``..._root_rot_...``, ``..._body_pos_...``, ``..._body_rot_...``, ``..._dof_vel_...``, ``..._root_vel_...`` and
         ``test_mean_root_ang_vel_err``. The environment counts these episodes in its fail rates.
         """
@@ -147,82 +145,81 @@ class PpoAgent(Agent):
     def step(self) -> tuple[Tensor, Tensor, Tensor, dict[str, Any], Tensor, dict[str, Tensor]]:
         """One control step of the agent's environment in training mode: next obs, reward, done, info, action, more.
 
-        The last is ``{"a_logp": [N], "rand_action_mask": [N] bool}``: log density of the (normalised) action, and
-        whether it was drawn. After `eval_mode` actions are the mean ones; after `train_mode` (the start) they are
-        drawn, as many as at this point of the training. `info` holds `final_obs`, `errors` and `reward_terms` of
-        `parc_core.interfaces.tracker_env.Step`. Episodes begin by themselves; the first call, and the first after
-        `reset`, `test_model`, training or an evaluation, resets the environment.
+        The last is ``{"a_logp": [N], "rand_action_mask": [N] bool}``: log density of the (normalized) action, and
+        whether it was sampled. After `eval_mode` actions are mean actions; after `train_mode` (the default) they are
+        sampled with the probability of this point of the training. `info` holds `final_obs`, `errors` and
+        `reward_terms` of `parc_core.interfaces.Step`. Episodes restart automatically; the first call, and the first
+        after `reset`, `test_model`, training or an evaluation, resets the environment.
         """
         env, network = self._own_env("step"), self._policy()
         if self._stepper is None:
             self._stepper = Stepper(env, self._noise)
-        share = explore_prob(self.config, self._trainer.samples if self._trainer else 0)
-        step, action, more = self._stepper.step(network, share if self._explores else 0.0)
+        sample_prob = explore_prob(self.config, self._trainer.samples if self._trainer else 0)
+        step, action, more = self._stepper.step(network, sample_prob if self._explores else 0.0)
         info = {"final_obs": step.final_obs, "errors": step.errors, "reward_terms": step.reward_terms}
         return step.obs, step.reward, step.done, info, action, more
 
     def reset(self) -> Tensor:
-        """Begin new episodes everywhere for `step`; the observation ``[N, O]``."""
+        """Start new episodes everywhere for `step`; the observation ``[N, O]``."""
         self._stepper = Stepper(self._own_env("reset"), self._noise)
         return self._stepper.obs
 
     def eval_mode(self) -> None:
-        """`step` takes mean actions from now on."""
+        """`step` uses mean actions from now on."""
         self._explores = False
 
     def train_mode(self) -> None:
-        """`step` draws actions from now on."""
+        """`step` samples actions from now on."""
         self._explores = True
 
     def load(self, folder: str | os.PathLike[str]) -> None:
-        """Take over the policy in a folder for the agent's environment; see `restore`."""
+        """Use the policy in a folder for the agent's environment; see `restore`."""
         env = self._own_env("load")
         self.restore(Policy.load(pathlib.Path(folder)), env)
 
-    # --- what the training loop asks
+    # --- hooks of the training loop
 
     def select_metrics(self, values: dict[str, float], env: TrackerEnv) -> dict[str, float]:
-        """Plain PPO knows nothing of tracking errors."""
+        """All but tracking errors."""
         return {name: value for name, value in values.items() if not name.startswith("error/")}
 
     def select_test(self, found: dict[str, float]) -> dict[str, float]:
-        """The same of what test episodes gave."""
+        """All but tracking errors, of the results of test episodes."""
         return {name: value for name, value in found.items() if not name.endswith("_tracking_err")}
 
     def on_checkpoint(self, env: TrackerEnv, ctx: StageContext, samples: int) -> None:
         """Nothing to add."""
 
     def make_extras(self, env: TrackerEnv) -> ExperienceExtras | None:
-        """Nothing besides what is learned from."""
+        """None."""
         return None
 
     # --- inside
 
-    def _learn(self, config: PpoConfig, env: TrackerEnv, ctx: StageContext) -> None:
-        if self._network is None:
+    def _learn(self, config: PpoConfig, env: TrackerEnv, ctx: StageContext, folder: pathlib.Path) -> Policy:
+        """Train, and write the policy into a folder."""
+        if self._network is None or self._model is None:
             self._model = config.model
             rng = ctx.seeds.torch("init")
             self._network = make_network(config, self._model, env, self.device, rng, config.obs_clip)
         self._stepper = None
-        # where rollouts are collected meanwhile, the simulator's threads want the other half of the cores
+        # with `overlap` the simulator's threads collect meanwhile and get the other half of the cores
         with torch_threads(max(1, ctx.threads // 2) if config.overlap else ctx.threads):
             trainer = Trainer(config, self._network, self._model, env, ctx, self.device, self)
             self._trainer = trainer
-            self._network = trainer.policy  # what `act` shows, also while it trains
+            self._network = trainer.policy  # `act` uses it, also during the training
             trainer.run(restored=self._restored)
-
-    def _save(self, env: TrackerEnv, folder: pathlib.Path) -> Policy:
         return save_policy(
             self._network,
             folder,
             agent=self.name,
             model=self._model,
             env=env,
-            samples=self._trainer.samples,
-            extra=self._trainer.summary(),
+            samples=trainer.samples,
+            extra=trainer.summary(),
         )
 
-    def _policy(self) -> PolicyNetwork:
+    def _policy(self) -> ActorCritic:
         if self._network is None:
             raise StageFailed(
                 f"agent '{self.name}': asked to act without a policy. Call train or restore first."
@@ -240,7 +237,7 @@ class PpoAgent(Agent):
 
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads inside the block: their number changes the last bits of results."""
+    """PyTorch uses `count` threads inside the block; their number changes the last bits of results."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

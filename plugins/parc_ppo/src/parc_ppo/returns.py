@@ -11,7 +11,7 @@ __all__ = ["next_values", "normalized_advantage", "td_lambda_returns", "value_bo
 
 
 def value_bounds(reward_range: tuple[float, float], discount: float) -> tuple[float, float]:
-    """Least and largest value of a state: the reward's range, for ever or (0) not at all, as an episode may end."""
+    """Lowest and highest value of a state: reward bounds / (1 - discount), or 0, as an episode may end."""
     low, high = reward_range
     return min(low, 0.0) / (1.0 - discount), max(high, 0.0) / (1.0 - discount)
 
@@ -25,32 +25,35 @@ def next_values(
     bootstrap_success: bool,
     bounds: tuple[float, float] | None = None,
 ) -> Tensor:
-    """Value of what follows each step: of the next state, or of the end of the episode.
+    """V(s_{t+1}) of each step: the value of the next state, or of the last state of the episode.
 
     Args:
         value: of the states before each step and after the last one, ``[H + 1, N]``.
-        final_value: of the states that steps ended in, ``[H, N]``; read only where an episode ended.
-        done: `Done`, ``[H, N]``. A failure is worth 0.
+        final_value: of the last states of episodes, ``[H, N]``; read only where `done` is not NULL.
+        done: `Done`, ``[H, N]``. The value after a failure is 0.
         bounds: lowest and highest possible value; others are clamped.
     """
     following = torch.where(done == Done.NULL, value[1:], final_value)
     if bounds is not None:
         following = following.clamp(*bounds)
-    worthless = done == Done.FAIL
+    terminal = done == Done.FAIL
     if not bootstrap_timeout:
-        worthless = worthless | (done == Done.TIMEOUT)
+        terminal = terminal | (done == Done.TIMEOUT)
     if not bootstrap_success:
-        worthless = worthless | (done == Done.SUCCESS)
-    return torch.where(worthless, torch.zeros_like(following), following)
+        terminal = terminal | (done == Done.SUCCESS)
+    return torch.where(terminal, torch.zeros_like(following), following)
 
 
 def td_lambda_returns(
     reward: Tensor, following: Tensor, done: Tensor, discount: float, td_lambda: float
 ) -> Tensor:
-    """TD(lambda) returns ``[H, N]``; minus the values they are the generalised advantage estimates.
+    """TD(lambda) returns ``[H, N]``; minus the values they are the generalized advantage estimates (GAE).
 
     ``R_t = r_t + discount * ((1 - l) V_{t+1} + l R_{t+1})`` with ``l = td_lambda`` inside an episode and 0 at
-    its end and at the end of the rollout. Source: published PARC implementation.
+    its end and at the end of the rollout.
+
+    Source: Sutton and Barto 2018, "Reinforcement Learning", section 12.1; Schulman et al. 2016, "High-Dimensional
+    Continuous Control Using Generalized Advantage Estimation". As the published PARC implementation computes them.
 
     Args:
         following: `next_values`, ``[H, N]``.
@@ -65,14 +68,14 @@ def td_lambda_returns(
 
 
 def normalized_advantage(
-    advantage: Tensor, drawn: Tensor | None, clip: float
+    advantage: Tensor, sampled: Tensor | None, clip: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Advantages with mean 0 and standard deviation 1, clipped; and that mean and deviation.
 
     Args:
-        drawn: which actions were drawn and not the mean, bool; only they count. None: all.
+        sampled: which actions were sampled (the others are mean actions), bool; only they count. None: all.
     """
-    counted = advantage if drawn is None else advantage[drawn]
+    counted = advantage if sampled is None else advantage[sampled]
     if counted.numel() < 2:
         return torch.zeros_like(advantage), advantage.new_zeros(()), advantage.new_ones(())
     std, mean = torch.std_mean(counted, correction=0)

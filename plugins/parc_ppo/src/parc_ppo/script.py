@@ -1,4 +1,4 @@
-"""What an agent needs that is used from a script, without the runner: a place to work in, and single steps."""
+"""For agents that are used from a script, without the runner: a context to train in, and single steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from parc_core.config import Use
 from parc_core.interfaces import MetricRecord, MetricSink, SeedStreams, StageContext, Step, TrackerEnv
 from parc_core.plugins import Registry
 from parc_motion.storage import CheckpointStore, append_line, make_folder
-from parc_ppo.networks import PolicyNetwork
+from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.rollout import decide
 
 __all__ = ["Stepper", "documented_names", "script_context"]
@@ -26,13 +26,13 @@ __all__ = ["Stepper", "documented_names", "script_context"]
 def script_context(
     folder: pathlib.Path, log_file: pathlib.Path | None, logger_type: str | None, seed: int, threads: int
 ) -> Iterator[StageContext]:
-    """A context that keeps checkpoints and numbers in a folder, and a line per report in `log_file`.
+    """A context that keeps checkpoints and metrics in a folder, and writes a line per report to `log_file`.
 
     Args:
-        logger_type: name of an installed `metric_sink`; None: no numbers are kept.
+        logger_type: name of an installed `metric_sink`; None: no metrics are stored.
 
     Raises:
-        UnknownProvider: no such sink is installed; the text names those that are.
+        UnknownProvider: no such sink is installed; the message lists those that are.
     """
     make_folder(folder)
     sink = Registry.discover().create("metric_sink", Use(logger_type), folder=folder) if logger_type else None
@@ -41,7 +41,7 @@ def script_context(
             folder=folder,
             checkpoints=CheckpointStore(folder=folder),
             seeds=SeedStreams(seed),
-            metrics=_Numbers(sink),
+            metrics=_Metrics(sink),
             progress=_TextLog(log_file),
             threads=threads,
         )
@@ -51,7 +51,7 @@ def script_context(
 
 
 @attrs.frozen
-class _Numbers:
+class _Metrics:
     sink: MetricSink | None
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -78,24 +78,24 @@ class Stepper:
         self.obs = env.reset()
 
     @torch.no_grad()
-    def step(self, network: PolicyNetwork, drawn_share: float) -> tuple[Step, Tensor, dict[str, Tensor]]:
-        """What one step gave, the action that it was, ``[N, A]``, and its ``a_logp`` and ``rand_action_mask``, ``[N]``.
+    def step(self, network: ActorCritic, sample_prob: float) -> tuple[Step, Tensor, dict[str, Tensor]]:
+        """The result of one step, its action ``[N, A]``, and the action's ``a_logp`` and ``rand_action_mask``, ``[N]``.
 
         Args:
-            drawn_share: share of actions that are drawn and not the mean.
+            sample_prob: probability that an action is sampled; the others are mean actions.
         """
-        seen = network.normalizer(self.obs)
-        normalized, log_prob, drawn = decide(network, seen, self._rng, drawn_share)
-        if drawn is None:
-            drawn = torch.ones(len(self.obs), dtype=torch.bool, device=self.obs.device)
+        norm_obs = network.normalizer(self.obs)
+        normalized, log_prob, sampled = decide(network, norm_obs, self._rng, sample_prob)
+        if sampled is None:
+            sampled = torch.ones(len(self.obs), dtype=torch.bool, device=self.obs.device)
         action = network.to_env(normalized)
         step = self.env.step(action)
         self.obs = step.obs
-        return step, action, {"a_logp": log_prob, "rand_action_mask": drawn}
+        return step, action, {"a_logp": log_prob, "rand_action_mask": sampled}
 
 
 def documented_names(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What `run_episodes` found, errors under their documented names: ``test_mean_root_pos_tracking_err``, ...
+    """Results of `run_episodes`, errors under their documented names: ``test_mean_root_pos_tracking_err``, ...
 
     Source: PARC's documents; of the error of the root's angular velocity they leave "tracking" out.
     """

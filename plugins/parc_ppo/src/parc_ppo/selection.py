@@ -1,4 +1,4 @@
-"""How good an evaluated policy is: what decides which one is kept."""
+"""The score of an evaluated policy, by which the best one is selected."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _DECIDING = ("root_pos", "body_pos")  # m; other errors have other units and do 
 
 @attrs.frozen(kw_only=True, order=True)
 class Score:
-    """Compares as a tuple: greater is better. One rollout per motion is all there is, so ties are common."""
+    """Compared field by field, greater is better. With one rollout per motion ties are common."""
 
-    followed: float  # weight of the motions followed to their end, 0..1
+    followed: float  # share of the motions followed to their end, by weight, 0..1
     survived: float = 0.0  # share of start frames from which the end is reached, where that was measured
     tracked: float = 0.0  # weighted share of the motions' time before they were lost, 0..1
-    closeness: float = 0.0  # minus the position errors, m
+    closeness: float = 0.0  # minus the mean position errors, m
 
 
 def score(evaluation: dict[str, Any], env: TrackerEnv) -> Score:

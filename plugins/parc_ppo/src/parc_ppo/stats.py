@@ -1,4 +1,4 @@
-"""Sums over control steps, and the means that metrics show; no host round trip until they are read."""
+"""Sums over control steps, for means in the metrics; they stay on the device until they are read."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class EpisodeStats:
         self._steps = 0
 
     def restart(self) -> None:
-        """All episodes begin anew: the unfinished ones do not count."""
+        """All episodes restart: the unfinished ones do not count."""
         self._return.zero_()
         self._length.zero_()
 
     def add(self, step: Step) -> None:
-        """Take up one control step of every environment."""
+        """Add one control step of every environment."""
         self._steps += 1
         self._return += step.reward
         self._length += 1.0
@@ -43,7 +43,7 @@ class EpisodeStats:
         self._length *= ~ended
 
     def means(self) -> dict[str, float]:
-        """Means by name, `reward/...`, `error/...`, `episode/...`; begins a new period. No steps: nothing."""
+        """Means by name, `reward/...`, `error/...`, `episode/...`; restarts the sums. Empty without steps."""
         if not self._steps:
             return {}
         sums = {name: float(value) for name, value in self._sums.items()}
@@ -62,12 +62,12 @@ class EpisodeStats:
         return found
 
     def tensors(self) -> dict[str, Tensor]:
-        """The sums of the present period, for a checkpoint."""
+        """The sums so far, for a checkpoint."""
         steps = torch.tensor(self._steps, dtype=torch.int64)
         return {**self._sums, "steps": steps} if self._steps else {}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Go on with sums that `tensors` gave."""
+        """Restore sums that `tensors` returned."""
         self._sums = {name: value.to(self._return.device) for name, value in tensors.items()}
         self._steps = int(self._sums.pop("steps", torch.zeros(())))
 
