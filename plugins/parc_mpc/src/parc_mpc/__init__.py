@@ -1,1 +1,1 @@
-"""Sampling-based predictive tracking for PARC: plans, trains nothing."""
+"""Sampling-based predictive tracking for PARC: a planning agent."""

@@ -1,4 +1,4 @@
-"""Agent `mpc`: plans by sampling in the simulator at every control step and trains nothing."""
+"""Agent `mpc`: plans by sampling in the simulator at every control step, without any training."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from parc_mpc.plans import interpolation, sample_plans, shift_matrix
 __all__ = ["MpcAgent"]
 
 _FAR = 100.0  # rad, beyond any servo target
-_OUTLIER = 4.0  # times the median cost: such a candidate fell, and tells nothing of what small changes do
-_MAX_STEP = 2.0  # times sigma: as far as the candidates have looked around
+_OUTLIER = 4.0  # times the median cost: such a candidate fell, which says nothing about small changes
+_MAX_STEP = 2.0  # times sigma: the candidates say nothing about plans further away
 
 
 class MpcAgent(Agent):
-    """Tracks by planning: knots of servo targets around the reference, refined by Gauss-Newton steps among samples.
+    """Tracks by planning: servo targets around the reference, refined by Gauss-Newton steps over sampled plans.
 
     Deterministic: a playback gives the same actions whenever it is repeated, also beside other motions. Only the
     environments that ``env.active`` marks are planned for. Attempts use more samples and a longer horizon, see
@@ -57,7 +57,7 @@ class MpcAgent(Agent):
         self._settings = self._attempts[0]
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
-        """Nothing to learn; writes a policy without weights."""
+        """See `Agent.train`: writes a policy without weights."""
         _require_rollout(env)
         folder = storage.make_folder(ctx.folder / "policy")
         policy = Policy(
@@ -70,11 +70,11 @@ class MpcAgent(Agent):
         return policy.save()
 
     def restore(self, policy: Policy, env: TrackerEnv) -> None:
-        """Check that the policy is one of this agent, for this character."""
+        """See `Agent.restore`: checks that the policy was made by this agent for this character."""
         _require_rollout(env)
         if policy.agent != "mpc":
             raise DataError(
-                f"{policy.folder}: a policy of agent '{policy.agent}'; agent 'mpc' reads its own only."
+                f"{policy.folder}: a policy of agent '{policy.agent}'; agent 'mpc' only reads its own."
             )
         if policy.skeleton != env.skeleton.id:
             raise DataError(
@@ -82,15 +82,15 @@ class MpcAgent(Agent):
             )
 
     def start(self, env: TrackerEnv) -> None:
-        """Forget the plans and begin the stream of candidates anew."""
+        """See `Agent.start`: discards the plans and restarts the random numbers."""
         _require_rollout(env)
         s = self._settings
         self._kinematics = Kinematics(env.skeleton, device=self.device)
         self._plan = torch.zeros(env.num_envs, s.knots, env.skeleton.num_dofs, device=self.device)
-        # what the env's actions can express: plans keep to it, so that what was rolled out is what happens
-        everything = torch.full((env.num_envs, env.skeleton.num_dofs), _FAR, device=self.device)
-        self._lower = env.dof_target(env.action_for(-everything))
-        self._upper = env.dof_target(env.action_for(everything))
+        # bounds of the targets that actions can express: plans keep to them, so that rollouts are what will happen
+        beyond = torch.full((env.num_envs, env.skeleton.num_dofs), _FAR, device=self.device)
+        self._lower = env.dof_target(env.action_for(-beyond))
+        self._upper = env.dof_target(env.action_for(beyond))
         self._interpolation = interpolation(s.knots, s.horizon).to(self.device)
         self._shift = shift_matrix(s.knots, s.horizon).to(self.device)
         self._generator = torch.Generator(device=self.device).manual_seed(s.seed)
@@ -98,7 +98,7 @@ class MpcAgent(Agent):
 
     @torch.no_grad()
     def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
-        """The first actions of plans refined now; environments that are not followed get the reference's pose."""
+        """The first actions of the refined plans; inactive environments get the reference's pose."""
         if not self._started:
             self.start(env)
         s, num_dofs = self._settings, env.skeleton.num_dofs
@@ -114,10 +114,10 @@ class MpcAgent(Agent):
         return env.action_for(targets)
 
     def _refine(self, env: TrackerEnv, ids: Tensor, plan: Tensor, noise: Tensor) -> Tensor:
-        """Plans improved once, and again where they are still dear (at the first step everywhere)."""
-        rows = torch.arange(len(ids), device=self.device)  # of the plans that are worked on
-        for number, draw in enumerate(noise):
-            plan[rows], cost = self._improve(env, ids[rows], plan[rows], draw)
+        """Plans after one iteration, and further ones where the cost is high (at the first control step everywhere)."""
+        rows = torch.arange(len(ids), device=self.device)  # of the plans that are improved
+        for number, sample in enumerate(noise):
+            plan[rows], cost = self._improve(env, ids[rows], plan[rows], sample)
             if self._first or number + 1 == len(noise):
                 continue
             rows = rows[cost > self._settings.good_cost]
@@ -125,12 +125,12 @@ class MpcAgent(Agent):
                 break
         return plan
 
-    def _improve(self, env: TrackerEnv, ids: Tensor, plan: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
-        """Better plans ``[m, P, D]``, and what those given cost ``[m]``."""
+    def _improve(self, env: TrackerEnv, ids: Tensor, plan: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """One Gauss-Newton iteration: improved plans ``[m, P, D]``, and the costs of the given ones ``[m]``."""
         s = self._settings
         ref = self._ahead(env, ids, s.horizon)
         base = self._base_targets(ref).reshape(len(ids), 1, s.horizon, -1)
-        plans = sample_plans(plan, draw)
+        plans = sample_plans(plan, noise)
         residuals = self._interpolation @ plans
         targets = (base + residuals).clamp(self._lower[ids, None, None], self._upper[ids, None, None])
         states = env.simulator.save_state(ids)
@@ -153,7 +153,7 @@ class MpcAgent(Agent):
         return env.reference(motion_ids.repeat_interleave(steps), times.flatten())
 
     def _base_targets(self, ref: Reference) -> Tensor:
-        """Servo targets of the reference, run ahead of the servo's lag: ``[..., D]`` rad."""
+        """Servo targets at the reference pose plus ``feed_forward`` times its velocity: ``[..., D]`` rad."""
         lead = self._kinematics.dof_to_joint_rot(self._settings.feed_forward * ref.dof_vel)
         return self._kinematics.joint_rot_to_dof(rot.multiply(ref.joint_rot, lead))
 

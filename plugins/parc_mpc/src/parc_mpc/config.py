@@ -11,17 +11,24 @@ __all__ = ["CostConfig", "MpcConfig", "ladder"]
 
 @attrs.frozen(kw_only=True)
 class CostConfig:
-    """Weights of the squared differences from the reference, each a mean over its bodies, joints or dofs."""
+    """Weights of the squared tracking errors in the cost of a plan, each averaged over bodies, joints or dofs."""
 
-    body_pos: float = setting(20.0, ge=0, unit="1/m^2", help="positions of all bodies")
-    root_pos: float = setting(30.0, ge=0, unit="1/m^2", help="position of the root")
-    root_rot: float = setting(2.0, ge=0, unit="1/rad^2", help="rotation of the root")
-    root_vel: float = setting(0.2, ge=0, unit="s^2/m^2", help="linear velocity of the root")
-    root_ang_vel: float = setting(0.02, ge=0, unit="s^2/rad^2", help="angular velocity of the root")
-    joint_rot: float = setting(1.0, ge=0, unit="1/rad^2", help="rotations of the joints")
-    dof_vel: float = setting(0.005, ge=0, unit="s^2/rad^2", help="velocities of the joints")
+    body_pos: float = setting(20.0, ge=0, unit="1/m^2", help="Weight of the position error of all bodies.")
+    root_pos: float = setting(30.0, ge=0, unit="1/m^2", help="Weight of the position error of the root.")
+    root_rot: float = setting(2.0, ge=0, unit="1/rad^2", help="Weight of the rotation error of the root.")
+    root_vel: float = setting(0.2, ge=0, unit="s^2/m^2", help="Weight of the velocity error of the root.")
+    root_ang_vel: float = setting(
+        0.02, ge=0, unit="s^2/rad^2", help="Weight of the angular velocity error of the root."
+    )
+    joint_rot: float = setting(1.0, ge=0, unit="1/rad^2", help="Weight of the rotation error of the joints.")
+    dof_vel: float = setting(
+        0.005, ge=0, unit="s^2/rad^2", help="Weight of the velocity error of the joints."
+    )
     residual: float = setting(
-        0.05, ge=0, unit="1/rad^2", help="how far the servo targets leave the reference"
+        0.05,
+        ge=0,
+        unit="1/rad^2",
+        help="Weight of the difference between servo targets and the reference pose.",
     )
 
 
@@ -30,37 +37,59 @@ class MpcConfig:
     """Sampling-based tracking: Gauss-Newton steps on a few knots of servo targets around the reference.
 
     Source of the defaults: measured on eight real motions (walks, kicks, a dance, a jump and climb) and on generated
-    steps up. 32 samples over 14 steps follow the former as well, 16 samples lose some near their ends. With 2
-    iterations in place of 4 a step up of a generated clip is passed with an error of 0.14 m in place of 0.07 m, for
-    more time.
+    steps up. 32 samples over 14 steps track the real motions equally well, 16 samples lose some near their ends. With 2
+    iterations instead of 4 the error on a generated step up is 0.14 m instead of 0.07 m, and it takes more time.
     """
 
-    samples: int = setting(24, ge=2, help="candidate plans per environment and iteration")
-    horizon: int = setting(16, ge=2, unit="control steps", help="how far a plan looks ahead")
-    knots: int = setting(4, ge=2, help="points of a plan, linearly interpolated over the horizon")
+    samples: int = setting(24, ge=2, help="Candidate plans per environment and iteration.")
+    horizon: int = setting(16, ge=2, unit="control steps", help="Length of a plan.")
+    knots: int = setting(
+        4, ge=2, help="Knots of a plan: servo targets between them are interpolated linearly."
+    )
     iterations: int = setting(
-        4, ge=1, help="most improvements of a plan per control step; those after the first need a dear plan"
+        4,
+        ge=1,
+        help="Maximum number of Gauss-Newton iterations per control step; from the second on, only plans "
+        "whose cost exceeds good_cost are improved.",
     )
-    good_cost: float = setting(1.5, ge=0, help="a plan that costs no more is improved once per control step")
+    good_cost: float = setting(
+        1.5, ge=0, help="Plans with at most this cost get one iteration per control step."
+    )
     first_iterations: int = setting(
-        3, ge=1, help="improvements at the first step, when there is no earlier plan"
+        3,
+        ge=1,
+        help="Iterations at the first control step of a playback, which has no earlier plan to start from.",
     )
-    sigma: float = setting(0.05, gt=0, unit="rad", help="spread of the candidates around the earlier plan")
+    sigma: float = setting(
+        0.05, gt=0, unit="rad", help="Standard deviation of the candidates around the previous plan."
+    )
     damping: float = setting(
-        0.05, gt=0, help="how little the best combination of candidates is trusted where it goes far"
+        0.05,
+        gt=0,
+        help="Levenberg-Marquardt damping of the Gauss-Newton step, relative to the mean squared change of the "
+        "deviations.",
     )
     feed_forward: float = setting(
-        0.03, ge=0, unit="s", help="how far the servo targets run ahead of the reference"
+        0.03,
+        ge=0,
+        unit="s",
+        help="Servo targets lead the reference pose by this time, to compensate for the lag of the servos.",
     )
-    seed: int = setting(0, ge=0, help="seed of the candidates; a playback always starts from it")
+    seed: int = setting(
+        0, ge=0, help="Seed of the candidates. Every playback starts from it, so playbacks are repeatable."
+    )
     max_attempts: int = setting(
-        4, ge=1, le=4, help="steps of the ladder of settings for motions that were lost"
+        4,
+        ge=1,
+        le=4,
+        help="Number of settings to try on a motion that was lost: each uses more samples, later ones also a longer "
+        "horizon.",
     )
-    cost: CostConfig = setting(factory=CostConfig, help="weights of what a plan is judged by")
+    cost: CostConfig = setting(factory=CostConfig, help="Weights in the cost of a plan.")
 
 
 def ladder(config: MpcConfig) -> tuple[MpcConfig, ...]:
-    """Settings to try one after the other on a motion that was lost: other luck, more samples, more foresight."""
+    """Settings to try one after the other on a lost motion: another seed, more samples, a longer horizon."""
     steps = (
         config,
         attrs.evolve(config, seed=config.seed + 1, samples=3 * config.samples // 2),

@@ -1,4 +1,4 @@
-"""How far simulated trajectories are from the reference, as a vector whose squared length is the cost."""
+"""Deviations of simulated trajectories from the reference, a vector whose squared norm is the cost."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["tracking_deviations"]
 def tracking_deviations(
     rollout: Rollout, ref: Reference, residuals: Tensor, kinematics: Kinematics, weights: CostConfig
 ) -> Tensor:
-    """Weighted differences from the reference, scaled so that their squares add up to the cost.
+    """Weighted differences from the reference, scaled so that the sum of their squares is the cost.
 
-    The cost is the mean over the horizon of the weighted mean squares. Rows of candidates that diverged mean nothing.
+    The cost is the mean over the horizon of the weighted mean squares. Rows of diverged candidates may hold any values.
 
     Args:
         rollout: M environments with K candidates each, H steps.
@@ -36,33 +36,34 @@ def tracking_deviations(
     def target(values: Tensor) -> Tensor:
         return values.reshape(num, 1, horizon, *values.shape[1:])
 
-    def off(name: str) -> Tensor:
+    def difference(name: str) -> Tensor:
         return simulated(getattr(rollout, name)) - target(getattr(ref, name))
 
-    def turned(name: str) -> Tensor:
-        return _turn(target(getattr(ref, name)), simulated(getattr(rollout, name)))
+    def rotation_error(name: str) -> Tensor:
+        return _half_angle_vector(target(getattr(ref, name)), simulated(getattr(rollout, name)))
 
     body_pos, _ = kinematics.forward(rollout.root_pos, rollout.root_rot, rollout.joint_rot)
     w = weights
     parts = [
         _weighted(simulated(body_pos) - target(ref.body_pos), w.body_pos, body_pos.shape[-2]),
-        _weighted(off("root_pos"), w.root_pos),
-        _weighted(turned("root_rot"), w.root_rot),
-        _weighted(off("root_vel"), w.root_vel),
-        _weighted(off("root_ang_vel"), w.root_ang_vel),
-        _weighted(turned("joint_rot"), w.joint_rot, ref.joint_rot.shape[-2]),
-        _weighted(off("dof_vel"), w.dof_vel, residuals.shape[-1]),
+        _weighted(difference("root_pos"), w.root_pos),
+        _weighted(rotation_error("root_rot"), w.root_rot),
+        _weighted(difference("root_vel"), w.root_vel),
+        _weighted(difference("root_ang_vel"), w.root_ang_vel),
+        _weighted(rotation_error("joint_rot"), w.joint_rot, ref.joint_rot.shape[-2]),
+        _weighted(difference("dof_vel"), w.dof_vel, residuals.shape[-1]),
         _weighted(residuals, w.residual, residuals.shape[-1]),
     ]
     return torch.cat(parts, dim=-1).flatten(2) / horizon**0.5
 
 
 def _weighted(difference: Tensor, weight: float, mean_over: int = 1) -> Tensor:
-    """The difference ``[M, K, H, ...]`` as ``[M, K, H, n]``, its squares weighted and meant to be averaged."""
+    """``sqrt(weight / mean_over)`` times the difference ``[M, K, H, ...]``, flattened to ``[M, K, H, n]``."""
     return difference.flatten(3) * (weight / mean_over) ** 0.5
 
 
-def _turn(a: Tensor, b: Tensor) -> Tensor:
-    """Rotation from a to b as ``[..., 3]``: 2 sin(angle / 2) along the axis, which needs no arctangent."""
-    turn = rot.multiply(rot.inverse(a), b)
-    return 2.0 * turn[..., :3] * torch.where(turn[..., 3:] < 0.0, -1.0, 1.0)
+def _half_angle_vector(a: Tensor, b: Tensor) -> Tensor:
+    """Rotation from a to b as ``[..., 3]``: 2 sin(angle / 2) along its axis, close to the rotation vector if small."""
+    relative = rot.multiply(rot.inverse(a), b)
+    # q and -q are the same rotation: the one with w >= 0 has the smaller angle
+    return 2.0 * relative[..., :3] * torch.where(relative[..., 3:] < 0.0, -1.0, 1.0)

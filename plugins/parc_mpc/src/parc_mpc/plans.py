@@ -17,7 +17,7 @@ def interpolation(knots: int, horizon: int) -> Tensor:
 
 
 def shift_matrix(knots: int, horizon: int) -> Tensor:
-    """Weights ``[P, P]`` that make of a plan the same plan one control step later; past the last knot it holds."""
+    """Weights ``[P, P]`` that shift a plan by one control step; beyond its end the last value is kept."""
     return _hats(torch.arange(knots) + (knots - 1) / (horizon - 1), knots)
 
 
@@ -26,8 +26,8 @@ def sample_plans(plan: Tensor, noise: Tensor) -> Tensor:
 
     Args:
         plan: ``[M, P, D]`` rad.
-        noise: ``[K - 1, P, D]`` rad, shared by all plans: an environment's candidates then do not depend on who else
-            is planned for.
+        noise: ``[K - 1, P, D]`` rad, the same for all plans: candidates of an environment then do not depend on which
+            others are planned for.
     """
     return torch.cat([plan[:, None], plan[:, None] + noise], dim=1)
 

@@ -1,4 +1,4 @@
-"""What this distribution offers."""
+"""The providers of this distribution, for discovery."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def parc_providers() -> list[Provider]:
             name="mpc",
             target="parc_mpc.agent:MpcAgent",
             config="parc_mpc.config:MpcConfig",
-            summary="plans by sampling in the simulator, trains nothing",
+            summary="sampling-based planning in the simulator, without training",
         ),
     ]

@@ -1,4 +1,4 @@
-"""What this distribution offers."""
+"""The providers of this distribution, for discovery."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["TensorBoardConfig", "WandbConfig"]
 class TensorBoardConfig:
     """Settings of `tensorboard`."""
 
-    subfolder: str = setting("tb", help="folder of the event files in the job's folder")
+    subfolder: str = setting("tb", help="Folder of the event files, inside the job's folder.")
 
     def __attrs_post_init__(self) -> None:
         if pathlib.PurePath(self.subfolder).name != self.subfolder:
@@ -27,8 +27,8 @@ class TensorBoardConfig:
 class WandbConfig:
     """Settings of `wandb`."""
 
-    project: str = setting("parc", help="project that the runs belong to")
+    project: str = setting("parc", help="Weights & Biases project of the runs.")
     mode: Literal["offline", "online"] = setting(
-        "offline", help="online sends the numbers to the service as they come; it needs `wandb login`"
+        "offline", help="offline writes to a local folder; online also uploads, which needs `wandb login`."
     )
-    entity: str | None = setting(None, help="team or user that the project belongs to; null: your own")
+    entity: str | None = setting(None, help="Team or user that owns the project. null: your default entity.")

@@ -1,4 +1,4 @@
-"""Imports a package that a sink needs when the sink is made, or says how to install it."""
+"""Imports an optional package when a sink is created, or says how to install it."""
 
 from __future__ import annotations
 

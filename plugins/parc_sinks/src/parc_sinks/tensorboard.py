@@ -1,4 +1,4 @@
-"""Metric sink `tensorboard`: event files that TensorBoard shows."""
+"""Metric sink `tensorboard`: event files for TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["TensorBoardSink"]
 
 
 class TensorBoardSink(MetricSink):
-    """Appends scalars, in double precision, to an event file of its own; a resumed job begins another beside it.
+    """Writes scalars in double precision to an event file; a resumed job adds another file to the same folder.
 
-    Every write is handed to the system when it returns, so that TensorBoard shows a running job.
+    Every write is flushed, so that TensorBoard shows a running job.
     """
 
     def __init__(self, config: TensorBoardConfig, *, folder: pathlib.Path) -> None:

@@ -16,10 +16,10 @@ __all__ = ["WandbSink"]
 
 
 class WandbSink(MetricSink):
-    """Logs to a run whose id follows from the job's folder, so that a resumed job goes on in the same run.
+    """Logs to a run whose id is derived from the job's folder, so that a resumed job continues the same run.
 
-    Steps of PARC may come again after an interruption, which Weights & Biases refuses; therefore they are logged as
-    the value ``step``, and charts are drawn over it.
+    Steps may repeat after an interruption, which Weights & Biases refuses; they are therefore logged as the metric
+    ``step``, the x-axis of all charts.
     """
 
     def __init__(self, config: WandbConfig, *, folder: pathlib.Path) -> None:
