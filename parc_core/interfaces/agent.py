@@ -109,3 +109,26 @@ class Agent(ABC):
         from parc_core.interfaces.evaluation import evaluate
 
         return evaluate(self, env, start_fractions)
+
+    def robustness(self, env: TrackerEnv, every: int = 0, tries: int = 0) -> dict[str, Any]:
+        """Shares of starts from which motions are followed to their end, deterministically.
+
+        Args:
+            every: ``survival`` of every k-th start frame of each motion; 0 leaves it out.
+            tries: ``perturbed`` starts at the first frame per motion, the same ones in every call; 0 leaves them out.
+
+        Returns:
+            ``survival`` and ``perturbed``, as `parc_core.interfaces.survival` gives them: each with ``share`` 0..1,
+            ``survived``, ``starts`` and ``motions`` {name: {share, survived, starts}}.
+        """
+        import torch
+
+        from parc_core.interfaces.survival import perturbed_starts, survival
+
+        found: dict[str, Any] = {}
+        if every:
+            found["survival"] = survival(self, env, every)
+        if tries:
+            rng = torch.Generator(env.motion_lengths.device).manual_seed(0)
+            found["perturbed"] = perturbed_starts(self, env, tries, rng)
+        return found

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from parc_core.errors import StageFailed
 from parc_core.interfaces import Agent, Policy, StageContext, TrackerEnv
-from parc_core.interfaces.survival import perturbed_starts, survival
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.episodes import run_episodes
@@ -76,24 +75,11 @@ class PpoAgent(Agent):
         with torch.no_grad():
             return super().evaluate(env, start_fractions)
 
-    @torch.no_grad()
-    def robustness(self, env: TrackerEnv, every: int, tries: int) -> dict[str, Any]:
-        """Shares of start frames, and of perturbed first frames, from which motions are followed to their end.
-
-        Args:
-            every: ``survival`` of every k-th start frame; 0 leaves it out.
-            tries: ``perturbed`` starts per motion, the same ones in every call; 0 leaves them out.
-
-        Returns:
-            The results of `parc_core.interfaces.survival`, by those names.
-        """
-        found: dict[str, Any] = {}
-        if every:
-            found["survival"] = survival(self, env, every)
-        if tries:
-            rng = torch.Generator(env.motion_lengths.device).manual_seed(0)
-            found["perturbed"] = perturbed_starts(self, env, tries, rng)
-        return found
+    def robustness(self, env: TrackerEnv, every: int = 0, tries: int = 0) -> dict[str, Any]:
+        """See `Agent.robustness`."""
+        self._stepper = None
+        with torch.no_grad():
+            return super().robustness(env, every, tries)
 
     # --- for scripts
 

@@ -163,6 +163,15 @@ class AgentContract:
         assert 0.0 <= result["success_rate"] <= 1.0
         assert sum(row["tracked_s"] for row in result["motions"]) > idle
 
+    def test_robustness_counts_every_start(self, make: Callable[[], Agent], tmp_path: pathlib.Path) -> None:
+        env, agent, _ = _trained(make, tmp_path)
+        found = agent.robustness(env, every=10, tries=2)
+        assert set(found) == {"survival", "perturbed"}
+        assert found["perturbed"]["starts"] == 2 * env.num_motions
+        assert found["survival"]["starts"] >= env.num_motions
+        assert all(0 <= part["survived"] <= part["starts"] for part in found.values())
+        assert agent.robustness(env) == {}
+
     def test_stopped_training_goes_on_to_the_same_policy(
         self, make: Callable[[], Agent], tmp_path: pathlib.Path
     ) -> None:
