@@ -20,7 +20,7 @@ class ActorCritic(nn.Module):
     """Observation normalizer, actor, critic, and the map from normalized actions to the environment's.
 
     Its `state_dict` is all that a policy needs. The actor works in actions of -1..1 over the range of the
-    environment, as in the published implementation.
+    environment, as in the implementation that `parc_motion.published` cites.
     """
 
     action_mean: Tensor  # [A], center of the environment's range of actions

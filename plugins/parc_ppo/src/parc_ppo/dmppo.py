@@ -22,7 +22,7 @@ def fail_rate_metrics(
 ) -> dict[str, float]:
     """Mean, maximum and quantiles of fail rates, mean and maximum per class, and the `logged` highest by motion.
 
-    Source: the metrics of the published implementation.
+    Source: the metrics of the implementation that `parc_motion.published` cites.
 
     Args:
         rates: by motion.

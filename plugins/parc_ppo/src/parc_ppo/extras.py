@@ -1,6 +1,6 @@
 """Additional data about every step of a rollout, for inspection; the agent does not learn from it.
 
-Source: the published implementation's experience buffer, for the names.
+Source: the names are those of the experience buffer of the implementation that `parc_motion.published` cites.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ __all__ = ["PpoAgent", "torch_threads"]
 class PpoAgent(Agent):
     """Proximal policy optimization of a tracking policy.
 
-    The published implementation's base agent cannot train by itself; this one does. The runner uses `train`,
+    The runner uses `train`,
     `restore`, `act` and `evaluate`. A script may give the agent its environment and use the documented methods:
 
     >>> agent = PpoAgent(PpoConfig(), env=env)

@@ -53,7 +53,8 @@ def td_lambda_returns(
     its end and at the end of the rollout.
 
     Source: Sutton and Barto 2018, "Reinforcement Learning", section 12.1; Schulman et al. 2016, "High-Dimensional
-    Continuous Control Using Generalized Advantage Estimation". As the published PARC implementation computes them.
+    Continuous Control Using Generalized Advantage Estimation". The implementation that
+    `parc_motion.published` cites computes them the same way.
 
     Args:
         following: `next_values`, ``[H, N]``.

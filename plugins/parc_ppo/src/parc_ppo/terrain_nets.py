@@ -1,6 +1,7 @@
 """Networks that see the terrain as a picture: an encoder makes an embedding of it, which a perceptron takes as input.
 
-The published implementation names a CNN-MLP and a vision transformer and does not contain them; sizes are ours.
+The implementation that `parc_motion.published` cites names a CNN-MLP and a vision transformer and does not contain
+them; sizes are ours.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def _losses(network: ActorCritic, mini_batch: Batch, config: PpoConfig) -> tuple
     if config.action_reg_weight:
         parts["reg"] = mean.square().sum(dim=-1).mean()
         actor = actor + config.action_reg_weight * parts["reg"]
-    # advantages of an inaccurate critic mislead: then only the critic learns. Source: published PARC implementation
+    # advantages of an inaccurate critic mislead: then only the critic learns. Source: see parc_motion.published
     if config.critic_loss_gate is not None:
         actor = actor * (value_loss.detach() <= config.critic_loss_gate)
     with torch.no_grad():
