@@ -210,7 +210,7 @@ def test_actor_of_a_network_in_a_file_starts_with_the_configured_std(tmp_path):
 # --- policies and checkpoints
 
 
-def test_network_in_a_file_is_trained_saved_and_restored(tmp_path):
+def test_network_in_a_file_is_trained_saved_and_restored(tmp_path, caplog):
     config, env = gated(tmp_path), FakeTrackerEnv()
     agent = PpoAgent(config)
     policy = agent.train(env, make_context(tmp_path / "run"))
@@ -219,6 +219,7 @@ def test_network_in_a_file_is_trained_saved_and_restored(tmp_path):
     # the policy's networks count, not those of the settings, as with networks of short names
     other = PpoAgent(PpoConfig(model=ModelConfig(actor_std_type="VARIABLE")))
     other.restore(Policy.load(policy.folder), env)
+    assert "its actor_net is {'use': 'my_nets.py:GatedMlp', 'units': 8} and stays" in caplog.text
     obs = env.reset()
     assert torch.equal(other.act(env, obs), agent.act(env, obs))
 

@@ -15,7 +15,14 @@ from parc_core.plugins import Registry
 from parc_motion.errors import DataError
 from parc_ppo.config import ModelConfig
 
-__all__ = ["describe_code", "describe_model", "read_model", "same_model", "warn_if_code_changed"]
+__all__ = [
+    "describe_code",
+    "describe_model",
+    "read_model",
+    "same_model",
+    "warn_if_code_changed",
+    "warn_if_other_networks",
+]
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +71,21 @@ def warn_if_code_changed(stored: Mapping[str, Any], model: ModelConfig, where: s
     for name, code in describe_code(model).items():
         if stored.get(name, code) != code:
             log.warning("%s: the code of model.%s has changed since the weights were saved.", where, name)
+
+
+def warn_if_other_networks(model: ModelConfig, given: ModelConfig, where: str) -> None:
+    """Log that a policy has other networks than the agent's settings, which are then not used."""
+    stored, here = _without_folders(describe_model(model)), _without_folders(describe_model(given))
+    for name in _NETS:
+        if stored[name] != here[name]:
+            log.warning(
+                "%s: its %s is %s and stays; model.%s, %s, is not used.",
+                where,
+                name,
+                stored[name],
+                name,
+                here[name],
+            )
 
 
 @attrs.frozen(kw_only=True)

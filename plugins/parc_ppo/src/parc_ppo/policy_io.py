@@ -13,7 +13,13 @@ from parc_motion.errors import DataError
 from parc_motion.storage import make_folder, read_tensors, write_tensors
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, PpoConfig
-from parc_ppo.model_record import describe_code, describe_model, read_model, warn_if_code_changed
+from parc_ppo.model_record import (
+    describe_code,
+    describe_model,
+    read_model,
+    warn_if_code_changed,
+    warn_if_other_networks,
+)
 from parc_ppo.normalizer import Normalizer
 
 __all__ = [
@@ -102,6 +108,7 @@ def load_network(
     where = policy.folder / "policy.json"
     model = read_model(policy.extra.get("model", {}), str(where), config.model)
     warn_if_code_changed(policy.extra.get("network_code", {}), model, str(where))
+    warn_if_other_networks(model, config.model, str(where))
     try:
         clip = float(policy.extra["obs_clip"])
     except (KeyError, TypeError, ValueError) as err:
