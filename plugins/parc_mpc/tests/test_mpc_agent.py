@@ -82,12 +82,15 @@ def test_a_playback_repeats_itself_bit_for_bit(make_env):
 
 
 def test_plans_do_not_depend_on_who_else_is_planned_for(make_env):
-    three = play(make_env(*clips(3)), MpcAgent(QUICK), 8)
-    alone = play(make_env(clips(3)[1]), MpcAgent(QUICK), 8)
-    assert torch.equal(three[:, 1], alone[:, 0])
+    three = play(make_env(*clips(3)), MpcAgent(QUICK), 8)[:, 1]
+    alone = play(make_env(clips(3)[1]), MpcAgent(QUICK), 8)[:, 0]
+    other = play(make_env(clips(3)[1]), MpcAgent(attrs.evolve(QUICK, seed=1)), 8)[:, 0]
+    # on some processors products of matrices round differently in batches of another size, and physics amplifies that;
+    # other random numbers make a difference of the order of sigma, 0.05 rad
+    assert float((three - alone).abs().max()) < 0.1 * float((other - alone).abs().max())
 
 
-def test_only_dear_plans_are_improved_again(make_env, monkeypatch):
+def test_only_expensive_plans_are_improved_again(make_env, monkeypatch):
     env, calls = make_env(*clips(2)), []
     rollout = env.simulator.rollout
     monkeypatch.setattr(env.simulator, "rollout", lambda *args: (calls.append(1), rollout(*args))[1])
@@ -121,7 +124,7 @@ def warp_simulator():
     from parc_mujoco.config import MujocoWarpConfig
     from parc_mujoco.warp.provider import mujoco_warp
 
-    # few steps: compiling without optimisation takes half as long; test workers must not compile side by side
+    # few steps: compiling without optimization takes half as long; test workers must not compile side by side
     before, warp.config.optimization_level = warp.config.optimization_level, 0
     with filelock.FileLock(pathlib.Path(tempfile.gettempdir()) / "parc_warp_kernels.lock"):
         yield mujoco_warp(MujocoWarpConfig(), device="cpu")

@@ -188,7 +188,7 @@ def test_diverged_candidate_costs_infinitely_much():
     assert cost[0, 0] == math.inf and cost[0, 1] < 1e-5
 
 
-def test_ladder_begins_with_the_settings_and_ends_with_the_dearest():
+def test_ladder_begins_with_the_settings_and_ends_with_the_most_expensive():
     config = MpcConfig(seed=5, samples=20, horizon=16)
     steps = ladder(config)
     assert steps[0] == config

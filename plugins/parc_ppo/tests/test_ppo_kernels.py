@@ -61,7 +61,7 @@ def test_failing_is_worth_nothing_and_running_out_of_time_the_value_of_the_end()
     assert got.flatten().tolist() == [1.5, 0.0, 0.0, 0.0]
 
 
-def test_advantages_are_normalised_over_drawn_actions_and_clipped():
+def test_advantages_are_normalized_over_sampled_actions_and_clipped():
     # drawn 1 and 3: mean 2, deviation 1; the mean action's 9 becomes 7, clipped to 5
     adv, mean, std = normalized_advantage(
         torch.tensor([1.0, 3.0, 9.0]), torch.tensor([True, True, False]), 5.0
@@ -103,7 +103,7 @@ def test_bound_excess_counts_only_what_lies_beyond():
     assert distribution.bound_excess(mean).tolist() == [4.25]
 
 
-def test_normaliser_equals_numpy_after_several_batches():
+def test_normalizer_equals_numpy_after_several_batches():
     rng = np.random.default_rng(0)
     rows = (1000.0 + rng.normal(size=(900, 3)) * [1.0, 5.0, 0.1]).astype(np.float32)
     groups = (ObservationGroup(name="a", size=2), ObservationGroup(name="b", size=1, normalize=False))
@@ -123,7 +123,7 @@ def test_normaliser_equals_numpy_after_several_batches():
     np.testing.assert_array_equal(got[:, 2], rows[:, 2])  # the other group passes untouched, unclipped
 
 
-def test_normaliser_stops_at_its_number_of_samples():
+def test_normalizer_stops_at_its_number_of_samples():
     normalizer = Normalizer((ObservationGroup(name="a", size=1),), clip=5.0, max_samples=8)
     normalizer.record(torch.zeros(8, 1))
     assert normalizer.is_frozen
@@ -157,7 +157,7 @@ def test_networks_depend_on_their_generator_alone():
     assert torch.equal(first[2].weight, second[2].weight)
 
 
-def test_average_follows_slowly_later_and_takes_over_buffers():
+def test_average_is_slower_later_and_buffers_are_copied():
     network = torch.nn.BatchNorm1d(1)  # a weight and buffers
     average = ema_copy(network)
     with torch.no_grad():
@@ -181,7 +181,7 @@ def test_learning_rate_falls_linearly():
 
 
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
-def test_optimiser_continues_exactly(kind):
+def test_optimizer_continues_exactly(kind):
     config = OptimizerConfig(type=kind, learning_rate=0.1)
     parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     optimizer = make_optimizer(config, [parameter])
@@ -201,7 +201,7 @@ def test_optimiser_continues_exactly(kind):
     assert torch.equal(parameter, copy)
 
 
-def test_spread_of_actions_falls_linearly():
+def test_std_of_actions_falls_linearly():
     model = ModelConfig(actor_std_type="FIXED", action_std=0.2, final_action_std=0.04)
     config = PpoConfig(max_samples=100, model=model)
     assert [action_std(config, n) for n in (0, 25, 100, 1000)] == pytest.approx([0.2, 0.16, 0.04, 0.04])
@@ -209,7 +209,7 @@ def test_spread_of_actions_falls_linearly():
     assert [action_std(stays, n) for n in (0, 100)] == [0.2, 0.2]
 
 
-def test_share_of_drawn_actions_is_annealed():
+def test_share_of_sampled_actions_is_annealed():
     config = PpoConfig(exp_prob_beg=1.0, exp_prob_end=0.2, exp_anneal_samples=100.0)
     assert [explore_prob(config, n) for n in (0, 50, 1000)] == pytest.approx([1.0, 0.6, 0.2])
 
@@ -220,7 +220,7 @@ def test_fail_rates_are_summarised_and_the_worst_named():
     assert [name for name in found if name.startswith("motion/")] == ["motion/b", "motion/c"]
 
 
-def test_published_spread_is_tiny_and_documented_one_learned():
+def test_published_std_is_tiny_and_documented_one_learned():
     assert PpoConfig().model.actor_std_type == "CONST"
     assert math.isclose(DmPpoConfig.PRESETS["paper"]["model"]["action_std"], 0.05)
 

@@ -1,4 +1,4 @@
-"""Networks: sizes, what they see of the terrain, and spreads that stay finite and above 0."""
+"""Networks: sizes, what they see of the terrain, and standard deviations that stay finite and above 0."""
 
 import math
 
@@ -134,7 +134,7 @@ def test_patches_are_cut_row_by_row_and_continued_at_the_end():
     assert seen[0][0].tolist() == first + second
 
 
-# --- spread of the actions
+# --- standard deviation of the actions
 
 
 def test_bounded_log_deviation_is_inside_its_bounds_for_any_number():
@@ -153,7 +153,7 @@ def test_unbounded_undoes_bounded():
 
 
 @pytest.mark.parametrize("kind", ["FIXED", "CONST", "VARIABLE"])
-def test_every_kind_of_spread_starts_as_it_is_set(kind):
+def test_every_kind_of_std_starts_as_it_is_set(kind):
     network = make_policy_network(actor_std_type=kind, action_std=0.3, actor_init_output_scale=1e-9)
     _, log_std = network.decide(torch.zeros(2, 43))
     torch.testing.assert_close(log_std.exp(), torch.full_like(log_std, 0.3))
@@ -161,7 +161,7 @@ def test_every_kind_of_spread_starts_as_it_is_set(kind):
 
 @pytest.mark.parametrize("kind", ["FIXED", "CONST", "VARIABLE"])
 @pytest.mark.parametrize("size", [0.0, 1e6, 1e30, 3e38, math.inf, math.nan])
-def test_spread_is_finite_and_positive_for_extreme_inputs(kind, size):
+def test_std_is_finite_and_positive_for_extreme_inputs(kind, size):
     network = make_policy_network(actor_std_type=kind)
     _, log_std = network.decide(torch.full((2, 43), size))
     std = log_std.exp()
@@ -176,8 +176,8 @@ def test_spread_is_finite_and_positive_for_extreme_inputs(kind, size):
     ids=["sgd", "adam"],
 )
 @pytest.mark.parametrize("entropy", [1e6, 0.0])
-def test_spread_is_finite_and_positive_after_many_hostile_updates(kind, optimizer, entropy):
-    """Huge steps without a clip, actions and returns of any size, a reward for spread: nothing makes it NaN or 0."""
+def test_std_is_finite_and_positive_after_many_hostile_updates(kind, optimizer, entropy):
+    """Huge steps without a clip, actions and returns of any size, an entropy bonus: nothing makes it NaN or 0."""
     network = make_policy_network(actor_std_type=kind)
     config = PpoConfig(batch_size=8, update_epochs=2, clip_grad_norm=False, action_entropy_weight=entropy)
     descent = make_optimizer(optimizer, network.parameters())
@@ -190,8 +190,8 @@ def test_spread_is_finite_and_positive_after_many_hostile_updates(kind, optimize
         assert (std > 0).all()
 
 
-def test_learned_spread_returns_from_its_bound():
-    # driven to the bound by a huge reward for spread, it shrinks again when the loss asks for it
+def test_learned_std_returns_from_its_bound():
+    # driven to the bound by a huge entropy bonus, it shrinks again when the loss asks for it
     network = make_policy_network(actor_std_type="CONST")
     descent = make_optimizer(
         OptimizerConfig(type="sgd", learning_rate=1.0, momentum=0.0), network.parameters()
@@ -208,7 +208,7 @@ def test_learned_spread_returns_from_its_bound():
 
 
 @pytest.mark.parametrize("std", [0.001, 8.0])
-def test_learned_spread_that_cannot_be_reached_is_refused(std):
+def test_learned_std_that_cannot_be_reached_is_refused(std):
     with pytest.raises(ConfigError) as caught:
         ModelConfig(actor_std_type="CONST", action_std=std)
     assert str(caught.value) == (
@@ -218,7 +218,7 @@ def test_learned_spread_that_cannot_be_reached_is_refused(std):
     assert ModelConfig(actor_std_type="FIXED", action_std=std).action_std == std
 
 
-def test_learned_spread_with_a_schedule_is_refused():
+def test_learned_std_with_a_schedule_is_refused():
     with pytest.raises(ConfigError) as caught:
         ModelConfig(actor_std_type="CONST", final_action_std=0.05)
     assert str(caught.value) == (

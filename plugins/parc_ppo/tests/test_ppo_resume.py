@@ -21,8 +21,8 @@ pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
 pytest.importorskip("parc_deepmimic", reason="parc-deepmimic is not installed")
 
 ENVS, STEPS, ITERATIONS = 4, 4, 9
-SAMPLES = ENVS * STEPS * (ITERATIONS + 1)  # the normaliser's warm-up is one iteration long
-# everything that has a memory: learned spread, moving average, best policy, adapted step size, extras, drawn shares
+SAMPLES = ENVS * STEPS * (ITERATIONS + 1)  # the normalizer's warm-up is one iteration long
+# everything that has a memory: learned std, moving average, best policy, adapted step size, extras, sampled shares
 CONFIG = DmPpoConfig(
     max_samples=SAMPLES,
     steps_per_iter=STEPS,
@@ -153,7 +153,7 @@ def test_training_killed_at_a_random_step_goes_on_to_the_same_bits(undisturbed, 
     differing = [
         name for name, value in after.tensors.items() if not torch.equal(value, undisturbed.tensors[name])
     ]
-    assert differing == []  # networks, optimiser, normaliser, generators, sums of the metrics
+    assert differing == []  # networks, optimizer, normalizer, generators, sums of the metrics
     # metrics: what was written before is the beginning, what was written afterwards the end
     assert undisturbed.rows[: len(before)] == before
     assert undisturbed.rows[len(undisturbed.rows) - len(after.rows) :] == after.rows

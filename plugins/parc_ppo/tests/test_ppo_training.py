@@ -1,4 +1,4 @@
-"""Training learns, continues exactly, fine-tunes with a frozen normaliser, and says what is wrong."""
+"""Training learns, continues exactly, fine-tunes with a frozen normalizer, and says what is wrong."""
 
 import attrs
 import pytest
@@ -102,7 +102,7 @@ def test_other_seeds_give_other_policies(tmp_path):
     assert not torch.equal(first, second)
 
 
-def test_fine_tuning_moves_the_weights_and_leaves_the_normaliser(tmp_path):
+def test_fine_tuning_moves_the_weights_and_leaves_the_normalizer(tmp_path):
     first = train(tmp_path / "first", agent=PpoAgent)
     agent = DmPpoAgent(config())
     env = FakeTrackerEnv(num_envs=16)
@@ -262,7 +262,7 @@ def test_checkpoints_of_other_networks_are_refused(tmp_path):
         train(tmp_path, model=ModelConfig(actor_net="mlp_16"))
 
 
-def test_drawn_actions_repeat_from_playback_to_playback(tmp_path):
+def test_sampled_actions_repeat_from_playback_to_playback(tmp_path):
     agent, env = PpoAgent(config()), FakeTrackerEnv(num_envs=16)
     agent.train(env, make_context(tmp_path))
     obs = env.reset()
@@ -297,7 +297,7 @@ def test_of_policies_that_follow_equally_much_the_one_that_survives_more_starts_
     assert Score(followed=0.6) > Score(followed=0.5, survived=1.0)
 
 
-def test_policy_whose_spread_fell_may_go_on_with_one_that_learns(tmp_path):
+def test_policy_whose_std_fell_may_go_on_with_one_that_learns(tmp_path):
     falling = ModelConfig(
         actor_net="mlp_16", critic_net="mlp_16", actor_std_type="FIXED", action_std=0.4, final_action_std=0.1
     )

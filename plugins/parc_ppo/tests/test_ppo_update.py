@@ -138,7 +138,7 @@ def test_value_moves_towards_its_targets(kind, loss, moved):
     assert network.critic[-1].bias.item() == pytest.approx(moved)
 
 
-def test_only_drawn_actions_enter_the_actor_loss():
+def test_only_sampled_actions_enter_the_actor_loss():
     # deviation 1, actions one above the mean in the first dimension, old and new density equal: ratio 1
     action = torch.tensor([[1.5, -2.0], [1.5, -2.0], [1.5, -2.0]])
     batch = make_batch(
@@ -232,7 +232,7 @@ def test_values_are_bounded_by_what_rewards_can_add_up_to(reward_range, bounds):
     assert value_bounds(reward_range, 0.99) == pytest.approx(bounds)
 
 
-def test_normaliser_merges_batches_by_their_counts():
+def test_normalizer_merges_batches_by_their_counts():
     normalizer = Normalizer((ObservationGroup(name="a", size=1),), clip=5.0, max_samples=100)
     normalizer.record(torch.tensor([[1.0], [3.0]]))
     normalizer.apply_recorded()
