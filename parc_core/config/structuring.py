@@ -130,7 +130,9 @@ class _Structurer(Converter):
             return None
         members = tuple(member for member in members if member is not type(None))
         if Use in members and isinstance(node, MappingNode):
-            members = (Use,)  # so that what is wrong with its settings is reported, and not the type as a whole
+            members = (
+                Use,
+            )  # so that what is wrong with its settings is reported, and not the type as a whole
         if len(members) == 1:
             return self.convert(node, members[0], path, meta, default)
         before = len(self.problems)
