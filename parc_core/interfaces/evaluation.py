@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from parc_core.interfaces.tracker_env import Done
+from parc_motion.playback import Playback
 
 if TYPE_CHECKING:
     from parc_core.interfaces.agent import Agent
@@ -62,10 +62,9 @@ def follow(
         ``length_s`` of the motion, ``steps``, ``errors`` {name: mean over the steps}.
     """
     rows: list[dict[str, Any]] = []
-    with torch.no_grad():
-        for first in range(0, len(motion_ids), env.num_envs):
-            chosen = slice(first, first + env.num_envs)
-            rows += _follow(agent, env, motion_ids[chosen], start_times[chosen], noise)
+    for first in range(0, len(motion_ids), env.num_envs):
+        chosen = slice(first, first + env.num_envs)
+        rows += _follow(agent, env, motion_ids[chosen], start_times[chosen], noise)
     return rows
 
 
@@ -82,30 +81,19 @@ _PLACE = ("motion", "start_s")
 def _follow(
     agent: Agent, env: TrackerEnv, ids: Tensor, starts: Tensor, noise: torch.Generator | None
 ) -> list[dict[str, Any]]:
-    count = len(ids)
-    # without noise the call is that of the interface's first version: such environments can still be evaluated
-    obs = env.playback(ids, starts) if noise is None else env.playback(ids, starts, noise)
-    agent.start(env)
-    alive = torch.ones(count, dtype=torch.bool, device=ids.device)
-    success = torch.zeros_like(alive)
-    steps = torch.zeros(count, device=ids.device)
-    end = starts.clone()
+    playback = Playback(env, agent, ids, starts, noise=noise)
     sums: dict[str, Tensor] = {}
-    while alive.any():
-        step = env.step(agent.act(env, obs, deterministic=True))
-        obs, done = step.obs, step.done[:count]
-        steps += alive
-        end = torch.where(alive, env.motion_times[:count], end)
+    for step in playback:
         for name, value in step.errors.items():
-            sums[name] = sums.get(name, 0.0) + torch.where(alive, value[:count], torch.zeros_like(steps))
-        success |= alive & (done == Done.SUCCESS)
-        alive &= done == Done.NULL
+            counted = torch.where(playback.moved, value[: playback.count], 0.0)
+            sums[name] = sums[name] + counted if name in sums else counted
+    steps = playback.num_steps
     return [
         {
             "motion": env.motion_names[m],
             "start_s": round(float(starts[i]), 4),
-            "success": bool(success[i]),
-            "tracked_s": round(float(end[i] - starts[i]), 4),
+            "success": bool(playback.success[i]),
+            "tracked_s": round(float(playback.times[i] - starts[i]), 4),
             "length_s": round(float(env.motion_lengths[m]), 4),
             "steps": int(steps[i]),
             "errors": {name: float(value[i] / steps[i].clamp_min(1)) for name, value in sums.items()},

@@ -1,16 +1,17 @@
-"""Kind `tracker_env`: the imitation task."""
+"""Kind `tracker_env`: the imitation task, where characters follow reference motions."""
 
 from __future__ import annotations
 
-import enum
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
 from parc_core.interfaces.simulator import BodyState, Simulator
 from parc_motion.errors import ShapeError
+from parc_motion.playback import Done
 from parc_motion.skeletons import Skeleton
 
 if TYPE_CHECKING:
@@ -20,22 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["ActionSpec", "Done", "ObservationGroup", "Reference", "Snapshot", "Step", "TrackerEnv"]
 
 
-class Done(enum.IntEnum):
-    """Why an episode ended."""
-
-    NULL = 0  # it goes on
-    FAIL = 1  # lost the reference
-    SUCCESS = 2  # reached the end of the reference
-    TIMEOUT = 3  # episode length over
-
-
 @attrs.frozen(kw_only=True)
 class ObservationGroup:
-    """A run of numbers in the observation vector."""
+    """Consecutive numbers of the observation vector that belong together."""
 
     name: str
     size: int
-    normalize: bool = True  # whether an agent's normaliser may touch it
+    normalize: bool = True  # whether an agent's normalizer may shift and scale it
     description: str = ""  # what it shows, for people
     shape: tuple[int, ...] = ()  # rows and columns of numbers that are a picture, row by row; (): none
 
@@ -85,7 +77,7 @@ class Step:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Snapshot:
-    """Everything about one instant that a recorder may want to write down."""
+    """One instant: simulated state and reference side by side."""
 
     motion_ids: Tensor  # [N] motion that each env follows
     motion_times: Tensor  # [N] s, time in it
@@ -99,10 +91,27 @@ class TrackerEnv(ABC):
     Made with ``target(config, clips=Sequence[MotionClip], weights=ndarray [M], simulator=Simulator,
     num_envs=int, skeleton=Skeleton, rng=torch.Generator, device=str)``; it builds the simulator's scene itself.
 
-    Two modes: after `reset` episodes start at drawn motions and times and restart by themselves (training); after
-    `playback` each env follows the motion it was told, without noise unless it is asked for, and stays where it ended
-    (evaluation, recording, planning).
+    Two modes: after `reset` episodes start at sampled motions and times and restart by themselves (training); after
+    `playback` each env follows the motion that it was given, without noise unless it is asked for, and stays where it
+    ended (evaluation, recording, planning).
+
+    >>> class StandStill(TrackerEnv):
+    ...     def __init__(self, config, *, clips, weights, simulator, num_envs, skeleton, rng, device="cpu"): ...
+    ...     def reset(self): ...
+    ...     def playback(self, motion_ids, start_times, noise=None): ...
+    ...     def step(self, action): ...
+    ...     def read(self): ...
+    ...     def reference(self, motion_ids, times): ...
+    ...     def dof_target(self, action): ...
+    ...     def action_for(self, dof_target): ...
+    ...     def curriculum_state(self): ...
+    ...     def load_curriculum(self, state): ...
+    ...     def close(self): ...
     """
+
+    #: methods of the class whose time `parc eval env` reports, and the part that their time counts for, e.g.
+    #: ``{"_observe": "observation"}``; empty: the environment is measured as a whole, beside its simulator
+    timed_parts: ClassVar[Mapping[str, str]] = {}
 
     simulator: Simulator
     skeleton: Skeleton
@@ -115,6 +124,7 @@ class TrackerEnv(ABC):
     motion_ids: Tensor  # [N] motion that each env follows now
     motion_times: Tensor  # [N] s, time in it
     motion_lengths: Tensor  # [M] s
+    active: Tensor  # [N] bool, follows a motion now: all after `reset`; after `playback` those that have not ended
     motion_classes: tuple[str, ...] = ()  # class of each motion ("": none), for reports; (): nothing is known
 
     @property
@@ -131,7 +141,7 @@ class TrackerEnv(ABC):
 
     @property
     def reward_range(self) -> tuple[float, float] | None:
-        """Least and largest reward that a step can give; None: not known. Agents hold their values to it."""
+        """Smallest and largest reward of a step; None: not known. Agents bound their value estimates by it."""
         return None
 
     @abstractmethod
@@ -147,7 +157,15 @@ class TrackerEnv(ABC):
         Fewer ids than envs are allowed: the rest are idle (their `done` stays NULL and means nothing).
 
         Args:
-            noise: where given, every start is perturbed as the perturbed starts of training are, drawn from it.
+            noise: where given, every start is perturbed as the perturbed starts of training are, with random numbers
+                from this generator.
+        """
+
+    def set_joint_noise(self, joint_noise: float) -> None:
+        """Perturbed starts of playbacks have this standard deviation per joint axis from now on, rad.
+
+        An evaluation compares policies under equal noise, whatever they were trained with. An environment whose
+        perturbed starts have no such parameter keeps this method, which changes nothing.
         """
 
     @abstractmethod
@@ -174,7 +192,7 @@ class TrackerEnv(ABC):
     def statistics(self) -> dict[str, Any]:
         """What ended since the last call, JSON values: episodes, their lengths, returns and errors, fail rates.
 
-        Empty where an environment keeps none, and after `reset` and `playback` begin anew.
+        Empty where an environment keeps none. `reset` and `playback` discard unfinished episodes.
         """
         return {}
 

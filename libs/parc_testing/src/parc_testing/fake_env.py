@@ -103,7 +103,7 @@ class FakeTrackerEnv(TrackerEnv):
         self.motion_times = torch.zeros(num_envs, device=device)
         self._steps = torch.zeros(num_envs, dtype=torch.long, device=device)
         self.active = torch.ones(num_envs, dtype=torch.bool, device=device)
-        self._training = True
+        self._training, self._joint_noise = True, _NOISE
 
     def reset(self) -> Tensor:
         """Random motions, times on the frame grid."""
@@ -121,6 +121,10 @@ class FakeTrackerEnv(TrackerEnv):
         self.active = torch.arange(self.num_envs, device=motion_ids.device) < count
         self._start(torch.arange(count, device=motion_ids.device), motion_ids, start_times, noise)
         return self._observe(self._dof_error())
+
+    def set_joint_noise(self, joint_noise: float) -> None:
+        """Standard deviation of each dof at perturbed starts, rad."""
+        self._joint_noise = joint_noise
 
     def step(self, action: Tensor) -> Step:
         """One control step; errors and reward are those of the dofs."""
@@ -234,7 +238,7 @@ class FakeTrackerEnv(TrackerEnv):
         state = CharacterState(**{name: getattr(ref, name) for name in fields})
         if noise is not None:
             drawn = torch.randn(ref.dof_vel.shape, generator=noise, device=times.device)
-            dof = self._curve(motion_ids, times) + _NOISE * drawn
+            dof = self._curve(motion_ids, times) + self._joint_noise * drawn
             state = attrs.evolve(state, joint_rot=self._kin.dof_to_joint_rot(dof))
         self.simulator.reset(env_ids, state)
 

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import Agent, CharacterState, Done, Snapshot, TrackerEnv
+from parc_core.interfaces import Agent, CharacterState, Snapshot, TrackerEnv
 from parc_motion.clips import START_FIELDS
+from parc_motion.playback import Playback
 
 __all__ = ["Trial", "run_trials"]
 
@@ -70,26 +71,24 @@ def run_trials(
     """
     count = len(motion_ids)
     device = env.motion_lengths.device
-    ids = torch.tensor(motion_ids, device=device)
-    starts = torch.tensor(start_times, device=device)
-    obs = env.playback(ids, starts)
-    start = _start_again(env, count)
-    agent.start(env)
+    start: dict[str, np.ndarray] = {}
+    playback = Playback(
+        env,
+        agent,
+        torch.tensor(motion_ids, device=device),
+        torch.tensor(start_times, device=device),
+        at_start=lambda: start.update(_restart(env, count)),
+    )
     states, targets = [_arrays(env.snapshot(), count)], []
-    alive = torch.ones(count, dtype=torch.bool, device=device)
-    success, steps = torch.zeros_like(alive), torch.zeros(count, dtype=torch.long, device=device)
     errors: list[dict[str, Tensor]] = []
-    while bool(alive.any()):
+    while bool(playback.running.any()):
         on_step()
-        action = agent.act(env, obs, deterministic=True)
+        action = playback.act()
         targets.append(env.dof_target(action)[:count])
-        step = env.step(action)
-        obs, done = step.obs, step.done[:count]
-        steps += alive
+        step = playback.step(action)
         errors.append({name: value[:count] for name, value in step.errors.items()})
         states.append(_arrays(env.snapshot(), count))
-        success |= alive & (done == int(Done.SUCCESS))
-        alive = alive & (done == int(Done.NULL))
+    success, steps = playback.success, playback.num_steps
     stacked, wrong = _stack(states), _stack([_zeros(errors[0]), *errors])
     told = torch.stack(targets, dim=1).cpu().numpy()
     stacked["force"][:, 0] = np.nan
@@ -107,7 +106,7 @@ def run_trials(
     ]
 
 
-def _start_again(env: TrackerEnv, count: int) -> dict[str, np.ndarray]:
+def _restart(env: TrackerEnv, count: int) -> dict[str, np.ndarray]:
     """Put the envs into exactly the states that can be read of them, and return those, ``[count, ...]``.
 
     What an env derives its start from may be finer than the numbers that anybody can read or keep. After this the

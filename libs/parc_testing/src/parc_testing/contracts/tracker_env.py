@@ -63,7 +63,7 @@ class TrackerEnvContract:
             going = step.done == int(Done.NULL)
             assert torch.equal(step.obs[going], step.final_obs[going])
 
-    def test_training_episodes_end_and_begin_again_by_themselves(self, make) -> None:
+    def test_training_episodes_end_and_restart_by_themselves(self, make) -> None:
         env = make()
         env.reset()
         ended = torch.zeros(env.num_envs, dtype=torch.bool)
@@ -119,6 +119,40 @@ class TrackerEnvContract:
         assert torch.equal(poses[0], poses[1])
         assert not torch.equal(poses[0], poses[2])
 
+    def test_joint_noise_sets_how_far_noisy_playbacks_start_from_the_reference(self, make) -> None:
+        env = make()
+        ids, times = _every_motion(env, 0.4)
+        off = []
+        for joint_noise in (0.02, 0.2):
+            env.set_joint_noise(joint_noise)
+            env.playback(ids, times, noise=torch.Generator().manual_seed(0))
+            difference = env.read().joint_rot[: len(ids)] - env.reference(ids, times).joint_rot
+            off.append(float(difference.abs().mean()))
+        # an environment without such a parameter leaves both as they are
+        assert off[0] == off[1] or 2.0 * off[0] < off[1]
+
+    def test_active_marks_the_environments_that_follow_a_motion(self, make) -> None:
+        env = make()
+        env.reset()
+        assert env.active.shape == (env.num_envs,)
+        assert env.active.dtype == torch.bool
+        assert env.active.all()
+        ids, times = _every_motion(env, 0.0)
+        env.playback(ids, times)
+        expected = torch.arange(env.num_envs) < len(ids)
+        for _ in range(_MAX_STEPS):
+            assert torch.equal(env.active.cpu(), expected)
+            if not expected.any():
+                return
+            done = env.step(_nothing(env)).done.cpu()
+            expected = expected & (done == int(Done.NULL))
+        pytest.fail(f"{int(expected.sum())} playbacks did not end in {_MAX_STEPS} steps")
+
+    def test_timed_parts_are_methods_of_the_environment(self, make) -> None:
+        env = make()
+        assert all(callable(getattr(env, method)) for method in env.timed_parts)
+        assert all(part and isinstance(part, str) for part in env.timed_parts.values())
+
     def test_a_snapshot_shows_state_and_reference_of_one_instant(self, make) -> None:
         env = make()
         ids, times = _every_motion(env, 0.4)
@@ -130,7 +164,7 @@ class TrackerEnvContract:
         env.step(_nothing(env))
         torch.testing.assert_close(now.motion_times[:n], times)  # it stays what it was
 
-    def test_statistics_are_json_values_and_begin_anew_with_each_call(self, make) -> None:
+    def test_statistics_are_json_values_and_are_cleared_by_each_call(self, make) -> None:
         env = make()
         env.reset()
         json.dumps(env.statistics())
