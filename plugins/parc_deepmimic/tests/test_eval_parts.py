@@ -9,10 +9,10 @@ from parc_core.config import dump
 from parc_core.errors import ConfigError, UnknownProvider
 from parc_core.interfaces import Policy
 from parc_core.plugins import Registry
-from parc_deepmimic.evaluate.arena import Arena, Parts
 from parc_deepmimic.evaluate.clips import load_clips, load_files
+from parc_deepmimic.evaluate.evaluation_envs import EvaluationEnvs, EvaluationSetup
 from parc_deepmimic.evaluate.intervals import bootstrap_ratio, wilson
-from parc_deepmimic.evaluate.task import find_policy, load_parts
+from parc_deepmimic.evaluate.trained_in import find_policy, load_setup
 from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
 from parc_motion.errors import DataError, SkeletonMismatch
 from parc_motion.skeletons import load_skeleton
@@ -66,30 +66,30 @@ def test_a_share_of_one_is_no_certainty():
 
 def test_settings_are_those_that_the_policy_records(tmp_path):
     policy = make_policy(tmp_path, extra={"trained_in": task(preset="cpu", action_scale=0.5)})
-    parts, source = load_parts(REGISTRY, policy)
-    assert (parts.env.config.action_scale, parts.agent.config.max_samples) == (0.5, 77)
+    setup, source = load_setup(REGISTRY, policy)
+    assert (setup.env.config.action_scale, setup.agent.config.max_samples) == (0.5, 77)
     assert source == str(tmp_path / "policy.json")
 
 
 def test_recorded_settings_can_be_changed(tmp_path):
     policy = make_policy(tmp_path, extra={"trained_in": task()})
-    parts, _ = load_parts(REGISTRY, policy, overrides=["env.action_scale=0.7", "simulator.kd_scale=0.5"])
-    assert (parts.env.config.action_scale, parts.simulator.config.kd_scale) == (0.7, 0.5)
+    setup, _ = load_setup(REGISTRY, policy, overrides=["env.action_scale=0.7", "simulator.kd_scale=0.5"])
+    assert (setup.env.config.action_scale, setup.simulator.config.kd_scale) == (0.7, 0.5)
 
 
 def test_what_a_settings_class_dumps_is_read_back(tmp_path):
-    wanted, _ = load_parts(REGISTRY, None, agent="mpc", overrides=["env.preset=cpu"])
+    wanted, _ = load_setup(REGISTRY, None, agent="mpc", overrides=["env.preset=cpu"])
     recorded = {name: dump(getattr(wanted, name)) for name in ("env", "simulator", "agent", "character")}
     policy = make_policy(tmp_path, agent="mpc", extra={"trained_in": recorded})
-    assert load_parts(REGISTRY, policy)[0] == wanted
+    assert load_setup(REGISTRY, policy)[0] == wanted
 
 
 def test_settings_beside_the_policy_serve_where_it_records_none(tmp_path):
     policy = make_policy(tmp_path / "policy")
     write_json(tmp_path / "env.yaml", {key: task(action_scale=0.4)[key] for key in ("env", "simulator")})
     write_json(tmp_path / "agent.yaml", {"agent": {"use": "ppo", "max_samples": 5}})
-    parts, source = load_parts(REGISTRY, policy)
-    assert (parts.env.config.action_scale, parts.agent.config.max_samples) == (0.4, 5)
+    setup, source = load_setup(REGISTRY, policy)
+    assert (setup.env.config.action_scale, setup.agent.config.max_samples) == (0.4, 5)
     assert source == str(tmp_path / "env.yaml")
 
 
@@ -97,30 +97,30 @@ def test_an_iteration_file_goes_before_what_the_policy_records(tmp_path):
     policy = make_policy(tmp_path / "policy", extra={"trained_in": task(action_scale=0.5)})
     file = tmp_path / "x.yaml"
     write_text(file, "parc: 1\nname: x\ntrain_tracker:\n  env: {use: deepmimic, action_scale: 0.6}\n")
-    parts, source = load_parts(REGISTRY, policy, env_from=file)
-    assert (parts.env.config.action_scale, source) == (0.6, str(file))
+    setup, source = load_setup(REGISTRY, policy, env_from=file)
+    assert (setup.env.config.action_scale, source) == (0.6, str(file))
 
 
 def test_settings_of_another_agent_are_not_taken_for_the_policys(tmp_path):
     policy = make_policy(tmp_path, agent="dmppo", extra={"trained_in": task()})
-    parts, _ = load_parts(REGISTRY, policy)
-    assert parts.agent.name == "dmppo"
-    assert parts.agent.config.max_samples != 77
+    setup, _ = load_setup(REGISTRY, policy)
+    assert setup.agent.name == "dmppo"
+    assert setup.agent.config.max_samples != 77
 
 
 def test_a_policy_that_nobody_knows_the_environment_of_needs_one(tmp_path):
     policy = make_policy(tmp_path)
     with pytest.raises(DataError, match=r"policy\.json: does not say in which environment .* --env-from"):
-        load_parts(REGISTRY, policy)
-    assert load_parts(REGISTRY, policy, overrides=["env.preset=cpu"])[1] == "defaults"
+        load_setup(REGISTRY, policy)
+    assert load_setup(REGISTRY, policy, overrides=["env.preset=cpu"])[1] == "defaults"
 
 
 def test_a_place_without_settings_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no settings of a tracker here"):
-        load_parts(REGISTRY, None, agent="mpc", env_from=tmp_path)
+        load_setup(REGISTRY, None, agent="mpc", env_from=tmp_path)
     write_text(tmp_path / "clips.yaml", "motions: []\n")
     with pytest.raises(ConfigError, match="says neither `train_tracker` nor `env`"):
-        load_parts(REGISTRY, None, agent="mpc", env_from=tmp_path / "clips.yaml")
+        load_setup(REGISTRY, None, agent="mpc", env_from=tmp_path / "clips.yaml")
 
 
 # --- policies
@@ -150,22 +150,22 @@ def test_a_policy_is_found_in_its_run(tmp_path):
     ],
 )
 def test_a_policy_that_does_not_fit_is_refused_and_the_group_named(tmp_path, fields, text):
-    arena = Arena(registry=REGISTRY, parts=attrs.evolve(load_parts(REGISTRY, None, agent="ppo")[0]))
+    envs = EvaluationEnvs(registry=REGISTRY, setup=attrs.evolve(load_setup(REGISTRY, None, agent="ppo")[0]))
     with pytest.raises(DataError, match=text):
-        arena.make_agents(FakeTrackerEnv(), make_policy(tmp_path, **fields), 1)
+        envs.make_agents(FakeTrackerEnv(), make_policy(tmp_path, **fields), 1)
 
 
 def test_an_agent_that_was_trained_needs_its_policy():
-    parts, _ = load_parts(REGISTRY, None, agent="ppo")
-    with pytest.raises(DataError, match="agent 'ppo' acts by a policy"):
-        Arena(registry=REGISTRY, parts=parts).make_agents(FakeTrackerEnv(), None, 1)
+    setup, _ = load_setup(REGISTRY, None, agent="ppo")
+    with pytest.raises(DataError, match="agent 'ppo' needs a trained policy"):
+        EvaluationEnvs(registry=REGISTRY, setup=setup).make_agents(FakeTrackerEnv(), None, 1)
 
 
 def test_an_agent_with_a_seed_is_made_once_for_each():
-    parts, _ = load_parts(REGISTRY, None, agent="random", overrides=["agent.seed=5"])
-    agents = Arena(registry=REGISTRY, parts=parts).make_agents(FakeTrackerEnv(), None, 3)
+    setup, _ = load_setup(REGISTRY, None, agent="random", overrides=["agent.seed=5"])
+    agents = EvaluationEnvs(registry=REGISTRY, setup=setup).make_agents(FakeTrackerEnv(), None, 3)
     assert [agent.config.seed for agent in agents] == [5, 6, 7]
-    steady = Arena(registry=REGISTRY, parts=Parts()).make_agents(FakeTrackerEnv(), None, 3)
+    steady = EvaluationEnvs(registry=REGISTRY, setup=EvaluationSetup()).make_agents(FakeTrackerEnv(), None, 3)
     assert len(steady) == 1
 
 
@@ -222,4 +222,4 @@ def test_a_run_folder_is_no_data_set(tmp_path):
 
 def test_an_unknown_agent_is_explained():
     with pytest.raises((ConfigError, UnknownProvider), match="no agent is called 'mpcc'"):
-        load_parts(REGISTRY, None, agent="mpcc")
+        load_setup(REGISTRY, None, agent="mpcc")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from parc_deepmimic.acceptance import AcceptanceCheck, Attempt, longest_run
 from parc_deepmimic.frame_measures import ClipMeter
-from parc_deepmimic.judge import Judge, Try, longest_run
 from parc_deepmimic.quality import contact_match, first_flaw, unfit_frames
 from parc_deepmimic.retry_config import QualityConfig, RetryConfig
 from parc_deepmimic.trial import Trial
@@ -48,8 +48,8 @@ def make_trial(clip, success=True, **override):
 
 
 def judge(clip, trial, **settings):
-    how = Try(agent="test", fraction=0.0, attempts=1, length_s=clip.length, control_hz=30.0)
-    return Judge(RetryConfig(**settings), HUMANOID)(clip, trial, how)
+    how = Attempt(agent="test", fraction=0.0, attempts=1, length_s=clip.length, control_hz=30.0)
+    return AcceptanceCheck(RetryConfig(**settings), HUMANOID)(clip, trial, how)
 
 
 def over_a_step(frames=75, rise=0.05):

@@ -101,6 +101,7 @@ class DeepMimicEnv(TrackerEnv):
         self._curriculum = StartCurriculum(library, weights, config.start)
         self._episodes = EpisodeStatistics(num_envs, library.names, config.control_hz, device)
         self._places = BodyPlaces(skeleton, device)
+        self._playback_noise = attrs.evolve(config.start, perturbed_frac=1.0)
         self._make_clocks(device)
 
     def _make_clocks(self, device: str) -> None:
@@ -165,8 +166,12 @@ class DeepMimicEnv(TrackerEnv):
             ids[count:], times[count:] = motion_ids[0], times[0]
         self._on_frames = self._library.is_on_frames(ids, times, self.config.control_hz)
         terrain_ids = self._terrain_choices[ids, 0]
-        drawn = None if noise is None else (attrs.evolve(self.config.start, perturbed_frac=1.0), noise, None)
-        return self._observe(self._start(self._all_envs, ids, times, terrain_ids, drawn))
+        perturbation = None if noise is None else (self._playback_noise, noise, None)
+        return self._observe(self._start(self._all_envs, ids, times, terrain_ids, perturbation))
+
+    def set_joint_noise(self, joint_noise: float) -> None:
+        """Perturbed starts of playbacks have this standard deviation per joint axis from now on, rad."""
+        self._playback_noise = attrs.evolve(self._playback_noise, joint_noise=joint_noise)
 
     def step(self, action: Tensor) -> Step:
         """One control step under actions ``[N, A]``."""

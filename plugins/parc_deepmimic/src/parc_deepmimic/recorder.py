@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import attrs
 
 from parc_core.interfaces import Agent, Miss, Recorder, RecordReport, StageContext, Stopped, TrackerEnv
-from parc_deepmimic.judge import Judge, Try
-from parc_deepmimic.ledger import Ledger
+from parc_deepmimic.acceptance import AcceptanceCheck, Attempt
+from parc_deepmimic.recording_log import RecordingLog
 from parc_deepmimic.retry_config import RetryConfig
 from parc_deepmimic.trial import Trial, run_trials
 from parc_motion.clips import MotionClip
@@ -49,14 +49,14 @@ class RetryRecorder(Recorder):
                 f"recorder.start_fractions is {list(config.start_fractions)}; give fractions of a motion, 0 <= f < 1."
             )
         self.config, self.skeleton, self.second_chance = config, skeleton, second_chance
-        self._judge = Judge(config, skeleton)
+        self._judge = AcceptanceCheck(config, skeleton)
 
     def record(
         self, env: TrackerEnv, agent: Agent, clips: list[MotionClip], ctx: StageContext
     ) -> RecordReport:
         """Record the motions of the env; `clips` are its references in order."""
         _check(env, clips)
-        so_far = Ledger.load(ctx.checkpoints, clips, self.config.terrain_padding)
+        so_far = RecordingLog.load(ctx.checkpoints, clips, self.config.terrain_padding)
         for number, step in enumerate(self._passes(agent), start=1):
             if number <= so_far.passes:
                 continue  # done before an interruption
@@ -94,7 +94,7 @@ class RetryRecorder(Recorder):
                     for attempt in range(getattr(one, "num_attempts", 1)):
                         yield _Pass(agent=one, name=name, fraction=fraction, attempt=attempt)
 
-    def _candidates(self, env: TrackerEnv, step: _Pass, so_far: Ledger) -> list[int]:
+    def _candidates(self, env: TrackerEnv, step: _Pass, so_far: RecordingLog) -> list[int]:
         """Motions not recorded yet whose rest from the pass's start is long enough."""
         waiting = []
         for m, length in enumerate(env.motion_lengths.tolist()):
@@ -126,10 +126,12 @@ class RetryRecorder(Recorder):
             if hasattr(step.agent, "escalate"):
                 step.agent.escalate(0)
 
-    def _enter(self, env: TrackerEnv, clip: MotionClip, trial: Trial, step: _Pass, so_far: Ledger) -> None:
+    def _enter(
+        self, env: TrackerEnv, clip: MotionClip, trial: Trial, step: _Pass, so_far: RecordingLog
+    ) -> None:
         m = trial.motion_id
         so_far.tries[m] += 1
-        how = Try(
+        how = Attempt(
             agent=step.name,
             fraction=step.fraction,
             attempts=so_far.tries[m],
@@ -141,7 +143,7 @@ class RetryRecorder(Recorder):
         if miss is None:
             log.info("recorded %s by %s from %.2f s", clip.name, step.name, trial.start_s)
 
-    def _tell(self, ctx: StageContext, step: _Pass, so_far: Ledger, waiting: int) -> None:
+    def _tell(self, ctx: StageContext, step: _Pass, so_far: RecordingLog, waiting: int) -> None:
         attempt = f", attempt {step.attempt + 1}" if step.attempt else ""
         done, total = len(so_far.recorded), len(so_far.tries)
         note = f"{step.name} from {step.fraction:.0%}{attempt}: {waiting} to try, {done} recorded"

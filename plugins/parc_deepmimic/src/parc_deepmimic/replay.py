@@ -24,7 +24,7 @@ def replay(
     simulator: Simulator,
     ground: Terrain | None = None,
 ) -> MotionClip:
-    """The clip as the simulator makes it when it is told the same again; contacts are copied, not measured.
+    """The clip that the recorded start and servo targets give in a simulator; contacts are copied, not measured.
 
     Args:
         simulator: a fresh one with the settings of the recording; it is built and stepped here.
@@ -48,10 +48,10 @@ def replay(
             control_hz=execution.control_hz,
         )
     )
-    device = getattr(simulator, "device", "cpu")
-    everyone = torch.zeros(1, dtype=torch.long, device=device)
+    device = simulator.read().body_pos.device
+    only_env = torch.zeros(1, dtype=torch.long, device=device)
     start = {name: torch.tensor(getattr(execution, name), device=device)[None] for name in START_FIELDS}
-    simulator.reset(everyone, CharacterState(**start))
+    simulator.reset(only_env, CharacterState(**start))
     states = [simulator.read()]
     for target in torch.tensor(execution.dof_target, device=device):
         simulator.set_targets(target[None])

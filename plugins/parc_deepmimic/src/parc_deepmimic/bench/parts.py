@@ -92,7 +92,7 @@ def measure(env: TrackerEnv, agent: Agent, steps: int, warm_up: int, device: str
     for _ in range(warm_up):
         obs = env.step(agent.act(env, obs, deterministic=False)).obs
     clock = PartClock(wait)
-    clock.watch(env, getattr(env, "timed_parts", {}))
+    clock.watch(env, env.timed_parts)
     clock.watch(env.simulator, _OF_SIMULATORS)
     clock.watch(env, {"step": "other"})
     episodes = torch.zeros((), device=obs.device)

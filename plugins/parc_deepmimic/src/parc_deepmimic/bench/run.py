@@ -15,8 +15,8 @@ from parc_core.plugins import Registry
 from parc_deepmimic.bench.parts import measure
 from parc_deepmimic.bench.scene import swinging_clips
 from parc_deepmimic.bench.settings import BenchSettings
-from parc_deepmimic.evaluate.arena import Arena
 from parc_deepmimic.evaluate.clips import load_files
+from parc_deepmimic.evaluate.evaluation_envs import EvaluationEnvs
 from parc_motion.clips import MotionClip
 from parc_motion.skeletons import load_skeleton
 
@@ -69,14 +69,14 @@ class Bench:
 
     def make_env(self, num_envs: int) -> TrackerEnv:
         """A fresh environment over the clips."""
-        arena = Arena(
+        envs = EvaluationEnvs(
             registry=self.registry,
-            parts=self.settings,
+            setup=self.settings,
             device=self.device,
             threads=self.threads,
             seed=self.seed,
         )
-        return arena.make_env(self.clips, num_envs)
+        return envs.make_env(self.clips, num_envs)
 
     def description(self) -> dict[str, Any]:
         """What was measured, JSON values."""

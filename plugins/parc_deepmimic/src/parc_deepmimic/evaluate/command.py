@@ -101,11 +101,11 @@ def tracker(
     The environment is the one that the policy was trained in; --set changes parts of it.
     """
     from parc_core.plugins import Registry
-    from parc_deepmimic.evaluate.arena import Arena
     from parc_deepmimic.evaluate.clips import load_clips
+    from parc_deepmimic.evaluate.evaluation_envs import EvaluationEnvs
     from parc_deepmimic.evaluate.tables import tracker_table
-    from parc_deepmimic.evaluate.task import find_policy, load_parts
     from parc_deepmimic.evaluate.tracker import Plan, evaluate_tracker
+    from parc_deepmimic.evaluate.trained_in import find_policy, load_setup
     from parc_motion.skeletons import load_skeleton
 
     if (policy is None) == (agent is None):
@@ -118,17 +118,17 @@ def tracker(
         )
     registry = Registry.discover()
     known = None if policy is None else find_policy(policy)
-    parts, source = load_parts(registry, known, agent=agent, env_from=env_from, overrides=overrides)
-    arena = Arena(registry=registry, parts=parts, device=device, threads=threads, seed=seed)
-    clips = load_clips(datasets, registry, load_skeleton(parts.character), seed)
+    setup, source = load_setup(registry, known, agent=agent, env_from=env_from, overrides=overrides)
+    envs = EvaluationEnvs(registry=registry, setup=setup, device=device, threads=threads, seed=seed)
+    clips = load_clips(datasets, registry, load_skeleton(setup.character), seed)
     document = {
         "policy": None if known is None else str(known.folder),
-        **{name: getattr(parts, name).name for name in ("agent", "env", "simulator")},
-        "character": parts.character,
+        **{name: getattr(setup, name).name for name in ("agent", "env", "simulator")},
+        "character": setup.character,
         "settings_from": source,
         "dataset": list(datasets),
         "seeds": choices["seeds"],
-        **evaluate_tracker(arena, known, clips, Plan(**choices), _say),
+        **evaluate_tracker(envs, known, clips, Plan(**choices), _say),
     }
     _print(document, tracker_table, as_json)
 

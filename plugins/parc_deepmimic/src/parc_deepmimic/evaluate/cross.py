@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 
 from parc_core.plugins import Registry
-from parc_deepmimic.evaluate.arena import Arena
 from parc_deepmimic.evaluate.clips import load_files
-from parc_deepmimic.evaluate.task import find_policy, load_parts
-from parc_deepmimic.evaluate.tracker import first_frame, summarise
+from parc_deepmimic.evaluate.evaluation_envs import EvaluationEnvs
+from parc_deepmimic.evaluate.tracker import first_frame, summarize
+from parc_deepmimic.evaluate.trained_in import find_policy, load_setup
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 
@@ -34,10 +34,10 @@ def find_iterations(runs: Sequence[pathlib.Path], raw: bool = False) -> list[Ite
 
     Args:
         runs: run folders, or single iterations in them.
-        raw: take clips as they were generated, not as they were optimised.
+        raw: take clips as they were generated, not as they were refined.
 
     Raises:
-        DataError: a folder is no run, or there is not one generator and one tracker.
+        DataError: a folder is not a run, or the runs lack a finished generator or tracker.
     """
     found: list[Iteration] = []
     for run in runs:
@@ -86,20 +86,20 @@ def evaluate_cross(
     trackers, cells = [], []
     for one in (one for one in iterations if one.has_tracker):
         policy = find_policy(one.folder)
-        parts, source = load_parts(registry, policy, overrides=overrides)
-        arena = Arena(registry=registry, parts=parts, device=device, threads=threads)
+        setup, source = load_setup(registry, policy, overrides=overrides)
+        envs = EvaluationEnvs(registry=registry, setup=setup, device=device, threads=threads)
         trackers.append({"label": one.label, "folder": str(policy.folder), "settings_from": source})
         for label, clips in sets.items():
             if not clips:
                 continue
             say(f"tracker {one.label} follows the {len(clips)} clips of generator {label}")
-            env = arena.make_env(clips, min(len(clips), num_envs))
+            env = envs.make_env(clips, min(len(clips), num_envs))
             try:
-                (agent,) = arena.make_agents(env, policy, 1)
+                (agent,) = envs.make_agents(env, policy, 1)
                 rows = first_frame(agent, env)
             finally:
                 env.close()
-            figures = summarise(rows, clips)
+            figures = summarize(rows, clips)
             cells.append({"generator": label, "tracker": one.label, "clips": len(clips), **figures})
     return {"generators": generators, "trackers": trackers, "cells": cells}
 

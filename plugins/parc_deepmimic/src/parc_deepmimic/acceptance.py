@@ -7,18 +7,18 @@ import numpy as np
 
 from parc_core.interfaces import Kept, Miss, Recorded
 from parc_deepmimic.frame_measures import ClipMeter, FrameMeasures
-from parc_deepmimic.ledger import ground_of, recorded_clip
 from parc_deepmimic.quality import Flaw, contact_match, first_flaw, unfit_frames
+from parc_deepmimic.recording_log import ground_of, recorded_clip
 from parc_deepmimic.retry_config import RetryConfig
 from parc_deepmimic.trial import Trial
 from parc_motion.clips import Execution, MotionClip, Provenance
 from parc_motion.skeletons import Skeleton
 
-__all__ = ["Judge", "Try", "longest_run"]
+__all__ = ["AcceptanceCheck", "Attempt", "longest_run"]
 
 
 @attrs.frozen(kw_only=True)
-class Try:
+class Attempt:
     """Whose try it was."""
 
     agent: str  # provider name
@@ -28,14 +28,16 @@ class Try:
     control_hz: float
 
 
-class Judge:
+class AcceptanceCheck:
     """Quality control, measured on the clips that would be written."""
 
     def __init__(self, config: RetryConfig, skeleton: Skeleton) -> None:
         self.config, self.skeleton = config, skeleton
         self._meter = ClipMeter(skeleton)
 
-    def __call__(self, reference: MotionClip, trial: Trial, how: Try) -> tuple[Recorded | None, Miss | None]:
+    def __call__(
+        self, reference: MotionClip, trial: Trial, how: Attempt
+    ) -> tuple[Recorded | None, Miss | None]:
         """The recording and None; or what is left of it, or None, and why it is not whole."""
         end_s = trial.start_s + (trial.num_states - 1) / how.control_hz
         sound = _sound_prefix(trial)
@@ -53,7 +55,7 @@ class Judge:
         miss = Miss(agent=how.agent, start_s=trial.start_s, end_s=end_s, reason=reason, text=text)
         return self._part(reference, trial, how, sound), miss
 
-    def _part(self, reference: MotionClip, trial: Trial, how: Try, sound: int) -> Recorded | None:
+    def _part(self, reference: MotionClip, trial: Trial, how: Attempt, sound: int) -> Recorded | None:
         """The longest stretch without an unfit frame, if it is long enough and fit as a whole."""
         config, hz = self.config, how.control_hz
         stop = sound
@@ -75,7 +77,7 @@ class Judge:
         return first_flaw(measures, made.clip.fps, made.errors, match, self.config.quality)
 
     def _recording(
-        self, reference: MotionClip, trial: Trial, how: Try, kept: Kept
+        self, reference: MotionClip, trial: Trial, how: Attempt, kept: Kept
     ) -> tuple[Recorded, FrameMeasures]:
         force = trial.force.copy()
         if np.isnan(force[0]).any():  # nobody measured those of the start: they are taken from one step later
@@ -126,7 +128,7 @@ def longest_run(good: np.ndarray) -> tuple[int, int]:
 
 
 def _provenance(
-    reference: MotionClip, trial: Trial, how: Try, kept: str, scores: dict[str, float]
+    reference: MotionClip, trial: Trial, how: Attempt, kept: str, scores: dict[str, float]
 ) -> Provenance:
     digest = reference.provenance.notes.get("digest")
     return Provenance(

@@ -14,7 +14,7 @@ from parc_motion.clips import START_FIELDS, Execution, MotionClip, Provenance
 from parc_motion.storage import CheckpointStore
 from parc_motion.terrains import Terrain, slice_around
 
-__all__ = ["Ledger", "ground_of", "recorded_clip"]
+__all__ = ["RecordingLog", "ground_of", "recorded_clip"]
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def recorded_clip(
 
 
 @attrs.define(kw_only=True)
-class Ledger:
+class RecordingLog:
     """Per motion id: its recording, the longest part so far, the tries that failed; and how many passes are done."""
 
     names: tuple[str, ...]
@@ -98,7 +98,7 @@ class Ledger:
         store.save(self.passes, tensors, state)
 
     @classmethod
-    def load(cls, store: CheckpointStore, clips: list[MotionClip], padding: float | None) -> Ledger:
+    def load(cls, store: CheckpointStore, clips: list[MotionClip], padding: float | None) -> RecordingLog:
         """The newest one of these clips in the store, else an empty one."""
         names = tuple(clip.name for clip in clips)
         found = cls(names=names, padding=padding, tries=[0] * len(names))

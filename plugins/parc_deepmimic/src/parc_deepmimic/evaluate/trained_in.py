@@ -11,10 +11,10 @@ from parc_core.config import load_plain, load_settings
 from parc_core.errors import ConfigError
 from parc_core.interfaces import Policy
 from parc_core.plugins import Registry
-from parc_deepmimic.evaluate.arena import Parts
+from parc_deepmimic.evaluate.evaluation_envs import EvaluationSetup
 from parc_motion.errors import DataError
 
-__all__ = ["find_policy", "load_parts"]
+__all__ = ["find_policy", "load_setup"]
 
 _NAMES = ("env", "simulator", "agent")
 _PLACES = ("config.yaml", "env.yaml", "p3_tracker/env.yaml")
@@ -35,21 +35,21 @@ def find_policy(path: pathlib.Path) -> Policy:
     )
 
 
-def load_parts(
+def load_setup(
     registry: Registry,
     policy: Policy | None,
     *,
     agent: str | None = None,
     env_from: pathlib.Path | None = None,
     overrides: Sequence[str] = (),
-) -> tuple[Parts, str]:
-    """The parts to evaluate with, and where their settings come from.
+) -> tuple[EvaluationSetup, str]:
+    """The settings to evaluate with, and where they come from.
 
     Settings are those of `env_from`, else those that the policy records, else those that its run keeps beside it;
     ``key=value`` overrides apply to any of them. An agent without a policy gets defaults.
 
     Raises:
-        DataError: nobody tells what the policy was trained in.
+        DataError: the environment that the policy was trained in is not recorded anywhere.
         ConfigError: a setting is wrong.
     """
     place = env_from or (None if policy is None else policy.folder.parent)
@@ -64,19 +64,19 @@ def load_parts(
         )
     else:
         found, source = {}, "defaults"
-    if policy is not None:  # a run's agent may have been another one
+    if policy is not None:  # the settings may be those of another agent
         known = found.get("agent")
         same = isinstance(known, Mapping) and known.get("use", "").rpartition(":")[2] == policy.agent
         found["agent"] = known if same else {"use": policy.agent}
     elif agent is not None:
         found["agent"] = {"use": agent}
     text = json.dumps({"character": "humanoid", **found}, indent=1)
-    parts, _ = load_settings(text, source, Parts, registry, overrides=overrides)
-    return parts, source
+    setup, _ = load_settings(text, source, EvaluationSetup, registry, overrides=overrides)
+    return setup, source
 
 
 def _read(place: pathlib.Path) -> tuple[dict[str, Any], str]:
-    """The settings of parts in an iteration file, a run folder, an iteration folder or a tracker's folder."""
+    """The settings of env, simulator and agent in an iteration file, or in a run's, iteration's or tracker's folder."""
     file = place
     if place.is_dir():
         file = next((place / name for name in _PLACES if (place / name).is_file()), place)

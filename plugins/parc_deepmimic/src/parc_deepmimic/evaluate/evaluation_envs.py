@@ -1,4 +1,4 @@
-"""Builds the environment to measure in, and puts a policy to work in it."""
+"""Builds the environments that a policy is evaluated in, and the agents that act in them."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.skeletons import load_skeleton
 
-__all__ = ["Arena", "Parts"]
+__all__ = ["EvaluationEnvs", "EvaluationSetup"]
 
 
 @attrs.frozen(kw_only=True)
-class Parts:
-    """An environment, what simulates it and who acts in it."""
+class EvaluationSetup:
+    """What is evaluated: an agent in an environment on a simulator."""
 
-    env: Use = setting(Use("deepmimic"), kind="tracker_env", help="the imitation task")
-    simulator: Use = setting(Use("mujoco"), kind="simulator", help="the physics")
-    agent: Use = setting(Use("reference"), kind="agent", help="who acts")
-    character: str = setting("humanoid", help="built-in character or an MJCF file")
+    env: Use = setting(Use("deepmimic"), kind="tracker_env", help="The tracking environment.")
+    simulator: Use = setting(Use("mujoco"), kind="simulator", help="The physics simulator.")
+    agent: Use = setting(Use("reference"), kind="agent", help="The agent that acts.")
+    character: str = setting("humanoid", help="Name of a built-in character, or path of an MJCF file.")
 
 
 @attrs.frozen(kw_only=True)
-class Arena:
-    """Where environments are built: the same parts for any clips."""
+class EvaluationEnvs:
+    """Builds environments over any clips, all with the same settings."""
 
     registry: Registry
-    parts: Parts
+    setup: EvaluationSetup
     device: str = "cpu"
     threads: int = 1
     seed: int = 0
 
     def make_env(self, clips: Sequence[MotionClip], num_envs: int) -> TrackerEnv:
-        """A fresh environment over the clips.
+        """A new environment over the clips.
 
         Raises:
             DataError: a clip is of another character.
         """
-        skeleton = load_skeleton(self.parts.character)
+        skeleton = load_skeleton(self.setup.character)
         for clip in clips:
             clip.require_skeleton(skeleton.id, skeleton.num_joints)
         simulator = self.registry.create(
-            "simulator", self.parts.simulator, device=self.device, threads=self.threads
+            "simulator", self.setup.simulator, device=self.device, threads=self.threads
         )
         return self.registry.create(
             "tracker_env",
-            self.parts.env,
+            self.setup.env,
             clips=clips,
             weights=np.ones(len(clips)),
             simulator=simulator,
@@ -63,28 +63,29 @@ class Arena:
         )
 
     def make_agents(self, env: TrackerEnv, policy: Policy | None, seeds: int) -> list[Agent]:
-        """The agent at work in the environment: once, or where it has a setting `seed` once for each seed.
+        """The agent, ready to act in the environment: once per seed where it has a setting `seed`, otherwise once.
 
         Raises:
-            DataError: the policy is for another character, or sees something else than the environment shows.
+            DataError: the policy is for another character or another observation, or the agent needs a policy.
         """
         agents = []
-        for use in _seeded(self.registry, self.parts.agent, seeds):
+        for use in _seeded(self.setup.agent, seeds):
             agent = self.registry.create("agent", use, device=self.device)
             if policy is not None:
                 _check_fits(policy, agent, env)
                 agent.restore(policy, env)
             elif agent.trains:
                 raise DataError(
-                    f"agent '{use.name}' acts by a policy that it was trained to. Give the policy's folder instead."
+                    f"agent '{use.name}' needs a trained policy. Give the policy's folder instead of --agent."
                 )
             agents.append(agent)
         return agents
 
 
-def _seeded(registry: Registry, use: Use, seeds: int) -> list[Use]:
-    config = use.config if use.config is not None else registry.load_config_class("agent", use.name)()
-    if not hasattr(config, "seed"):
+def _seeded(use: Use, seeds: int) -> list[Use]:
+    """The agent's settings, once per seed where `seed` is one of them."""
+    config = use.complete().config
+    if "seed" not in attrs.fields_dict(type(config)):
         return [use]
     return [
         attrs.evolve(use, config=attrs.evolve(config, seed=config.seed + number)) for number in range(seeds)
