@@ -30,13 +30,14 @@ from measure import Figure, arguments, report
 from mujoco.batch import Batch
 from presets import preset
 
-from parc_core.interfaces import Done, SeedStreams
+from parc_core.interfaces import SeedStreams
 from parc_data.parc_ms import PublishedConfig, PublishedSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.sources import DeepMimicSource, FilesConfig
 from parc_deepmimic.config import DeepMimicConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_motion.clips import MotionClip
+from parc_motion.playback import Playback
 from parc_motion.skeletons import load_skeleton
 from parc_mpc.agent import MpcAgent
 from parc_mpc.config import MpcConfig
@@ -128,22 +129,16 @@ def _real_clips() -> list[MotionClip]:
     return clips
 
 
-@torch.no_grad()
 def _play(env: DeepMimicEnv, agent: MpcAgent, motions: list[int]) -> tuple[list[Played], float]:
     """Follow motions side by side from their starts; also the CPU time, s."""
     start = time.process_time()
-    count = len(motions)
-    obs = env.playback(torch.tensor(motions), torch.zeros(count))
-    agent.start(env)
-    alive = torch.ones(count, dtype=torch.bool)
-    followed, steps, error = torch.zeros_like(alive), torch.zeros(count), torch.zeros(count)
-    while bool(alive.any()):
-        step = env.step(agent.act(env, obs))
-        now, obs, done = env.snapshot(), step.obs, step.done[:count]
-        off = (now.state.body_pos - now.reference.body_pos).norm(dim=-1).mean(dim=-1)[:count]
-        steps, error = steps + alive, error + torch.where(alive, off, 0.0)
-        followed |= alive & (done == int(Done.SUCCESS))
-        alive &= done == int(Done.NULL)
+    playback = Playback(env, agent, torch.tensor(motions), torch.zeros(len(motions)))
+    error = torch.zeros(len(motions))
+    for _ in playback:
+        now = env.snapshot()
+        off = (now.state.body_pos - now.reference.body_pos).norm(dim=-1).mean(dim=-1)[: playback.count]
+        error = error + torch.where(playback.moved, off, 0.0)
+    steps, followed = playback.num_steps, playback.success
     rows = [
         Played(
             name=env.motion_names[m],

@@ -21,9 +21,8 @@ from mujoco.batch import Batch
 from parc_core.interfaces import Done
 from parc_deepmimic.bench.scene import swinging_clips
 from parc_deepmimic.config import DeepMimicConfig, RandomConfig
-from parc_deepmimic.difference import difference
 from parc_deepmimic.env import DeepMimicEnv
-from parc_deepmimic.subject import Subject
+from parc_deepmimic.observed_state import ObservedState
 from parc_deepmimic.untrained import RandomAgent
 from parc_motion.skeletons import load_skeleton
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
@@ -97,19 +96,18 @@ def _kernels(repeat: int) -> list[Figure]:
     env = _env(MANY, FakeSimulator())
     env.reset()
     state, ids, times = env.read(), env.motion_ids, env.motion_times
-    ref = env.reference(ids, times)
-    force = state.contact_force.norm(dim=-1)
-    seen = Subject.of(
-        state, env._layout.key_bodies, contacts=force > 1.0, motion_ids=ids, motion_times=times,
-        terrain_ids=env._terrain_ids,
+    ref, action = env.reference(ids, times), torch.zeros(MANY, len(env.action.lower))
+    seen = ObservedState.of(
+        state, env._layout.key_bodies, contacts=state.contact_force.norm(dim=-1) > 1.0, motion_ids=ids,
+        motion_times=times, terrain_ids=env._terrain_ids, extra=torch.zeros(MANY, 0),
     )  # fmt: skip
     every, lost = torch.arange(MANY), torch.ones(MANY, dtype=torch.bool)
 
     def reward(_: int) -> None:
-        env._reward(difference(state, ref), force, ref.contacts)
+        env._reward(env._frame(state, ref, action))
 
     def done_test(_: int) -> None:
-        env._lost(difference(state, ref), force, training=True)
+        env._lost(env._frame(state, ref, action))
         env._ends(lost, env.active)
         env._curriculum.update(ids, env._bins, lost)
         env._episodes.end(every, ids, lost)

@@ -38,7 +38,7 @@ train_tracker:
   env:
     use: deepmimic
     preset: cpu
-    termination: {root_pos: 1000, root_rot: 1000, body_pos: 1000, body_pos_of: {}}
+    termination: {terms: {root: null, body: null, fall: null}}
   simulator: {use: mujoco}
   agent: {use: zero}
 phys_record:

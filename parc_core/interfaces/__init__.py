@@ -32,6 +32,17 @@ from parc_core.interfaces.tracker_env import (
     Step,
     TrackerEnv,
 )
+from parc_core.interfaces.tracking_terms import (
+    ObservationTerm,
+    RewardTerm,
+    TerminationTerm,
+    TrackingFrame,
+    group_of,
+    observation_group,
+    reward_range_of,
+    rotation_angle,
+    squared_length,
+)
 
 __all__ = [
     "ActionSpec",
@@ -54,6 +65,7 @@ __all__ = [
     "MotionSource",
     "MotionWindows",
     "ObservationGroup",
+    "ObservationTerm",
     "Optimizer",
     "Planner",
     "Policy",
@@ -64,6 +76,7 @@ __all__ = [
     "Recorder",
     "Reference",
     "Refined",
+    "RewardTerm",
     "Rollout",
     "RunFolder",
     "Scene",
@@ -75,7 +88,14 @@ __all__ = [
     "StageContext",
     "Step",
     "Stopped",
+    "TerminationTerm",
     "TerrainSource",
     "TrackerEnv",
+    "TrackingFrame",
     "furthest",
+    "group_of",
+    "observation_group",
+    "reward_range_of",
+    "rotation_angle",
+    "squared_length",
 ]

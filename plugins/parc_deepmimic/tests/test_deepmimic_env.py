@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from parc_core.config import load_settings
 from parc_core.errors import ConfigError
 from parc_core.interfaces import CharacterState, Done
+from parc_core.plugins import Registry
 from parc_deepmimic.config import (
     DeepMimicConfig,
     ObservationConfig,
@@ -16,10 +18,8 @@ from parc_deepmimic.config import (
     StartConfig,
     TerminationConfig,
 )
-from parc_deepmimic.difference import difference
 from parc_deepmimic.env import DeepMimicEnv
-from parc_deepmimic.planar import PlanarKinematics
-from parc_deepmimic.starts import body_state, state_of
+from parc_deepmimic.evaluate.evaluation_envs import EvaluationSetup
 from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import load_skeleton
@@ -41,6 +41,18 @@ def make(config=SMALL, clips=None, num_envs=6, seed=0, weights=None):
         skeleton=load_skeleton("humanoid"),
         rng=torch.Generator().manual_seed(seed),
     )
+
+
+def without(*names):
+    """The default reward terms but these; `null` in a file."""
+    return {name: use for name, use in RewardConfig().terms.items() if name not in names}
+
+
+def lost(name, **changes):
+    """The default terminations, one of them with other settings."""
+    terms = dict(TerminationConfig().terms)
+    terms[name] = attrs.evolve(terms[name], config=attrs.evolve(terms[name].complete().config, **changes))
+    return TerminationConfig(terms=terms)
 
 
 def nothing(env):
@@ -101,7 +113,7 @@ def test_more_environments_than_are_observed_at_once_see_the_same():
 
 
 def test_terms_of_weight_zero_are_not_reported():
-    env = make(attrs.evolve(SMALL, reward=RewardConfig(w_body_pos=0.0, w_key=0.0)))
+    env = make(attrs.evolve(SMALL, reward=RewardConfig(terms=without("body_pos", "key"))))
     env.reset()
     terms = set(env.step(nothing(env)).reward_terms)
     assert terms == {"pose", "vel", "root", "root_vel", "body_rot", "contact"}
@@ -147,16 +159,19 @@ def test_differences_are_those_to_the_reference_of_the_same_instant(pose):
 
 
 def test_limits_are_tighter_in_training_than_in_playbacks():
-    terminations = TerminationConfig(root_pos=0.6, training_share=0.5)
-    clip = make_clip(40, name="stand")
-    env = make(attrs.evolve(SMALL, termination=terminations, start=EXACT), clips=[clip], num_envs=2)
-    model, force = env._lost, torch.zeros(1, env.skeleton.num_bodies)
-    ref = env.reference(torch.tensor([0]), torch.tensor([0.0]))
-    off = difference(body_state(state_of(ref), PlanarKinematics(env.skeleton)), ref)
-    for distance, in_training, in_playback in ((0.29, False, False), (0.31, True, False), (0.61, True, True)):
-        away = attrs.evolve(off, root_pos=torch.tensor([[distance, 0.0, 0.0]]))
-        assert bool(model(away, force, training=True)) is in_training
-        assert bool(model(away, force, training=False)) is in_playback
+    env = make(attrs.evolve(SMALL, termination=TerminationConfig(training_share=0.5), start=EXACT))
+    ends = {}
+    for mode in ("training", "playback"):
+        if mode == "training":
+            env.reset()
+        else:
+            env.playback(torch.tensor([0, 1]), torch.tensor([0.2, 0.4]))
+        # 0.45 m in a control step: beyond half of the limit of 0.6 m, within the whole
+        env.simulator._state = attrs.evolve(
+            env.simulator._state, root_vel=torch.tensor([0.0, 0.0, 0.45 * 30]).repeat(6, 1)
+        )
+        ends[mode] = env.step(nothing(env)).done[:2].tolist()
+    assert ends == {"training": [int(Done.FAIL)] * 2, "playback": [int(Done.NULL)] * 2}
 
 
 @pytest.mark.parametrize("config", [DeepMimicConfig(), SMALL], ids=["published", "cpu"])
@@ -177,7 +192,7 @@ def test_turning_the_world_changes_neither_observation_nor_reward(config):
 
 
 def test_a_perfect_follower_earns_the_whole_reward():
-    env = make(attrs.evolve(SMALL, feed_forward_s=0.0, reward=RewardConfig(w_contact=0.0)))
+    env = make(attrs.evolve(SMALL, feed_forward_s=0.0, reward=RewardConfig(terms=without("contact"))))
     env.playback(torch.tensor([0, 1]), torch.zeros(2))
     step = env.step(nothing(env))  # the fake servo reaches the reference's pose at once
     # its joint velocities are those of the way to the pose, the reference's those of the way on from it: almost 1
@@ -208,7 +223,7 @@ def test_absolute_actions_are_held_within_the_published_bounds():
 
 
 def test_losing_the_reference_is_a_failure_and_counts_against_the_motion():
-    env = make(attrs.evolve(SMALL, termination=TerminationConfig(root_pos=0.05), start=EXACT))
+    env = make(attrs.evolve(SMALL, termination=lost("root", max_pos=0.05), start=EXACT))
     env.reset()
     env.simulator._state = attrs.evolve(env.simulator._state, root_vel=torch.full((6, 3), 3.0))
     env.load_curriculum({**env.curriculum_state(), "fail_rates": {"stand": 0.5, "glide": 0.5}})
@@ -373,9 +388,8 @@ def test_too_many_playbacks_are_refused():
 
 
 def test_unknown_body_in_the_settings_is_refused_with_those_that_exist():
-    termination = TerminationConfig(body_pos_of={"tail": 1.0})
     with pytest.raises(ConfigError, match="has no body 'tail'; it has pelvis, torso"):
-        make(attrs.evolve(SMALL, termination=termination))
+        make(attrs.evolve(SMALL, termination=lost("body", max_pos_of={"tail": 1.0})))
 
 
 def test_differences_of_rotation_axes_are_refused():
@@ -425,14 +439,9 @@ def test_rays_see_a_step_where_it_is():
 
 @pytest.mark.parametrize("preset", ["cpu", "paper"])
 def test_presets_name_settings_that_exist(preset):
-    def apply(config, values):
-        changed = {
-            key: apply(getattr(config, key), value) if isinstance(value, dict) else value
-            for key, value in values.items()
-        }
-        return attrs.evolve(config, **changed)
-
-    env = make(apply(DeepMimicConfig(), DeepMimicConfig.PRESETS[preset]))
+    text = f"env: {{use: deepmimic, preset: {preset}}}"
+    settings, _ = load_settings(text, "test", EvaluationSetup, Registry.discover())
+    env = make(settings.env.config)
     assert torch.isfinite(env.reset()).all()
     step = env.step(nothing(env))
     assert torch.isfinite(step.reward).all()

@@ -16,8 +16,8 @@ import torch
 from parc_deepmimic.config import ObservationConfig
 from parc_deepmimic.layout import ObservationLayout
 from parc_deepmimic.observations import ray_offsets
+from parc_deepmimic.observed_state import ObservedState
 from parc_deepmimic.reference import MotionLibrary
-from parc_deepmimic.subject import Subject
 from parc_motion.clips import MotionClip
 from parc_motion.geometry import PackedTerrains
 from parc_motion.kinematics import rotations as rot
@@ -51,7 +51,7 @@ def recorded():
     layout = ObservationLayout(ObservationConfig(), SKELETON, library, terrains, control_hz=file.fps)
     theirs = torch.tensor(file.observations)
     assert theirs.shape == (142, layout.size)
-    return file, layout, theirs, layout(_subject(library, layout), on_frames=True)
+    return file, layout, theirs, layout(_observed(library, layout), on_frames=True)
 
 
 def test_the_groups_are_those_of_the_file(recorded):
@@ -113,15 +113,15 @@ def test_rays_are_exact_wherever_the_file_still_has_the_ground(recorded):
     assert difference.max() <= 2.4e-7
 
 
-def _subject(library, layout):
+def _observed(library, layout):
     frames = library.frames
     count = len(frames.root_pos)
-    return Subject(
+    return ObservedState(
         root_pos=frames.root_pos, root_rot=frames.root_rot, root_vel=frames.root_vel,
         root_ang_vel=frames.root_ang_vel, joint_rot=frames.joint_rot, dof_vel=frames.dof_vel,
         key_pos=frames.body_pos[:, layout.key_bodies], contacts=frames.contacts > 0.5,
         motion_ids=torch.zeros(count, dtype=torch.long), motion_times=torch.arange(count) / 30.0,
-        terrain_ids=torch.zeros(count, dtype=torch.long),
+        terrain_ids=torch.zeros(count, dtype=torch.long), extra=torch.zeros(count, 0),
     )  # fmt: skip
 
 

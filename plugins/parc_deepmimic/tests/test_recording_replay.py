@@ -29,7 +29,7 @@ pytest.importorskip("parc_mujoco", reason="parc-mujoco is not installed")
 HUMANOID = load_skeleton("humanoid")
 STEPS = make_terrain(steps=[((5, slice(None)), 0.1), ((slice(7, 9), slice(2, 5)), -0.3)])
 # a walking pace that open-loop targets do not hold up: it falls, and what is judged is whether the fall comes again
-LENIENT = TerminationConfig(root_pos=50.0, root_rot=50.0, body_pos=50.0, body_pos_of={})
+LENIENT = TerminationConfig(terms={})  # nothing ends an episode early
 
 
 def mujoco():

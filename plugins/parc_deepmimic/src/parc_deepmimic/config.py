@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from parc_core.config import setting
+from parc_core.config import Use, setting
 
 __all__ = [
     "DeepMimicConfig",
@@ -63,82 +63,83 @@ class ObservationConfig:
     height_clip: float = setting(
         3.0, gt=0, help="heights are seen relative to the root and cut off here", unit="m"
     )
+    terms: dict[str, Use] = setting(
+        kind="observation_term",
+        factory=dict,
+        help="Further groups by name, appended behind the others in the order given.",
+    )
 
 
 @attrs.frozen(kw_only=True)
 class RewardConfig:
-    """Weights (normalised to sum 1) and sharpness of the reward terms; a term of weight 0 is not computed.
+    """The reward: the weighted mean of its terms."""
 
-    Body positions and rotations are terms that the documents list and the published implementation has not; their
-    sharpness is ours: a mean error of 0.3 m or 0.5 rad leaves 0.4 of a term.
-    """
-
-    w_pose: float = setting(0.5, ge=0, help="weight of joint rotations")
-    w_vel: float = setting(0.1, ge=0, help="weight of joint velocities")
-    w_root: float = setting(0.15, ge=0, help="weight of root position and rotation")
-    w_root_vel: float = setting(0.1, ge=0, help="weight of root velocities")
-    w_key: float = setting(0.15, ge=0, help="weight of hand and foot positions")
-    w_body_pos: float = setting(0.15, ge=0, help="weight of the positions of all bodies")
-    w_body_rot: float = setting(0.1, ge=0, help="weight of the rotations of all bodies")
-    w_contact: float = setting(0.1, ge=0, help="weight of contact agreement (contact: bounded)")
-    k_pose: float = setting(0.25, ge=0, help="sharpness of the pose term", unit="1/rad^2")
-    k_vel: float = setting(0.01, ge=0, help="sharpness of the velocity term", unit="s^2/rad^2")
-    k_root: float = setting(5.0, ge=0, help="sharpness of the root term", unit="1/m^2")
-    k_root_rot: float = setting(0.1, ge=0, help="weight of rotation in the root term", unit="m^2/rad^2")
-    k_root_vel: float = setting(1.0, ge=0, help="sharpness of the root velocity term", unit="s^2/m^2")
-    k_root_ang_vel: float = setting(
-        0.1, ge=0, help="weight of turning in the root velocity term", unit="m^2/rad^2"
+    terms: dict[str, Use] = setting(
+        kind="reward_term",
+        factory=lambda: _named("pose", "vel", "root", "root_vel", "key", "body_pos", "body_rot", "contact"),
+        help="Reward terms by name. Their weights are divided by the sum of all weights; a term of weight 0 is not "
+        "computed, null removes one.",
     )
-    k_key: float = setting(10.0, ge=0, help="sharpness of the key body term", unit="1/m^2")
-    k_body_pos: float = setting(10.0, ge=0, help="sharpness of the body position term", unit="1/m^2")
-    k_body_rot: float = setting(3.5, ge=0, help="sharpness of the body rotation term", unit="1/rad^2")
-    joint_weights: dict[str, float] = setting(
-        factory=lambda: {
-            "torso": 1.0, "head": 0.6, "right_upper_arm": 0.6, "right_lower_arm": 0.4, "right_hand": 0.0,
-            "left_upper_arm": 0.6, "left_lower_arm": 0.4, "left_hand": 0.0, "right_thigh": 1.0, "right_shin": 0.6,
-            "right_foot": 0.4, "left_thigh": 1.0, "left_shin": 0.6, "left_foot": 0.4,
-        },
-        help="weight of a joint in the pose and velocity terms, by the name of the body that it moves; others 1",
-    )  # fmt: skip
     contact: Literal["bounded", "published"] = setting(
         "bounded",
-        help="bounded: agreement of contacts, 0..1, one of the weighted terms; published: force-based term outside "
-        "the weights, which makes the reward leave 0..1",
+        help="bounded: the term `contact` is the agreement of contacts, 0..1. published: the published contact term is "
+        "added to the weighted mean instead, so that the reward leaves 0..1.",
     )
-    key_contact_weight: float = setting(
-        4.0, gt=0, help="weight of a hand or foot against other bodies (bounded)"
+    published_contact_weight: float = setting(
+        5.0, help="Factor of the published contact term; only used with contact: published."
     )
-    published_contact_weight: float = setting(5.0, help="factor of the published contact term")
+
+    RENAMED: ClassVar[dict[str, str | tuple[str, ...]]] = {
+        "w_pose": "terms.pose.weight",
+        "w_vel": "terms.vel.weight",
+        "w_root": "terms.root.weight",
+        "w_root_vel": "terms.root_vel.weight",
+        "w_key": "terms.key.weight",
+        "w_body_pos": "terms.body_pos.weight",
+        "w_body_rot": "terms.body_rot.weight",
+        "w_contact": "terms.contact.weight",
+        "k_pose": "terms.pose.k",
+        "k_vel": "terms.vel.k",
+        "k_root": "terms.root.k",
+        "k_root_rot": "terms.root.k_rot",
+        "k_root_vel": "terms.root_vel.k",
+        "k_root_ang_vel": "terms.root_vel.k_ang",
+        "k_key": "terms.key.k",
+        "k_body_pos": "terms.body_pos.k",
+        "k_body_rot": "terms.body_rot.k",
+        "joint_weights": ("terms.pose.joint_weights", "terms.vel.joint_weights"),
+        "key_contact_weight": "terms.contact.key_weight",
+    }
 
 
 @attrs.frozen(kw_only=True)
 class TerminationConfig:
-    """How far from the reference an episode is lost."""
+    """When the reference is lost: where one of the terms holds."""
 
-    root_pos: float = setting(0.6, gt=0, help="largest distance of the root", unit="m")
-    root_rot: float = setting(1.309, gt=0, help="largest rotation of the root", unit="rad")
-    body_pos: float = setting(
-        0.7, gt=0, help="largest distance of a body, both relative to their roots", unit="m"
+    terms: dict[str, Use] = setting(
+        kind="termination_term",
+        factory=lambda: _named("root", "body", "fall"),
+        help="Termination terms by name; null removes one.",
     )
-    body_pos_of: dict[str, float] = setting(
-        factory=lambda: {
-            "head": 1.0, "right_thigh": 1.0, "right_shin": 1.2, "right_foot": 10.0,
-            "left_thigh": 1.0, "left_shin": 1.2, "left_foot": 10.0,
-        },
-        help="other limits for bodies by name",
-        unit="m",
-    )  # fmt: skip
-    fall_bodies: tuple[str, ...] = setting((), help="bodies that must not touch anything")
     training_share: float = setting(
         1.0,
         gt=0,
-        help="training: share of these distances and rotations; who is further off is rarely saved, and falls take up "
-        "samples",
+        help="Scale of the termination thresholds during training. Below 1, episodes that have drifted too far to "
+        "recover end early; evaluation always uses 1.",
     )
     end_is_fail: bool = setting(
         False,
-        help="training: the end of a reference counts as a failure (value 0), as published; otherwise as a time-out",
+        help="Whether the end of a reference counts as a failure (value 0) in training, as published; otherwise it is "
+        "a time-out, whose value is bootstrapped.",
     )
+
+    RENAMED: ClassVar[dict[str, str | tuple[str, ...]]] = {
+        "root_pos": "terms.root.max_pos",
+        "root_rot": "terms.root.max_rot",
+        "body_pos": "terms.body.max_pos",
+        "body_pos_of": "terms.body.max_pos_of",
+        "fall_bodies": "terms.fall.bodies",
+    }
 
 
 @attrs.frozen(kw_only=True)
@@ -225,14 +226,14 @@ class DeepMimicConfig:
                 "root_height": True,
                 "terrain": "grid",
             },
-            "reward": {"w_body_pos": 0.0, "w_body_rot": 0.0},
+            "reward": {"terms": {"body_pos": None, "body_rot": None}},
             "termination": {"training_share": 0.5},
             "start": {"perturbed_when_mastered": True, "joint_noise": 0.075},
         },
         "paper": {
             "action_mode": "absolute",
             "contact_threshold": 1e-5,
-            "reward": {"contact": "published", "w_body_pos": 0.0, "w_body_rot": 0.0},
+            "reward": {"contact": "published", "terms": {"body_pos": None, "body_rot": None}},
             "termination": {"end_is_fail": True},
             "start": {
                 "sampling": "uniform",
@@ -269,3 +270,8 @@ class ReferenceConfig:
     lead_steps: float = setting(
         2.0, ge=0, help="how far ahead of now the pose is that targets aim at", unit="control steps"
     )
+
+
+def _named(*names: str) -> dict[str, Use]:
+    """The providers of these names with their default settings."""
+    return {name: Use(name) for name in names}

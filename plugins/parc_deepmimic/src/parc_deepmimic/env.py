@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,20 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import BodyState, Done, Reference, Scene, Simulator, Step, TrackerEnv
+from parc_core.interfaces import BodyState, Done, Reference, Scene, Simulator, Step, TrackerEnv, TrackingFrame
 from parc_deepmimic.actions import absolute_bounds, action_spec, lead_targets
+from parc_deepmimic.body_positions import BodyPositions
 from parc_deepmimic.config import DeepMimicConfig, StartConfig
-from parc_deepmimic.difference import difference
 from parc_deepmimic.errors import tracking_errors
 from parc_deepmimic.fail_rates import StartCurriculum
 from parc_deepmimic.layout import ObservationLayout
+from parc_deepmimic.observed_state import STATE_FIELDS, ObservedState
 from parc_deepmimic.one_world import in_own_coordinates
-from parc_deepmimic.placing import BodyPlaces
 from parc_deepmimic.reference import MotionLibrary
-from parc_deepmimic.scoring import RewardModel, TerminationModel
+from parc_deepmimic.scoring import ExtraObservations, RewardModel, TerminationModel
 from parc_deepmimic.starts import body_state, is_exact, perturb, state_of, without_broken
 from parc_deepmimic.statistics import EpisodeStatistics, fail_rate_summary
-from parc_deepmimic.subject import STATE_FIELDS, Subject
 from parc_deepmimic.variants import terrains_of
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
@@ -51,7 +51,7 @@ class DeepMimicEnv(TrackerEnv):
     #: methods whose time `parc eval env` reports, and as what
     timed_parts: ClassVar[dict[str, str]] = {
         "_observe": "observation",
-        "_judge": "reward",
+        "_score": "reward",
         "_ends": "reward",
         "_start_drawn": "reset",
         "_begin_again": "reset",
@@ -85,22 +85,25 @@ class DeepMimicEnv(TrackerEnv):
         simulator.build(
             Scene(skeleton=skeleton, terrains=terrains, num_envs=num_envs, control_hz=config.control_hz)
         )
+        self._terrains = PackedTerrains.of(terrains, device)
+        self._extra = ExtraObservations(config.observation.terms, skeleton, device)
         self._layout = ObservationLayout(
             config.observation,
             skeleton,
             library,
-            PackedTerrains.of(terrains, device),
+            self._terrains,
             config.control_hz,
+            self._extra.groups,
         )
         self.observation = self._layout.groups
         self._lower, self._upper = (bound.to(device) for bound in absolute_bounds(skeleton))
         self.action = action_spec(config.action_mode, (self._lower, self._upper))
         self._lead = lead_targets(library.frames, library.kinematics, config.feed_forward_s)  # [F, D] rad
         self._reward = RewardModel(config.reward, skeleton, device)
-        self._lost = TerminationModel(config.termination, skeleton, config.contact_threshold, device)
+        self._lost = TerminationModel(config.termination, skeleton, device)
         self._curriculum = StartCurriculum(library, weights, config.start)
         self._episodes = EpisodeStatistics(num_envs, library.names, config.control_hz, device)
-        self._places = BodyPlaces(skeleton, device)
+        self._places = BodyPositions(skeleton, device)
         self._playback_noise = attrs.evolve(config.start, perturbed_frac=1.0)
         self._make_clocks(device)
 
@@ -112,7 +115,7 @@ class DeepMimicEnv(TrackerEnv):
         self._steps = torch.zeros(n, dtype=torch.long, device=device)
         self._bins = torch.zeros(n, dtype=torch.long, device=device)
         self._terrain_ids = torch.full((n,), -1, dtype=torch.long, device=device)
-        #: [N] bool: which envs still follow their motion (all of them in training)
+        self._last_action = torch.zeros(n, len(self.action.lower), device=device)
         self.active = torch.zeros(n, dtype=torch.bool, device=device)
         self._training, self._on_frames = True, False
         self._all_envs = torch.arange(n, device=device)
@@ -126,11 +129,9 @@ class DeepMimicEnv(TrackerEnv):
         return self._motion_weights
 
     @property
-    def reward_range(self) -> tuple[float, float]:
-        """0..1; wider by the published contact term, which lies outside the weights."""
-        reward = self.config.reward
-        beyond = abs(reward.published_contact_weight) if reward.contact == "published" else 0.0
-        return -beyond, 1.0 + beyond
+    def reward_range(self) -> tuple[float, float] | None:
+        """Smallest and largest reward that the terms declare; None where one of them does not."""
+        return self._reward.value_range
 
     @property
     def fail_rates(self) -> Tensor:
@@ -176,27 +177,28 @@ class DeepMimicEnv(TrackerEnv):
     def step(self, action: Tensor) -> Step:
         """One control step under actions ``[N, A]``."""
         self._simulate(action)
-        ref = self._library.query(self.motion_ids, self.motion_times, self._on_frames)
-        state, sound = self._read_sound(ref)
-        force = state.contact_force.norm(dim=-1)
-        reward, terms, errors, lost = self._judge(state, ref, force)
+        reference = self._library.query(self.motion_ids, self.motion_times, self._on_frames)
+        state, sound = self._read_sound(reference)
+        frame = self._frame(state, reference, action)
+        reward, terms, errors, lost = self._score(frame)
         if sound is not None:
             lost, reward = lost | ~sound, reward * sound
         done = self._ends(lost, self.active)
-        seen = Subject.of(
+        now = ObservedState.of(
             state,
             self._layout.key_bodies,
-            contacts=force > self.config.contact_threshold,
+            contacts=frame.contacts,
             motion_ids=self.motion_ids,
             motion_times=self.motion_times,
             terrain_ids=self._terrain_ids,
+            extra=self._extra(frame),
         )
         if self._training:
             self._episodes.add(reward, errors)
-            final_obs, obs = self._begin_again(done, lost, seen)
+            final_obs, obs = self._begin_again(done, lost, now)
         else:
             self._stay(done, sound)
-            final_obs = obs = self._observe(seen)
+            final_obs = obs = self._observe(now)
         return Step(obs=obs, reward=reward, done=done, final_obs=final_obs, errors=errors, reward_terms=terms)
 
     def read(self) -> BodyState:
@@ -269,16 +271,67 @@ class DeepMimicEnv(TrackerEnv):
             return state, None
         return without_broken(state, body_state(state_of(ref), self._library.planar)), state.finite
 
-    def _judge(
-        self, state: BodyState, ref: Reference, force: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor], Tensor]:
-        """Reward, its terms, tracking errors, and who has lost the reference."""
-        off = difference(state, ref)
-        reward, terms = self._reward(off, force, ref.contacts)
-        return reward, terms, tracking_errors(off), self._lost(off, force, training=self._training)
+    def _frame(self, state: BodyState, reference: Reference, action: Tensor) -> TrackingFrame:
+        """What the terms see of this control step."""
+        force = state.contact_force.norm(dim=-1)
+        first = (self._steps == 1)[:, None]
+        previous, self._last_action = torch.where(first, action, self._last_action), action.clone()
+        return TrackingFrame(
+            state=state,
+            reference=reference,
+            contact_force=force,
+            contacts=force > self.config.contact_threshold,
+            action=action,
+            previous_action=previous,
+            **self._facts(self.motion_ids, self.motion_times, self._terrain_ids),
+        )
 
-    def _observe(self, seen: Subject) -> Tensor:
-        return self._layout(seen, self._on_frames)
+    def _start_frame(self, env_ids: Tensor, reference: Reference) -> TrackingFrame:
+        """What observation terms see of environments that have just been put on their start."""
+        state = self.simulator.read()
+        rows = {field.name: getattr(state, field.name)[env_ids] for field in attrs.fields(BodyState)}
+        still = torch.zeros_like(self._last_action[env_ids])
+        where = (self.motion_ids[env_ids], self.motion_times[env_ids], self._terrain_ids[env_ids])
+        return TrackingFrame(
+            state=BodyState(**rows),
+            reference=reference,
+            contact_force=torch.zeros_like(reference.contacts),
+            contacts=reference.contacts > 0.5,
+            action=still,
+            previous_action=still,
+            **self._facts(*where),
+        )
+
+    def _start_extra(self, env_ids: Tensor, reference: Reference) -> Tensor:
+        """The numbers of the further observation groups at a start, ``[E, X]``."""
+        if not self._extra.groups:
+            return reference.contacts.new_empty(len(env_ids), 0)
+        return self._extra(self._start_frame(env_ids, reference))
+
+    def _facts(self, motion_ids: Tensor, times: Tensor, terrain_ids: Tensor) -> dict[str, Any]:
+        """The part of a frame that does not depend on how its state came about."""
+
+        def reference_ahead(seconds: float) -> Reference:
+            return self._library.query(motion_ids, times + seconds)
+
+        return {
+            "motion_ids": motion_ids,
+            "motion_times": times,
+            "training": self._training,
+            "limit_scale": self.config.termination.training_share if self._training else 1.0,
+            "skeleton": self.skeleton,
+            "control_hz": self.control_hz,
+            "ground": functools.partial(self._terrains.height_at, terrain_ids),
+            "lookup": reference_ahead,
+        }
+
+    def _score(self, frame: TrackingFrame) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """Reward, its terms, tracking errors, and which environments have lost the reference."""
+        reward, terms = self._reward(frame)
+        return reward, terms, tracking_errors(frame), self._lost(frame)
+
+    def _observe(self, state: ObservedState) -> Tensor:
+        return self._layout(state, self._on_frames)
 
     def _ends(self, lost: Tensor, moving: Tensor) -> Tensor:
         ended = self.motion_times >= self.motion_lengths[self.motion_ids] - 0.5 * self._dt
@@ -293,17 +346,17 @@ class DeepMimicEnv(TrackerEnv):
         done.masked_fill_(~moving, int(Done.NULL))
         return done
 
-    def _begin_again(self, done: Tensor, lost: Tensor, seen: Subject) -> tuple[Tensor, Tensor]:
+    def _begin_again(self, done: Tensor, lost: Tensor, now: ObservedState) -> tuple[Tensor, Tensor]:
         """Observations of the states that the step ended in, and those that agents go on from."""
         over = done.nonzero().flatten()
         if len(over) == 0:
-            obs = self._observe(seen)
+            obs = self._observe(now)
             return obs, obs
         # the end of a reference is never held against a motion, even where it counts as a failure for the value
         self._curriculum.update(self.motion_ids[over], self._bins[over], lost[over])
         self._episodes.end(over, self.motion_ids[over], lost[over])
         # old and new characters in one call: a second one for a few rows would cost nearly as much as the first
-        rows = self._observe(seen.joined(self._start_drawn(over)))
+        rows = self._observe(now.joined(self._start_drawn(over)))
         final_obs = rows[: self.num_envs]
         return final_obs, final_obs.index_copy(0, over, rows[self.num_envs :])
 
@@ -314,7 +367,7 @@ class DeepMimicEnv(TrackerEnv):
             ref = self._library.query(self.motion_ids[broken], self.motion_times[broken], self._on_frames)
             self.simulator.reset(broken, state_of(ref))
 
-    def _start_drawn(self, env_ids: Tensor) -> Subject:
+    def _start_drawn(self, env_ids: Tensor) -> ObservedState:
         ids, frames, bins = self._curriculum.draw(len(env_ids), self._rng)
         self._bins[env_ids] = bins
         choices = self._terrain_choices[ids]
@@ -335,7 +388,7 @@ class DeepMimicEnv(TrackerEnv):
         times: Tensor,
         terrain_ids: Tensor,
         noise: tuple[StartConfig, torch.Generator, Tensor | None] | None,
-    ) -> Subject:
+    ) -> ObservedState:
         moved = self._terrain_ids[env_ids] != terrain_ids
         if bool(moved.any()):
             self.simulator.set_terrains(env_ids[moved], terrain_ids[moved])
@@ -355,7 +408,7 @@ class DeepMimicEnv(TrackerEnv):
                 rotation = torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
                 body_pos = self._places(state.root_pos, rotation)
         self.simulator.reset(env_ids, state)
-        return Subject(
+        return ObservedState(
             **{name: getattr(state, name) for name in STATE_FIELDS},
             key_pos=body_pos.index_select(1, self._layout.key_bodies),
             # forces are not known before the first step: the reference's contacts are the best guess
@@ -363,6 +416,7 @@ class DeepMimicEnv(TrackerEnv):
             motion_ids=motion_ids,
             motion_times=times,
             terrain_ids=terrain_ids,
+            extra=self._start_extra(env_ids, ref),
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from parc_deepmimic.difference import Difference
+from parc_core.interfaces import TrackingFrame
 
 __all__ = ["ERROR_UNITS", "tracking_errors"]
 
@@ -23,18 +23,18 @@ ERROR_UNITS = {
 }
 
 
-def tracking_errors(off: Difference) -> dict[str, Tensor]:
+def tracking_errors(frame: TrackingFrame) -> dict[str, Tensor]:
     """Mean errors of each character by name, ``[N]`` each.
 
     ``root_pos`` m, ``root_rot`` rad, ``body_pos`` m (both relative to their roots), ``body_rot`` rad, ``dof_vel``
     rad/s, ``root_vel`` m/s, ``root_ang_vel`` rad/s (the last three: means of absolute components).
     """
     return {
-        "root_pos": off.root_square.sqrt(),
-        "root_rot": off.body_angle[:, 0],
-        "body_pos": off.body_square.sqrt().mean(dim=-1),
-        "body_rot": off.body_angle[:, 1:].mean(dim=-1),
-        "dof_vel": off.dof_vel.abs().mean(dim=-1),
-        "root_vel": off.root_vel.abs().mean(dim=-1),
-        "root_ang_vel": off.root_ang_vel.abs().mean(dim=-1),
+        "root_pos": frame.root_pos_error_squared.sqrt(),
+        "root_rot": frame.body_rot_error[:, 0],
+        "body_pos": frame.body_pos_error_squared.sqrt().mean(dim=-1),
+        "body_rot": frame.body_rot_error[:, 1:].mean(dim=-1),
+        "dof_vel": frame.dof_vel_error.abs().mean(dim=-1),
+        "root_vel": frame.root_vel_error.abs().mean(dim=-1),
+        "root_ang_vel": frame.root_ang_vel_error.abs().mean(dim=-1),
     }

@@ -11,8 +11,8 @@ from parc_core.errors import ConfigError
 from parc_core.interfaces import ObservationGroup, Reference
 from parc_deepmimic.config import ObservationConfig
 from parc_deepmimic.observations import ground_heights, into_heading, ray_offsets, target_vectors
+from parc_deepmimic.observed_state import ObservedState
 from parc_deepmimic.reference import MotionLibrary
-from parc_deepmimic.subject import Subject
 from parc_motion.geometry import PackedTerrains, grid_offsets, height_patch
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
@@ -26,7 +26,7 @@ class ObservationLayout:
     """Builds observations ``[N, O]`` of characters that follow references.
 
     Order of the published observation: own state, targets, target contacts, own contacts, ground heights; differences,
-    which it has not, come last. Heights and contacts are marked as not to be normalised.
+    which it does not have, and further groups come last. Heights and contacts are marked as not to be normalized.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class ObservationLayout:
         library: MotionLibrary,
         terrains: PackedTerrains,
         control_hz: float,
+        extra_groups: tuple[ObservationGroup, ...] = (),
     ) -> None:
         _check(config)
         self._config, self._library, self._terrains = config, library, terrains
@@ -43,8 +44,11 @@ class ObservationLayout:
         self.key_bodies = torch.tensor(skeleton.key_bodies, dtype=torch.long, device=device)
         self._ahead = torch.tensor(config.target_steps, device=device) / control_hz  # [S] s
         self._points = _points(config, device)
-        self.groups = _groups(config, skeleton, self._points)
+        built_in = _groups(config, skeleton, self._points)
+        _check_names(built_in, extra_groups)
+        self.groups = (*built_in, *extra_groups)
         sizes = [group.size for group in self.groups]
+        self._extra = slice(sum(group.size for group in built_in), sum(sizes))
         #: columns of each group by name
         self.columns = {
             group.name: slice(end - group.size, end)
@@ -60,72 +64,71 @@ class ObservationLayout:
         """O."""
         return sum(group.size for group in self.groups)
 
-    def __call__(self, subject: Subject, on_frames: bool) -> Tensor:
+    def __call__(self, state: ObservedState, on_frames: bool) -> Tensor:
         """Observations ``[N, O]``; `on_frames`: see `MotionLibrary.query`."""
-        count, device = len(subject.root_pos), subject.root_pos.device
+        count, device = len(state.root_pos), state.root_pos.device
         obs = torch.empty(count, self.size, device=device)
         if device.type != "cpu" or count <= _CHUNK:
-            self._write(obs, subject, on_frames)
+            self._write(obs, state, on_frames)
             return obs
         for first in range(0, count, _CHUNK):
             rows = slice(first, first + _CHUNK)
-            self._write(obs[rows], subject.rows(rows), on_frames)
+            self._write(obs[rows], state.rows(rows), on_frames)
         return obs
 
-    def _write(self, obs: Tensor, subject: Subject, on_frames: bool) -> None:
+    def _write(self, obs: Tensor, state: ObservedState, on_frames: bool) -> None:
         config, places = self._config, self.columns
-        yaw = rot.heading(subject.root_rot)
-        axes, pose = self._axes_and_pose(subject)
-        vectors = self._own_vectors(subject, axes) if config.own_state else []
+        yaw = rot.heading(state.root_rot)
+        axes, pose = self._axes_and_pose(state)
+        vectors = self._own_vectors(state, axes) if config.own_state else []
         own_count = sum(part.shape[1] for part in vectors)
         if config.targets or config.target_contacts:
-            features = self._coming(subject, on_frames)
+            features = self._coming(state, on_frames)
             if config.targets:
-                vectors.append(self._target_vectors(subject, features))
+                vectors.append(self._target_vectors(state, features))
             if config.target_contacts:
                 obs[:, places["target_contacts"]] = features[-1].flatten(1)
         if vectors:
             local = into_heading(torch.cat(vectors, dim=1), torch.cos(yaw), torch.sin(yaw))
             if config.own_state:
-                self._write_own_state(obs[:, places["own_state"]], subject, pose, local[:, :own_count])
+                self._write_own_state(obs[:, places["own_state"]], state, pose, local[:, :own_count])
             if config.targets:
                 steps = local[:, own_count:].unflatten(1, (len(self._ahead), -1)).flatten(2)
                 self._write_targets(obs[:, places["targets"]], steps, features[3], pose)
         if config.contacts:
-            obs[:, places["contacts"]] = subject.contacts.to(obs.dtype)
+            obs[:, places["contacts"]] = state.contacts.to(obs.dtype)
         if self._points is not None:
-            self._write_heights(obs, subject, yaw)
+            self._write_heights(obs, state, yaw, self._points)
         if config.differences:
-            self._write_differences(obs[:, places["differences"]], subject, pose, yaw, on_frames)
+            self._write_differences(obs[:, places["differences"]], state, pose, yaw, on_frames)
+        if state.extra.shape[1]:
+            obs[:, self._extra] = state.extra
 
-    def _axes_and_pose(self, subject: Subject) -> tuple[Tensor | None, Tensor | None]:
-        """The root as two axes ``[N, 2, 3]`` and the pose ``[N, P]``, as far as anybody needs them."""
-        config = self._config
-        if not (config.own_state or (config.targets and config.target_difference)):
-            return None, None
-        if config.pose == "rot6d":  # root and joints at once
-            every = torch.cat([subject.root_rot[:, None], subject.joint_rot], dim=1)
+    def _axes_and_pose(self, state: ObservedState) -> tuple[Tensor, Tensor]:
+        """The root rotation as two axes ``[N, 2, 3]`` and the pose ``[N, P]``."""
+        if self._config.pose == "rot6d":  # root and joints at once
+            every = torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
             features = rot.quat_to_rot6d(every)
             return features[:, 0].unflatten(-1, (2, 3)), features[:, 1:].flatten(1)
-        return rot.quat_to_rot6d(subject.root_rot).unflatten(-1, (2, 3)), self._pose(subject.joint_rot)
+        return rot.quat_to_rot6d(state.root_rot).unflatten(-1, (2, 3)), self._pose(state.joint_rot)
 
-    def _own_vectors(self, subject: Subject, axes: Tensor) -> list[Tensor]:
-        moving = torch.stack([subject.root_vel, subject.root_ang_vel], dim=1)
-        return [axes, moving, subject.key_pos - subject.root_pos[:, None]]
+    def _own_vectors(self, state: ObservedState, axes: Tensor) -> list[Tensor]:
+        moving = torch.stack([state.root_vel, state.root_ang_vel], dim=1)
+        return [axes, moving, state.key_pos - state.root_pos[:, None]]
 
-    def _target_vectors(self, subject: Subject, features: tuple[Tensor, ...]) -> Tensor:
+    def _target_vectors(self, state: ObservedState, features: tuple[Tensor, ...]) -> Tensor:
         keys = features[2].unflatten(-1, (-1, 3))
-        return target_vectors(subject.root_pos, features[0], features[1], keys).flatten(1, 2)
+        return target_vectors(state.root_pos, features[0], features[1], keys).flatten(1, 2)
 
-    def _write_own_state(self, out: Tensor, subject: Subject, pose: Tensor, local: Tensor) -> None:
+    def _write_own_state(self, out: Tensor, state: ObservedState, pose: Tensor, local: Tensor) -> None:
         # published order: (height,) axes, velocities, pose, joint velocities, key bodies
-        parts = [local[:, :4].flatten(1), pose, subject.dof_vel, local[:, 4:].flatten(1)]
+        parts = [local[:, :4].flatten(1), pose, state.dof_vel, local[:, 4:].flatten(1)]
         if self._config.root_height:
-            ground = self._terrains.height_at(subject.terrain_ids, subject.root_pos[:, :2])
-            parts.insert(0, (subject.root_pos[:, 2] - ground)[:, None])
+            ground = self._terrains.height_at(state.terrain_ids, state.root_pos[:, :2])
+            parts.insert(0, (state.root_pos[:, 2] - ground)[:, None])
         out.copy_(torch.cat(parts, dim=1))
 
-    def _write_targets(self, out: Tensor, local: Tensor, ref_pose: Tensor, pose: Tensor | None) -> None:
+    def _write_targets(self, out: Tensor, local: Tensor, ref_pose: Tensor, pose: Tensor) -> None:
         # published order of a target: root position, root axes, pose, key bodies
         target = out.unflatten(1, (len(self._ahead), -1))
         target[..., :9] = local[..., :9]
@@ -133,27 +136,27 @@ class ObservationLayout:
         target[..., 9:end] = ref_pose - pose[:, None] if self._config.target_difference else ref_pose
         target[..., end:] = local[..., 9:]
 
-    def _write_heights(self, obs: Tensor, subject: Subject, yaw: Tensor) -> None:
-        root = subject.root_pos
-        height = height_patch(self._terrains, subject.terrain_ids, root[:, :2], yaw, self._points)
+    def _write_heights(self, obs: Tensor, state: ObservedState, yaw: Tensor, points: Tensor) -> None:
+        root = state.root_pos
+        height = height_patch(self._terrains, state.terrain_ids, root[:, :2], yaw, points)
         out = obs[:, self.columns[f"terrain_{self._config.terrain}"]]
         out.copy_(ground_heights(height, root[:, 2], self._config.height_clip))
 
     def _write_differences(
-        self, out: Tensor, subject: Subject, pose: Tensor | None, yaw: Tensor, on_frames: bool
+        self, out: Tensor, state: ObservedState, pose: Tensor, yaw: Tensor, on_frames: bool
     ) -> None:
-        place, turned, moving, ref_pose, ref_dof_vel = self._now(subject, on_frames)
-        turn = rot.quat_to_expmap(rot.multiply(turned, rot.inverse(subject.root_rot)))
-        own_moving = torch.cat([subject.root_vel, subject.root_ang_vel], dim=1)
-        away = torch.cat([place - subject.root_pos, turn, moving - own_moving], dim=1).unflatten(1, (4, 3))
+        place, turned, moving, ref_pose, ref_dof_vel = self._now(state, on_frames)
+        turn = rot.quat_to_expmap(rot.multiply(turned, rot.inverse(state.root_rot)))
+        own_moving = torch.cat([state.root_vel, state.root_ang_vel], dim=1)
+        away = torch.cat([place - state.root_pos, turn, moving - own_moving], dim=1).unflatten(1, (4, 3))
         local = into_heading(away, torch.cos(yaw), torch.sin(yaw)).flatten(1)
-        if pose is None or self._config.pose != "dof":
-            pose = self._library.kinematics.joint_rot_to_dof(subject.joint_rot)
-        torch.cat([local, ref_pose - pose, ref_dof_vel - subject.dof_vel], dim=1, out=out)
+        if self._config.pose != "dof":
+            pose = self._library.kinematics.joint_rot_to_dof(state.joint_rot)
+        torch.cat([local, ref_pose - pose, ref_dof_vel - state.dof_vel], dim=1, out=out)
 
-    def _now(self, subject: Subject, on_frames: bool) -> tuple[Tensor, ...]:
+    def _now(self, state: ObservedState, on_frames: bool) -> tuple[Tensor, ...]:
         """Root position, root rotation, root velocities ``[N, 6]``, scalar coordinates and their velocities, now."""
-        library, ids, times = self._library, subject.motion_ids, subject.motion_times
+        library, ids, times = self._library, state.motion_ids, state.motion_times
         if not on_frames:
             return self._now_parts(library.query(ids, times))
         rows, loops = library.rows(ids, times)
@@ -165,14 +168,14 @@ class ObservationLayout:
         pose = self._library.kinematics.joint_rot_to_dof(ref.joint_rot)
         return ref.root_pos, ref.root_rot, moving, pose, ref.dof_vel
 
-    def _coming(self, subject: Subject, on_frames: bool) -> tuple[Tensor, ...]:
+    def _coming(self, state: ObservedState, on_frames: bool) -> tuple[Tensor, ...]:
         """Root position, root axes, key offsets, pose and contacts at the target steps, ``[N, S, ...]`` each."""
-        steps, ids = len(self._ahead), subject.motion_ids
-        at = subject.motion_times[:, None] + self._ahead
+        steps, ids = len(self._ahead), state.motion_ids
+        at = state.motion_times[:, None] + self._ahead
         if on_frames:
             rows, loops = self._library.rows(ids, at)
             features = self._table.index_select(0, rows.flatten()).unflatten(0, rows.shape)
-            if self._library.any_loops:
+            if loops is not None:
                 features[..., :3] += self._library.travel[ids][:, None] * loops[..., None]
         else:
             ref = self._library.query(ids.repeat_interleave(steps), at.flatten())
@@ -202,8 +205,18 @@ def _check(config: ObservationConfig) -> None:
             f"set `pose: dof` (it is '{config.pose}') or `target_difference: false`."
         )
     shown = (config.own_state, config.targets, config.target_contacts, config.contacts, config.differences)
-    if not any(shown) and config.terrain == "none":
+    if not any(shown) and config.terrain == "none" and not config.terms:
         raise ConfigError("observation: every group is switched off; an agent needs something to see.")
+
+
+def _check_names(built_in: tuple[ObservationGroup, ...], extra: tuple[ObservationGroup, ...]) -> None:
+    taken = {group.name for group in built_in}
+    for group in extra:
+        if group.name in taken:
+            raise ConfigError(
+                f"observation.terms.{group.name}: a built-in group has this name ({', '.join(sorted(taken))}). "
+                "Give the term another one."
+            )
 
 
 def _points(config: ObservationConfig, device: torch.device) -> Tensor | None:

@@ -6,6 +6,24 @@ from parc_core.plugins import Command, Provider, hookimpl
 
 PARC_API = (1, 0)
 
+# name, module:stem of the classes (StemTerm and StemConfig), summary
+_REWARD_TERMS = (
+    ("pose", "joints:Pose", "joint rotations match the reference"),
+    ("vel", "joints:Vel", "joint velocities match"),
+    ("root", "root:Root", "root position and rotation match"),
+    ("root_vel", "root:RootVel", "root velocities match"),
+    ("key", "bodies:Key", "positions of hands and feet match"),
+    ("body_pos", "bodies:BodyPos", "positions of all bodies match"),
+    ("body_rot", "bodies:BodyRot", "rotations of all bodies match"),
+    ("contact", "contacts:Contact", "contacts agree with the reference"),
+    ("published_contact", "contacts:PublishedContact", "published contact term, -1 to 1"),
+)
+_TERMINATION_TERMS = (
+    ("root", "lost:Root", "the root is too far from the reference"),
+    ("body", "lost:Body", "a body is too far from the reference"),
+    ("fall", "lost:Fall", "a body touches something that must not"),
+)
+
 
 @hookimpl
 def parc_providers() -> list[Provider]:
@@ -39,6 +57,8 @@ def parc_providers() -> list[Provider]:
             config="parc_deepmimic.retry_config:RetryConfig",
             summary="keeps what was tracked, retries from later starts",
         ),
+        *(_term("reward_term", *row) for row in _REWARD_TERMS),
+        *(_term("termination_term", *row) for row in _TERMINATION_TERMS),
     ]
 
 
@@ -67,3 +87,8 @@ def parc_commands() -> list[Command]:
             summary="recorded clips simulated again and compared",
         ),
     ]
+
+
+def _term(kind: str, name: str, stem: str, summary: str) -> Provider:
+    target = f"parc_deepmimic.terms.{stem}"
+    return Provider(kind=kind, name=name, target=f"{target}Term", config=f"{target}Config", summary=summary)

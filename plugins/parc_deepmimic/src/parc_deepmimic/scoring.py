@@ -1,126 +1,136 @@
-"""Binds the kernels of reward and termination to a configuration and a character, once."""
+"""Reward, termination and further observation groups: the terms of a configuration, made once for a character."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from parc_core.config import Use
 from parc_core.errors import ConfigError
-from parc_deepmimic import rewards, terminations
+from parc_core.interfaces import ObservationGroup, TrackingFrame, group_of, reward_range_of
 from parc_deepmimic.config import RewardConfig, TerminationConfig
-from parc_deepmimic.difference import Difference
+from parc_deepmimic.terms.contacts import PublishedContactConfig, PublishedContactTerm
+from parc_motion.errors import ShapeError
 from parc_motion.skeletons import Skeleton
 
-__all__ = ["RewardModel", "TerminationModel"]
+__all__ = ["ExtraObservations", "RewardModel", "TerminationModel"]
+
+Term = Callable[[TrackingFrame], Tensor]
 
 
 class RewardModel:
-    """The reward of a state against its reference: named terms and their weighted sum.
+    """The reward of a frame: the weighted mean of its terms, and the terms by name.
 
     Terms of weight 0 are neither computed nor reported.
     """
 
     def __init__(self, config: RewardConfig, skeleton: Skeleton, device: str | torch.device) -> None:
-        self._config = config
-        # rows among the bodies after the root; a root that is a key body is never off itself
-        keys = [body - 1 for body in skeleton.key_bodies if body > 0]
-        self._key_rows = torch.tensor(keys, dtype=torch.long, device=device)
-        by_body = _by_name(config.joint_weights, skeleton, 1.0, "reward.joint_weights")
-        self._joint_weights = torch.tensor(by_body[1:], device=device)
-        dofs = [joint.kind.num_dofs for joint in skeleton.joints]
-        self._dof_weights = self._joint_weights.repeat_interleave(torch.tensor(dofs, device=device))
-        self._contact_weights = torch.ones(skeleton.num_bodies, device=device)
-        self._contact_weights[list(skeleton.key_bodies)] = config.key_contact_weight
-        weights = {
-            "pose": config.w_pose,
-            "vel": config.w_vel,
-            "root": config.w_root,
-            "root_vel": config.w_root_vel,
-            "key": config.w_key,
-            "body_pos": config.w_body_pos,
-            "body_rot": config.w_body_rot,
-            "contact": config.w_contact if config.contact == "bounded" else 0.0,
-        }
+        weights = {name: _weight(name, use) for name, use in config.terms.items()}
+        self._published: PublishedContactTerm | None = None
+        self._published_weight = config.published_contact_weight
+        if config.contact == "published":
+            weights.pop("contact", None)
+            self._published = PublishedContactTerm(PublishedContactConfig(), skeleton=skeleton, device=device)
         total = sum(weights.values())
         if total <= 0.0:
-            raise ConfigError("reward: all weights w_... are 0; give at least one of them a value above 0.")
+            raise ConfigError(
+                "reward: all weights are 0; give at least one of reward.terms a weight above 0."
+            )
         #: weight of each term that counts; they sum to 1
         self.weights = {name: weight / total for name, weight in weights.items() if weight > 0.0}
+        uses = {name: config.terms[name] for name in self.weights}
+        self._terms = _create(uses, skeleton, device)
 
-    def __call__(
-        self, off: Difference, force: Tensor, ref_contacts: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Reward ``[N]`` and the terms before weighting, ``[N]`` each.
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Smallest and largest reward; None where a term does not declare its range."""
+        lows, highs = [], []
+        for name, weight in self.weights.items():
+            found = reward_range_of(self._terms[name])
+            if found is None:
+                return None
+            lows.append(weight * found[0])
+            highs.append(weight * found[1])
+        added = abs(self._published_weight) if self._published is not None else 0.0
+        # weights sum to 1 except for rounding, which must not move the bounds
+        return round(math.fsum(lows) - added, 12), round(math.fsum(highs) + added, 12)
 
-        Args:
-            force: size of the contact forces, ``[N, B]`` N.
-            ref_contacts: contact labels of the reference, ``[N, B]`` 0..1.
-        """
-        terms = {name: self._term(name, off, force, ref_contacts) for name in self.weights}
-        reward = sum(weight * terms[name] for name, weight in self.weights.items())
-        if self._config.contact == "published":
-            weight = self._config.published_contact_weight
-            terms["contact"] = rewards.published_contact_term(force, ref_contacts, weight)
+    def __call__(self, frame: TrackingFrame) -> tuple[Tensor, dict[str, Tensor]]:
+        """Reward ``[N]`` and the terms before weighting, ``[N]`` each (the published contact term as it is added)."""
+        terms = {
+            name: _checked(f"reward.terms.{name}", term(frame), frame) for name, term in self._terms.items()
+        }
+        names = iter(self.weights.items())
+        name, weight = next(names)
+        reward = weight * terms[name]
+        for name, weight in names:
+            reward = reward + weight * terms[name]
+        if self._published is not None:
+            terms["contact"] = self._published_weight * self._published(frame)
             reward = reward + terms["contact"]
         return reward, terms
 
-    def _term(self, name: str, off: Difference, force: Tensor, ref_contacts: Tensor) -> Tensor:
-        c = self._config
-        match name:
-            case "pose":
-                return rewards.pose_reward(off.joint_angle, self._joint_weights, c.k_pose)
-            case "vel":
-                return rewards.vel_reward(off.dof_vel, self._dof_weights, c.k_vel)
-            case "root":
-                return rewards.root_reward(off.root_square, off.body_angle[:, 0], c.k_root, c.k_root_rot)
-            case "root_vel":
-                return rewards.root_vel_reward(off.root_vel, off.root_ang_vel, c.k_root_vel, c.k_root_ang_vel)
-            case "key":
-                return rewards.key_reward(off.body_pos.index_select(1, self._key_rows), c.k_key)
-            case "body_pos":
-                return rewards.body_pos_reward(off.body_square, c.k_body_pos)
-            case "body_rot":
-                return rewards.body_rot_reward(off.body_angle, c.k_body_rot)
-            case _:
-                return rewards.contact_agreement(force, ref_contacts, self._contact_weights)
-
 
 class TerminationModel:
-    """Which characters have lost their reference."""
+    """Which characters have lost their reference: those for which any term holds."""
 
-    def __init__(
-        self,
-        config: TerminationConfig,
-        skeleton: Skeleton,
-        contact_threshold: float,
-        device: str | torch.device,
-    ) -> None:
-        self._config, self._threshold = config, contact_threshold
-        limits = _by_name(config.body_pos_of, skeleton, config.body_pos, "termination.body_pos_of")
-        self._limits = torch.tensor(limits[1:], device=device)
-        ids = [skeleton.body_id(name) for name in config.fall_bodies]
-        self._fall_bodies = torch.tensor(ids, dtype=torch.long, device=device)
+    def __init__(self, config: TerminationConfig, skeleton: Skeleton, device: str | torch.device) -> None:
+        self._terms = _create(config.terms, skeleton, device)
 
-    def __call__(self, off: Difference, force: Tensor, *, training: bool) -> Tensor:
-        """``[N]`` bool; `force` is the size of the contact forces, ``[N, B]`` N.
-
-        Args:
-            training: whether limits are those of training, see `TerminationConfig.training_share`.
-        """
-        c, share = self._config, self._config.training_share if training else 1.0
-        distance, rotation = off.root_square.sqrt(), off.body_angle[:, 0]
-        lost = terminations.root_lost(distance, rotation, share * c.root_pos, share * c.root_rot)
-        lost = lost | terminations.body_lost(off.body_square, share * self._limits)
-        if len(self._fall_bodies):
-            lost = lost | terminations.fallen(force, self._fall_bodies, self._threshold)
+    def __call__(self, frame: TrackingFrame) -> Tensor:
+        """``[N]`` bool."""
+        lost = torch.zeros(frame.num_envs, dtype=torch.bool, device=frame.motion_ids.device)
+        for name, term in self._terms.items():
+            value = _checked(f"termination.terms.{name}", term(frame), frame)
+            if value.dtype != torch.bool:
+                raise ShapeError(
+                    f"termination.terms.{name}: the term returns {value.dtype}, expected bool, True where an episode "
+                    "is lost. Compare with a limit, e.g. `distance > 0.5`."
+                )
+            lost = lost | value
         return lost
 
 
-def _by_name(values: dict[str, float], skeleton: Skeleton, default: float, where: str) -> list[float]:
-    unknown = [name for name in values if name not in skeleton.body_names]
-    if unknown:
-        raise ConfigError(
-            f"{where}: character '{skeleton.id}' has no body '{unknown[0]}'; it has "
-            f"{', '.join(skeleton.body_names)}. Set {where} for this character ({{}} gives every body {default:g})."
+class ExtraObservations:
+    """The observation groups that `observation.terms` appends."""
+
+    def __init__(self, uses: Mapping[str, Use], skeleton: Skeleton, device: str | torch.device) -> None:
+        self._terms = _create(uses, skeleton, device)
+        self.groups = tuple(group_of(name, term) for name, term in self._terms.items())
+
+    def __call__(self, frame: TrackingFrame) -> Tensor:
+        """The numbers of all groups, one after the other: ``[N, X]``."""
+        values = [_group_values(group, self._terms[group.name](frame), frame) for group in self.groups]
+        return torch.cat(values, dim=1) if values else frame.contact_force.new_empty(frame.num_envs, 0)
+
+
+def _create(uses: Mapping[str, Use], skeleton: Skeleton, device: str | torch.device) -> dict[str, Term]:
+    return {name: use.create(skeleton=skeleton, device=device) for name, use in uses.items()}
+
+
+def _weight(name: str, use: Use) -> float:
+    weight = float(use.complete().config.weight)
+    if not 0.0 <= weight < math.inf:
+        raise ConfigError(f"reward.terms.{name}.weight is {weight:g}; give a finite number >= 0.")
+    return weight
+
+
+def _checked(name: str, value: Tensor, frame: TrackingFrame) -> Tensor:
+    if value.shape != (frame.num_envs,):
+        raise ShapeError(
+            f"{name}: the term returns shape {list(value.shape)} for {frame.num_envs} environments, expected "
+            f"[{frame.num_envs}]. Reduce the axes after the first, e.g. with .mean(dim=-1)."
         )
-    return [float(values.get(name, default)) for name in skeleton.body_names]
+    return value
+
+
+def _group_values(group: ObservationGroup, value: Tensor, frame: TrackingFrame) -> Tensor:
+    if value.shape != (frame.num_envs, group.size):
+        raise ShapeError(
+            f"observation.terms.{group.name}: the term returns shape {list(value.shape)}, expected "
+            f"[{frame.num_envs}, {group.size}] as it declares. Change what it declares or flatten what it returns."
+        )
+    return value.to(frame.contact_force.dtype)

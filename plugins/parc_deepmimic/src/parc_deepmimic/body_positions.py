@@ -12,7 +12,7 @@ from torch import Tensor
 from parc_deepmimic.planar import levels
 from parc_motion.skeletons import Skeleton
 
-__all__ = ["BodyPlaces"]
+__all__ = ["BodyPositions"]
 
 # the nine numbers of a rotation matrix as sums of products of two components of the quaternion (xyzw): + and -
 _PRODUCTS = (
@@ -22,7 +22,7 @@ _PRODUCTS = (
 )  # fmt: skip
 
 
-class BodyPlaces:
+class BodyPositions:
     """Forward kinematics of positions alone."""
 
     def __init__(self, skeleton: Skeleton, device: str | torch.device = "cpu") -> None:
