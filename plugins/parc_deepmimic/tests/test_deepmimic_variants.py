@@ -21,7 +21,7 @@ MANY = VariantConfig(per_motion=5, boxes=6)
 
 def test_ground_under_the_body_stays_and_free_ground_changes():
     clip = make_clip(20, speed=0.5, terrain=make_terrain((20, 20), origin_xy=(-3.0, -3.8)))
-    bounds = terrain_bounds(clip, KINEMATICS)
+    bounds = terrain_bounds(clip, clip.terrain, KINEMATICS)
     own, *others = terrains_of(clip, MANY, KINEMATICS, seed=0)
     assert own is clip.terrain
     assert len(others) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
+import torch
 
 from parc_core.config import dump
 from parc_core.errors import ConfigError, UnknownProvider
@@ -164,7 +165,17 @@ def test_an_agent_that_was_trained_needs_its_policy():
 def test_an_agent_with_a_seed_is_made_once_for_each():
     setup, _ = load_setup(REGISTRY, None, agent="random", overrides=["agent.seed=5"])
     agents = EvaluationEnvs(registry=REGISTRY, setup=setup).make_agents(FakeTrackerEnv(), None, 3)
-    assert [agent.config.seed for agent in agents] == [5, 6, 7]
+    env = FakeTrackerEnv()
+    actions = []
+    for agent in agents:
+        agent.start(env)
+        actions.append(agent.act(env, torch.zeros(env.num_envs, env.obs_size)))
+    other, _ = load_setup(REGISTRY, None, agent="random", overrides=["agent.seed=6"])
+    (seed_6,) = EvaluationEnvs(registry=REGISTRY, setup=other).make_agents(env, None, 1)
+    seed_6.start(env)
+    assert torch.equal(actions[1], seed_6.act(env, torch.zeros(env.num_envs, env.obs_size)))
+    assert not torch.equal(actions[0], actions[1])
+    assert len(actions) == 3
     steady = EvaluationEnvs(registry=REGISTRY, setup=EvaluationSetup()).make_agents(FakeTrackerEnv(), None, 3)
     assert len(steady) == 1
 

@@ -9,7 +9,7 @@ import torch
 
 from parc_deepmimic.acceptance import AcceptanceCheck, Attempt, longest_run
 from parc_deepmimic.frame_measures import ClipMeter
-from parc_deepmimic.quality import contact_match, first_flaw, unfit_frames
+from parc_deepmimic.quality import contact_match, first_flaw, rejected_frames
 from parc_deepmimic.retry_config import QualityConfig, RetryConfig
 from parc_deepmimic.trial import Trial
 from parc_motion.kinematics import Kinematics, surface_points
@@ -154,7 +154,7 @@ def test_depth_is_that_of_the_soles_in_a_step():
 def test_frames_are_unfit_from_where_a_toe_is_three_centimetres_inside_a_step():
     # the side of the step is at x = 1.8 m; 3 cm behind it the nearest air is 3 cm away
     clip = over_a_step()
-    unfit = unfit_frames(METER(clip, clip.terrain), {}, QualityConfig())
+    unfit = rejected_frames(METER(clip, clip.terrain), {}, QualityConfig())
     expected = int(np.floor((1.83 - toe()) * 30)) + 1
     assert int(unfit.argmax()) == expected
 
@@ -162,7 +162,7 @@ def test_frames_are_unfit_from_where_a_toe_is_three_centimetres_inside_a_step():
 def test_unfit_are_single_frames_off_the_reference():
     clip = make_clip(5)
     errors = {"root_pos": np.array([0, 0.5, 0, 0, 0.39]), "dof_vel": np.full(5, 99.0)}
-    unfit = unfit_frames(METER(clip, clip.terrain), errors, QualityConfig())
+    unfit = rejected_frames(METER(clip, clip.terrain), errors, QualityConfig())
     assert unfit.tolist() == [False, True, False, False, False]
 
 

@@ -43,15 +43,25 @@ _NOISE = 0.05  # rad, standard deviation of a dof at a perturbed start
 
 def make_arm_skeleton() -> Skeleton:
     """A root with an upper arm (ball joint) and a forearm (hinge): 3 bodies, 2 joints, 4 dofs."""
-    limits = {"lower": [-2.0] * 3, "upper": [2.0] * 3}
-    ball = {"kind": "sphere", "pos": [0.1, 0, 0], "rot": [0, 0, 0, 1], "size": [0.05], "density": 1000.0}
+    geoms = tuple(
+        Geom(body=b, kind="sphere", pos=[0.1, 0, 0], rot=[0, 0, 0, 1], size=[0.05], density=1000.0)
+        for b in range(3)
+    )
     return Skeleton(
         id="arm",
         body_names=("base", "upper_arm", "forearm"),
         parents=(-1, 0, 1),
         offsets=np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.3], [0.3, 0.0, 0.0]]),
         joints=(
-            Joint(name="shoulder", kind=JointKind.BALL, kp=100.0, kd=10.0, gear=50.0, **limits),
+            Joint(
+                name="shoulder",
+                kind=JointKind.BALL,
+                lower=[-2.0] * 3,
+                upper=[2.0] * 3,
+                kp=100.0,
+                kd=10.0,
+                gear=50.0,
+            ),
             Joint(
                 name="elbow",
                 kind=JointKind.HINGE,
@@ -63,7 +73,7 @@ def make_arm_skeleton() -> Skeleton:
                 gear=50.0,
             ),
         ),
-        geoms=tuple(Geom(body=b, **ball) for b in range(3)),
+        geoms=geoms,
         key_bodies=(2,),
     )
 

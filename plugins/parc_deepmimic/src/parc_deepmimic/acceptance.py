@@ -1,4 +1,4 @@
-"""What becomes of a try: a recording, or a miss with the part of it that is still good."""
+"""Quality checks: a trial becomes a recording, or a miss with the part of it that is still good."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 
 from parc_core.interfaces import Kept, Miss, Recorded
 from parc_deepmimic.frame_measures import ClipMeter, FrameMeasures
-from parc_deepmimic.quality import Flaw, contact_match, first_flaw, unfit_frames
-from parc_deepmimic.recording_log import ground_of, recorded_clip
+from parc_deepmimic.quality import Flaw, contact_match, first_flaw, rejected_frames
+from parc_deepmimic.recording_log import execution_of, ground_of, recorded_clip
 from parc_deepmimic.retry_config import RetryConfig
 from parc_deepmimic.trial import Trial
-from parc_motion.clips import Execution, MotionClip, Provenance
+from parc_motion.clips import MotionClip, Provenance
 from parc_motion.skeletons import Skeleton
 
 __all__ = ["AcceptanceCheck", "Attempt", "longest_run"]
@@ -19,17 +19,17 @@ __all__ = ["AcceptanceCheck", "Attempt", "longest_run"]
 
 @attrs.frozen(kw_only=True)
 class Attempt:
-    """Whose try it was."""
+    """Facts about a trial that its arrays do not hold."""
 
     agent: str  # provider name
-    fraction: float  # where in the motion it began
-    attempts: int  # tries of this motion so far, this one included
+    fraction: float  # share of the motion at which it started
+    attempts: int  # attempts at this motion so far, this one included
     length_s: float  # of the motion
     control_hz: float
 
 
 class AcceptanceCheck:
-    """Quality control, measured on the clips that would be written."""
+    """Accepts trials that pass the quality checks, which are measured on the clips that would be written."""
 
     def __init__(self, config: RetryConfig, skeleton: Skeleton) -> None:
         self.config, self.skeleton = config, skeleton
@@ -38,7 +38,7 @@ class AcceptanceCheck:
     def __call__(
         self, reference: MotionClip, trial: Trial, how: Attempt
     ) -> tuple[Recorded | None, Miss | None]:
-        """The recording and None; or what is left of it, or None, and why it is not whole."""
+        """The recording and None; or its longest acceptable part (None: there is none) and why it is not whole."""
         end_s = trial.start_s + (trial.num_states - 1) / how.control_hz
         sound = _sound_prefix(trial)
         if trial.success and sound == trial.num_states:
@@ -48,7 +48,7 @@ class AcceptanceCheck:
                 return made, None
             reason, text = flaw.reason, f"{how.agent} followed it, {flaw.text}"
         elif trial.success:
-            reason, text = "not finite", f"{how.agent} followed it, a state of it is not finite"
+            reason, text = "not finite", f"{how.agent} followed it, but a state is not finite"
         else:
             reason = "lost"
             text = f"{how.agent} lost it at {end_s:.2f} s of {how.length_s:.2f} s (started at {trial.start_s:.2f} s)"
@@ -56,7 +56,7 @@ class AcceptanceCheck:
         return self._part(reference, trial, how, sound), miss
 
     def _part(self, reference: MotionClip, trial: Trial, how: Attempt, sound: int) -> Recorded | None:
-        """The longest stretch without an unfit frame, if it is long enough and fit as a whole."""
+        """The longest run of acceptable frames, if it is long enough and passes the checks as a whole."""
         config, hz = self.config, how.control_hz
         stop = sound
         if not trial.success:  # the last state is the lost one
@@ -66,7 +66,7 @@ class AcceptanceCheck:
             return None
         good = trial.part(0, stop)
         _, measures = self._recording(reference, good, how, "partial")
-        first, stop = longest_run(~unfit_frames(measures, good.errors, config.quality))
+        first, stop = longest_run(~rejected_frames(measures, good.errors, config.quality))
         if stop - first < least:
             return None
         made, measures = self._recording(reference, good.part(first, stop), how, "partial")
@@ -80,7 +80,7 @@ class AcceptanceCheck:
         self, reference: MotionClip, trial: Trial, how: Attempt, kept: Kept
     ) -> tuple[Recorded, FrameMeasures]:
         force = trial.force.copy()
-        if np.isnan(force[0]).any():  # nobody measured those of the start: they are taken from one step later
+        if np.isnan(force[0]).any():  # not measured at the start: taken from one step later
             force[0] = force[min(1, len(force) - 1)]
         contacts = (force > self.config.contact_threshold).astype(np.float32)
         match = contact_match(contacts, trial.ref_contacts, self.skeleton.key_bodies)
@@ -104,12 +104,11 @@ class AcceptanceCheck:
             attempts=how.attempts,
             errors=errors,
             kept=kept,
-            execution=Execution(
-                **trial.start,
-                dof_target=trial.dof_target,
-                terrain=ground_of(reference),
+            execution=execution_of(
+                reference,
+                trial.start,
+                trial.dof_target,
                 control_hz=how.control_hz,
-                skeleton=reference.skeleton,
                 lead_in=trial.lead_in,
             ),
         )
@@ -131,10 +130,11 @@ def _provenance(
     reference: MotionClip, trial: Trial, how: Attempt, kept: str, scores: dict[str, float]
 ) -> Provenance:
     digest = reference.provenance.notes.get("digest")
+    parents: tuple[str, ...] = (digest,) if isinstance(digest, str) else ()
     return Provenance(
         stage="phys_record",
         provider=how.agent,
-        parents=(digest,) if isinstance(digest, str) else (),
+        parents=parents,
         scores=scores,
         notes={
             "kept": kept,
@@ -146,7 +146,7 @@ def _provenance(
 
 
 def _sound_prefix(trial: Trial) -> int:
-    """How many of the first states are finite numbers that the simulator vouches for."""
+    """Number of states before the first that is not finite or diverged in the simulator."""
     sound = trial.sound.copy()
     for name in ("root_pos", "root_rot", "joint_rot"):
         sound &= np.isfinite(getattr(trial, name)).reshape(len(sound), -1).all(axis=-1)
@@ -154,5 +154,5 @@ def _sound_prefix(trial: Trial) -> int:
 
 
 def _unit(q: np.ndarray) -> np.ndarray:
-    """Quaternions at length 1 exactly: simulators let them drift a little."""
+    """Quaternions normalized to length 1: those of simulators drift a little."""
     return q / np.linalg.norm(q, axis=-1, keepdims=True)

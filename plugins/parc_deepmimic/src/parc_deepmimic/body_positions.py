@@ -53,7 +53,7 @@ def _matrix_table() -> Tensor:
     table = torch.zeros(16, 9)
     for column, signs in enumerate(_PRODUCTS):
         for sign, pairs in zip((1.0, -1.0), signs):
-            for a, b in pairs:
+            for a, b in (tuple(pair) for pair in pairs):
                 table[4 * "xyzw".index(a) + "xyzw".index(b), column] += sign
     return table
 

@@ -1,7 +1,7 @@
-"""Checks of a tracked motion before it may become data; each says what is wrong, in words, or nothing.
+"""Checks of a tracked motion before it becomes data; each gives the reason for a rejection, or None.
 
-Source: the documents name low tracking errors, staying within the terrain, no excessive penetration and matching
-contacts as quality control; the limits are ours and configurable.
+Source: PARC's description of its quality control names low tracking errors, staying within the terrain, no excessive
+penetration and matching contacts; the limits are ours and configurable.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 from parc_deepmimic.frame_measures import FrameMeasures
 from parc_deepmimic.retry_config import QualityConfig
 
-__all__ = ["Flaw", "contact_match", "first_flaw", "unfit_frames"]
+__all__ = ["Flaw", "contact_match", "first_flaw", "rejected_frames"]
 
 
 @attrs.frozen(kw_only=True)
 class Flaw:
-    """Why something may not become data."""
+    """Why a recording is rejected."""
 
     reason: str  # in a word or two, for counting
     text: str  # with numbers, for people
@@ -66,7 +66,7 @@ def contact_match(contacts: np.ndarray, ref_contacts: np.ndarray, body_ids: tupl
 def first_flaw(
     measures: FrameMeasures, fps: float, errors: dict[str, float], match: float, config: QualityConfig
 ) -> Flaw | None:
-    """What makes a recording unfit as data, or None.
+    """The first check that rejects a recording, or None.
 
     Args:
         measures: of its frames.
@@ -93,24 +93,26 @@ def first_flaw(
     return None
 
 
-def unfit_frames(measures: FrameMeasures, errors: dict[str, np.ndarray], config: QualityConfig) -> np.ndarray:
-    """Frames that no part of a recording may hold: ``[T]`` bool.
+def rejected_frames(
+    measures: FrameMeasures, errors: dict[str, np.ndarray], config: QualityConfig
+) -> np.ndarray:
+    """Frames that a part of a recording must not contain: ``[T]`` bool.
 
-    In parts every single frame keeps the limits of the tracking errors, not only their mean: what was lost later is
-    usually off for a while before.
+    In parts, every single frame keeps the limits of the tracking errors, not only their mean: a motion that was lost
+    usually deviated for a while before.
 
     Args:
         errors: tracking errors of each frame by name, ``[T]``.
     """
-    unfit = np.zeros(len(measures.depth), dtype=bool)
+    rejected = np.zeros(len(measures.depth), dtype=bool)
     for name, limit in _error_limits(config).items():
         if name in errors:
-            unfit |= errors[name] > limit
+            rejected |= errors[name] > limit
     for rule in _FRAME_LIMITS:
         limit = getattr(config, rule.setting)
         if limit is not None:
-            unfit |= getattr(measures, rule.measure) > limit
-    return unfit
+            rejected |= getattr(measures, rule.measure) > limit
+    return rejected
 
 
 def _error_limits(config: QualityConfig) -> dict[str, float]:

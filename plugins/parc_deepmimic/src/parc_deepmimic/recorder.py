@@ -1,4 +1,4 @@
-"""Recorder `retry`: tries every motion, harder and then from later starts, and keeps what was followed to its end."""
+"""Recorder `retry`: attempts every motion, then retries with more effort and from later starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @attrs.frozen(kw_only=True)
 class _Pass:
-    """One way to try the motions that are still missing."""
+    """One way to attempt the motions that are still missing."""
 
     agent: Agent
     name: str  # provider name
@@ -33,12 +33,13 @@ class _Pass:
 
 
 class RetryRecorder(Recorder):
-    """Order of the tries: the agent from the first fraction, the second agent there; then the
-    agent from the later fractions in turn; then the second agent from those.
+    """Records motions that agents follow to their end and that pass the quality checks.
 
-    An agent that has ``num_attempts`` and ``escalate(attempt)`` makes all its attempts before the next try. Tries go on
-    until a motion was followed to its end without a flaw; only where none was, the longest part of any try is kept. The
-    first frame of a try is the start itself, whose forces nobody measured: its contacts are those one step later.
+    Order of the attempts: the agent from the first start fraction, the second agent there; then the agent from the
+    later fractions in turn; then the second agent from those. An agent with several `num_attempts` makes all of them
+    before the next one. Attempts at a motion end when it was followed to its end and passed the checks; where none
+    did, the longest acceptable part of any attempt is kept. Contacts of a recording's first frame are those one step
+    later, because forces are not measured in the state that an attempt starts from.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class RetryRecorder(Recorder):
                 f"recorder.start_fractions is {list(config.start_fractions)}; give fractions of a motion, 0 <= f < 1."
             )
         self.config, self.skeleton, self.second_chance = config, skeleton, second_chance
-        self._judge = AcceptanceCheck(config, skeleton)
+        self._accept = AcceptanceCheck(config, skeleton)
 
     def record(
         self, env: TrackerEnv, agent: Agent, clips: list[MotionClip], ctx: StageContext
@@ -59,12 +60,12 @@ class RetryRecorder(Recorder):
         so_far = RecordingLog.load(ctx.checkpoints, clips, self.config.terrain_padding)
         for number, step in enumerate(self._passes(agent), start=1):
             if number <= so_far.passes:
-                continue  # done before an interruption
+                continue  # finished before an interruption
             waiting = self._candidates(env, step, so_far)
             for first in range(0, len(waiting), env.num_envs):
-                self._tell(ctx, step, so_far, len(waiting))
+                self._report_progress(ctx, step, so_far, len(waiting))
                 for trial in self._follow(env, step, waiting[first : first + env.num_envs], ctx):
-                    self._enter(env, clips[trial.motion_id], trial, step, so_far)
+                    self._add(env, clips[trial.motion_id], trial, step, so_far)
             so_far.passes = number
             if waiting:
                 so_far.save(ctx.checkpoints)
@@ -91,11 +92,11 @@ class RetryRecorder(Recorder):
         for fractions in ([start], later):
             for one, name in agents:
                 for fraction in fractions:
-                    for attempt in range(getattr(one, "num_attempts", 1)):
+                    for attempt in range(one.num_attempts):
                         yield _Pass(agent=one, name=name, fraction=fraction, attempt=attempt)
 
     def _candidates(self, env: TrackerEnv, step: _Pass, so_far: RecordingLog) -> list[int]:
-        """Motions not recorded yet whose rest from the pass's start is long enough."""
+        """Motions that are not recorded yet and long enough from the start of this pass."""
         waiting = []
         for m, length in enumerate(env.motion_lengths.tolist()):
             if m in so_far.recorded:
@@ -112,8 +113,7 @@ class RetryRecorder(Recorder):
         return waiting
 
     def _follow(self, env: TrackerEnv, step: _Pass, batch: list[int], ctx: StageContext) -> list[Trial]:
-        if hasattr(step.agent, "escalate"):
-            step.agent.escalate(step.attempt)
+        step.agent.escalate(step.attempt)
 
         def check() -> None:
             if ctx.should_stop():
@@ -123,29 +123,28 @@ class RetryRecorder(Recorder):
         try:
             return run_trials(env, step.agent, batch, starts, on_step=check)
         finally:
-            if hasattr(step.agent, "escalate"):
-                step.agent.escalate(0)
+            step.agent.escalate(0)
 
-    def _enter(
+    def _add(
         self, env: TrackerEnv, clip: MotionClip, trial: Trial, step: _Pass, so_far: RecordingLog
     ) -> None:
         m = trial.motion_id
-        so_far.tries[m] += 1
+        so_far.num_attempts[m] += 1
         how = Attempt(
             agent=step.name,
             fraction=step.fraction,
-            attempts=so_far.tries[m],
+            attempts=so_far.num_attempts[m],
             length_s=float(env.motion_lengths[m]),
             control_hz=env.control_hz,
         )
-        recording, miss = self._judge(clip, trial, how)
+        recording, miss = self._accept(clip, trial, how)
         so_far.enter(m, recording, miss)
         if miss is None:
             log.info("recorded %s by %s from %.2f s", clip.name, step.name, trial.start_s)
 
-    def _tell(self, ctx: StageContext, step: _Pass, so_far: RecordingLog, waiting: int) -> None:
+    def _report_progress(self, ctx: StageContext, step: _Pass, so_far: RecordingLog, waiting: int) -> None:
         attempt = f", attempt {step.attempt + 1}" if step.attempt else ""
-        done, total = len(so_far.recorded), len(so_far.tries)
+        done, total = len(so_far.recorded), len(so_far.num_attempts)
         note = f"{step.name} from {step.fraction:.0%}{attempt}: {waiting} to try, {done} recorded"
         ctx.progress.update(done, total, note)
 

@@ -1,4 +1,4 @@
-"""The reference motions: all clips packed into flat tensors, asked for many motions and times at once.
+"""The reference motions: all clips packed into flat tensors, looked up for many motions and times at once.
 
 Source: published implementation (motion library): positions and contacts are interpolated linearly, rotations by
 slerp, velocities are forward differences of the frame before the time. Body positions are forward kinematics of the
@@ -31,7 +31,7 @@ _FIELDS = (
 class MotionLibrary:
     """Clips of one character, at any frame rates and lengths.
 
-    Looping clips (``loop == "wrap"``) go on from their end with their travel in the ground plane added.
+    Looping clips (``loop == "wrap"``) continue after their end, displaced by their travel in the ground plane.
 
     Raises:
         DataError: no clips, or one of fewer than two frames.
@@ -48,13 +48,12 @@ class MotionLibrary:
             if clip.num_frames < 2:
                 raise DataError(f"clip '{clip.name}' has 1 frame; a motion to follow needs at least 2.")
         self.kinematics, self.planar = Kinematics(skeleton, device), PlanarKinematics(skeleton, device)
-        at = {"device": device}
         self.names = tuple(clip.name for clip in clips)
-        self.num_frames = torch.tensor([clip.num_frames for clip in clips], **at)  # [M]
-        self.fps = torch.tensor([clip.fps for clip in clips], **at)  # [M]
+        self.num_frames = torch.tensor([clip.num_frames for clip in clips], device=device)  # [M]
+        self.fps = torch.tensor([clip.fps for clip in clips], device=device)  # [M]
         self._last, self._one_fps = self.num_frames - 1, bool((self.fps == self.fps[0]).all())
-        self.lengths = torch.tensor([clip.length for clip in clips], **at)  # [M] s
-        self.loops = torch.tensor([clip.loop == "wrap" for clip in clips], **at)  # [M]
+        self.lengths = torch.tensor([clip.length for clip in clips], device=device)  # [M] s
+        self.loops = torch.tensor([clip.loop == "wrap" for clip in clips], device=device)  # [M]
         self.first = torch.cumsum(self.num_frames, dim=0) - self.num_frames  # [M] row of frame 0
         frames = [_frames(clip, self.kinematics, device) for clip in clips]
         columns = {name: torch.cat([getattr(f, name) for f in frames]) for name in _FIELDS}
@@ -108,14 +107,15 @@ class MotionLibrary:
         """The reference of motions ``[N]`` at times ``[N]`` s, clamped to the motion unless it loops.
 
         Args:
-            on_frames: the caller knows that every time is that of a frame; then nothing is interpolated.
+            on_frames: every time is that of a frame, so nothing needs to be interpolated.
         """
+        loops: Tensor | None
         if on_frames:
             rows, loops = self.rows(motion_ids, times)
             ref = self._split(self._table.index_select(0, rows))
         else:
             ref, loops = self._between(motion_ids, times)
-        if not self.any_loops:
+        if loops is None or not self.any_loops:
             return ref
         shift = self.travel[motion_ids] * loops[:, None]
         return attrs.evolve(ref, root_pos=ref.root_pos + shift, body_pos=ref.body_pos + shift[:, None])
@@ -139,9 +139,8 @@ class MotionLibrary:
         rows_b = self._table.index_select(0, row + (index + 1).minimum(last))
         a, b = self._split(rows_a), self._split(rows_b)
         root_pos = torch.lerp(a.root_pos, b.root_pos, share[:, None])
-        rotation = slerp(
-            *(rows[:, self._rotations].unflatten(1, (-1, 4)) for rows in (rows_a, rows_b)), share
-        )
+        before, after = (rows[:, self._rotations].unflatten(1, (-1, 4)) for rows in (rows_a, rows_b))
+        rotation = slerp(before, after, share)
         body_pos, body_rot = self.planar.forward(root_pos, rotation)
         root_rot, joint_rot = rotation[:, 0], rotation[:, 1:]
         ref = attrs.evolve(

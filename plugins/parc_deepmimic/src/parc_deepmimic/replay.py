@@ -1,4 +1,4 @@
-"""Simulates recorded clips again from the servo targets that were kept with them: open loop, without an agent."""
+"""Simulates recorded clips again from the servo targets stored with them: open loop, without an agent."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def replay(
 
     Args:
         simulator: a fresh one with the settings of the recording; it is built and stepped here.
-        ground: what to stand on instead of what was recorded on.
+        ground: the terrain, instead of the one that it was recorded on.
 
     Raises:
-        DataError: clip and execution do not belong together, or the simulator diverges.
+        DataError: clip and execution do not belong together, or the simulation diverges.
     """
     steps = execution.lead_in + clip.num_frames - 1
     if len(execution.dof_target) != steps or execution.skeleton != clip.skeleton:
@@ -59,14 +59,18 @@ def replay(
         states.append(simulator.read())
     states = states[execution.lead_in :]
     if not all(bool(state.finite.all()) for state in states):
-        raise DataError(f"clip '{clip.name}': the simulator diverges where it did not when it was recorded.")
+        raise DataError(
+            f"clip '{clip.name}': the simulation diverges; it did not when the clip was recorded."
+        )
     arrays = {
         name: np.stack([getattr(state, name)[0].cpu().numpy() for state in states])
         for name in ("root_pos", "root_rot", "joint_rot")
     }
     for name in ("root_rot", "joint_rot"):
         arrays[name] = arrays[name] / np.linalg.norm(arrays[name], axis=-1, keepdims=True)
-    return attrs.evolve(clip, **arrays)
+    return attrs.evolve(
+        clip, root_pos=arrays["root_pos"], root_rot=arrays["root_rot"], joint_rot=arrays["joint_rot"]
+    )
 
 
 def replay_difference(

@@ -1,4 +1,4 @@
-"""One batch of playbacks, written down: what every motion did until it ended, and what the simulator was told."""
+"""One batch of playbacks as arrays: the states until each motion ended, and the servo targets that led to them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ __all__ = ["Trial", "run_trials"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Trial:
-    """A motion followed from a start until its end or its loss, or a part of that; T states."""
+    """T states of a motion that was followed from a start until its end or its loss, or a part of them."""
 
     motion_id: int
-    start_s: float  # time in the reference at which the try began
+    start_s: float  # time in the reference at which it started
     success: bool
     root_pos: np.ndarray  # [T, 3] m
     root_rot: np.ndarray  # [T, 4]
     joint_rot: np.ndarray  # [T, J, 4]
-    sound: np.ndarray  # [T] bool, whether the simulator vouches for the state
-    force: np.ndarray  # [T, B] N, sizes of contact forces; the initial state's are nan: nobody measured them
+    sound: np.ndarray  # [T] bool, False where the simulation had diverged
+    force: (
+        np.ndarray
+    )  # [T, B] N, sizes of contact forces; nan in the initial state, where they are not measured
     ref_contacts: np.ndarray  # [T, B] 0..1
     errors: dict[str, np.ndarray]  # [T] each, tracking errors by name; 0 in the initial state
-    start: dict[str, np.ndarray]  # the state that the try began in, exactly as the simulator got it
-    dof_target: np.ndarray  # [lead_in + T - 1, D] rad, from the beginning of the try
+    start: dict[str, np.ndarray]  # the state that it started in, exactly as the simulator got it
+    dof_target: np.ndarray  # [lead_in + T - 1, D] rad, from the start
     lead_in: int = 0  # control steps before the first of the T states
 
     @property
@@ -88,29 +90,33 @@ def run_trials(
         step = playback.step(action)
         errors.append({name: value[:count] for name, value in step.errors.items()})
         states.append(_arrays(env.snapshot(), count))
-    success, steps = playback.success, playback.num_steps
-    stacked, wrong = _stack(states), _stack([_zeros(errors[0]), *errors])
-    told = torch.stack(targets, dim=1).cpu().numpy()
+    stacked, all_errors = _stack(states), _stack([_zeros(errors[0]), *errors])
     stacked["force"][:, 0] = np.nan
+    dof_target = torch.stack(targets, dim=1).cpu().numpy()
     return [
         Trial(
             motion_id=motion_ids[i],
             start_s=start_times[i],
-            success=bool(success[i]),
+            success=bool(playback.success[i]),
             start={name: values[i] for name, values in start.items()},
-            dof_target=told[i, : steps[i]].copy(),
-            errors={name: values[i, : steps[i] + 1].copy() for name, values in wrong.items()},
-            **{name: values[i, : steps[i] + 1].copy() for name, values in stacked.items()},
+            dof_target=dof_target[i, :steps].copy(),
+            errors={name: values[i, : steps + 1].copy() for name, values in all_errors.items()},
+            root_pos=stacked["root_pos"][i, : steps + 1].copy(),
+            root_rot=stacked["root_rot"][i, : steps + 1].copy(),
+            joint_rot=stacked["joint_rot"][i, : steps + 1].copy(),
+            sound=stacked["sound"][i, : steps + 1].copy(),
+            force=stacked["force"][i, : steps + 1].copy(),
+            ref_contacts=stacked["ref_contacts"][i, : steps + 1].copy(),
         )
-        for i in range(count)
+        for i, steps in enumerate(playback.num_steps.tolist())
     ]
 
 
 def _restart(env: TrackerEnv, count: int) -> dict[str, np.ndarray]:
-    """Put the envs into exactly the states that can be read of them, and return those, ``[count, ...]``.
+    """Put the envs into exactly the states that can be read from them, and return those, ``[count, ...]``.
 
-    What an env derives its start from may be finer than the numbers that anybody can read or keep. After this the
-    numbers kept are all there is to know of the start, so whoever begins there again gets the same motion.
+    An env may compute its start with more precision than a file stores. After this, the stored numbers are the whole
+    start, so that a replay from them gives the same motion.
     """
     now = env.simulator.read()
     state = CharacterState(**{name: getattr(now, name)[:count].clone() for name in START_FIELDS})

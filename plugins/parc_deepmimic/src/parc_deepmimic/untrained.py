@@ -1,4 +1,4 @@
-"""Agents that learn nothing, for sanity: `zero`, `random` and `reference` say what a trained one has to beat."""
+"""Agents that learn nothing: `zero`, `random` and `reference` are the baselines that a trained agent has to beat."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["RandomAgent", "ReferenceAgent", "UntrainedAgent", "ZeroAgent"]
 
 
 class UntrainedAgent(Agent):
-    """What these agents share: a policy without weights."""
+    """Base of these agents: their policy has no weights."""
 
     trains = False
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
-        """Nothing to learn; writes a policy without weights."""
+        """Write a policy without weights."""
         policy = Policy(
             folder=storage.make_folder(ctx.folder / "policy"),
             agent=self.name,
@@ -57,32 +57,36 @@ class ZeroAgent(UntrainedAgent):
 
 
 class RandomAgent(UntrainedAgent):
-    """Actions drawn evenly between the bounds; a playback that is repeated sees the same ones."""
+    """Uniformly random actions; a repeated playback gets the same ones."""
 
-    name = "random"
+    name, is_seeded = "random", True
 
     def __init__(self, config: RandomConfig, *, device: str = "cpu") -> None:
-        self.config, self._device = config, device
+        self.config, self._device, self._seed = config, device, config.seed
         self._rng = torch.Generator(device).manual_seed(config.seed)
 
+    def reseed(self, number: int) -> None:
+        """Use another sequence of actions from the next `start` on."""
+        self._seed = self.config.seed + number
+
     def start(self, env: TrackerEnv) -> None:
-        """Begin the stream of actions anew."""
-        self._rng.manual_seed(self.config.seed)
+        """Restart the sequence of actions."""
+        self._rng.manual_seed(self._seed)
 
     def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
-        """``[N, A]`` within the bounds, or the configured share of their range about its middle."""
+        """``[N, A]``, uniform in the configured share of the range between the bounds, around its middle."""
         lower, upper = env.action.lower, env.action.upper
-        draw = torch.rand(env.num_envs, len(lower), generator=self._rng, device=self._device)
-        return 0.5 * (lower + upper) + self.config.share * (draw - 0.5) * (upper - lower)
+        uniform = torch.rand(env.num_envs, len(lower), generator=self._rng, device=self._device)
+        return 0.5 * (lower + upper) + self.config.share * (uniform - 0.5) * (upper - lower)
 
 
 class ReferenceAgent(UntrainedAgent):
-    """Servo targets that are a coming pose of the reference, run ahead along its velocity by the servos' lag.
+    """Servo targets are a coming pose of the reference, extrapolated along its velocity by the lag of the servos.
 
     Source: measured on a real simulated clip: open loop, such targets follow it for half a second from nine frames in
-    ten. Targets are held for a whole control step and reached later still, so the pose two steps ahead follows better
-    than that of the next one. Central differences for the velocity, the interpolated pose instead of the velocity, and
-    inertia times acceleration follow no more of it (87 to 90 %): it is the foot of a climb where targets do not do.
+    ten. Targets are held for a whole control step and the servos lag behind them, so the pose two steps ahead follows
+    better than that of the next one. Central differences for the velocity, the interpolated pose instead of the
+    velocity, and inertia times acceleration do not follow more of it (87 to 90 %): all fail at the foot of a climb.
     """
 
     name = "reference"
@@ -92,7 +96,7 @@ class ReferenceAgent(UntrainedAgent):
         self._kinematics: Kinematics | None = None
 
     def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
-        """The actions that stand for those targets, ``[N, A]``."""
+        """The actions that set those targets, ``[N, A]``."""
         if self._kinematics is None or self._kinematics.skeleton is not env.skeleton:
             self._kinematics = Kinematics(env.skeleton, self._device)
         ref = env.reference(env.motion_ids, env.motion_times + self.config.lead_steps / env.control_hz)

@@ -27,15 +27,15 @@ def terrains_of(clip: MotionClip, config: VariantConfig, kinematics: Kinematics,
         return [clip.terrain]
     bounds = clip.terrain.bounds
     if bounds is None:
-        bounds = terrain_bounds(clip, kinematics)
+        bounds = terrain_bounds(clip, clip.terrain, kinematics)
     rng = np.random.default_rng(seed)
     others = [variant(clip.terrain, bounds, config, rng) for _ in range(config.per_motion - 1)]
     return [clip.terrain, *others]
 
 
-def terrain_bounds(clip: MotionClip, kinematics: Kinematics) -> np.ndarray:
-    """Lowest and highest height of each cell that leave the motion valid: ``[nx, ny, 2]`` m."""
-    packed = PackedTerrains.of([clip.terrain], kinematics.device)
+def terrain_bounds(clip: MotionClip, terrain: Terrain, kinematics: Kinematics) -> np.ndarray:
+    """Lowest and highest height of each cell of a terrain that leave the motion on it valid: ``[nx, ny, 2]`` m."""
+    packed = PackedTerrains.of([terrain], kinematics.device)
     pos, turn, joint = (
         torch.tensor(getattr(clip, name), device=kinematics.device)
         for name in ("root_pos", "root_rot", "joint_rot")
@@ -44,7 +44,7 @@ def terrain_bounds(clip: MotionClip, kinematics: Kinematics) -> np.ndarray:
     surface = surface_points(kinematics.skeleton, kinematics.device)
     _, lowest = touched_cells(packed, owner, *kinematics.forward(pos, turn, joint), surface)
     bounds = height_bounds(packed, lowest, pos[:, 2].amax()[None])
-    return bounds[0].reshape(*clip.terrain.shape, 2).cpu().numpy()
+    return bounds[0].reshape(*terrain.shape, 2).cpu().numpy()
 
 
 def variant(terrain: Terrain, bounds: np.ndarray, config: VariantConfig, rng: np.random.Generator) -> Terrain:

@@ -16,48 +16,66 @@ from parc_motion.clips import MotionClip
 from parc_motion.kinematics import Kinematics
 from parc_motion.terrains import Terrain
 from parc_testing.builders import make_terrain
-from parc_testing.context import make_context
+from parc_testing.context import KeptProgress, make_context
 from parc_testing.fake_env import ACTION_SCALE, FakeTrackerEnv
 
 __all__ = ["RecorderContract", "ScriptedAgent", "clips_of"]
 
 
 class ScriptedAgent(Agent):
-    """Follows the motions of `FakeTrackerEnv` that it is told to follow; does nothing in the others.
+    """Follows some motions of `FakeTrackerEnv`; in the others its actions are 0.
 
     Args:
         follows: motion ids.
-        from_s: it begins to follow at this time of the motion; before, it does nothing.
-        to_s: it stops at this time.
+        from_s: time in the motion from which on it follows.
+        to_s: time in the motion at which it stops.
+        attempts: it follows in the last of this number of attempts only.
     """
 
     def __init__(
-        self, follows: set[int], name: str = "scripted", from_s: float = 0.0, to_s: float = math.inf
+        self,
+        follows: set[int],
+        name: str = "scripted",
+        from_s: float = 0.0,
+        to_s: float = math.inf,
+        attempts: int = 1,
     ) -> None:
-        self.follows, self.name, self.from_s, self.to_s = follows, name, from_s, to_s
-        self.seen: list[int] = []  # motions that it was asked to follow, playback by playback
+        self.follows, self.from_s, self.to_s = follows, from_s, to_s
+        self.name = name  # type: ignore[misc]  # a class attribute elsewhere: tests use several names of one class
+        self._attempts, self.attempt = attempts, 0
+        self.seen: list[int] = []  # motions of its playbacks, one after the other
+
+    @property
+    def num_attempts(self) -> int:
+        """As given."""
+        return self._attempts
+
+    def escalate(self, attempt: int) -> None:
+        """Remember the attempt."""
+        self.attempt = attempt
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:
-        """Not this one."""
+        """It cannot be trained."""
         raise NotImplementedError("a scripted agent does not train")
 
     def restore(self, policy: Policy, env: TrackerEnv) -> None:
-        """Nothing to take over."""
+        """It has no policy."""
 
     def start(self, env: TrackerEnv) -> None:
-        """Remember what is asked for."""
+        """Remember the motions of the playback."""
         self.seen += env.motion_ids[env.active].tolist()
 
     def act(self, env: TrackerEnv, obs: Tensor, deterministic: bool = True) -> Tensor:
         """The reference's next pose, or zeros."""
         dofs = len(env.action.lower)
         wanted = torch.tensor([m in self.follows for m in env.motion_ids.tolist()])
+        wanted &= torch.tensor(self.attempt == self._attempts - 1)
         wanted &= (env.motion_times >= self.from_s - 1e-4) & (env.motion_times < self.to_s - 1e-4)
         return torch.where(wanted[:, None], obs[:, dofs : 2 * dofs] / ACTION_SCALE, torch.zeros(1, dofs))
 
 
 def clips_of(env: FakeTrackerEnv) -> list[MotionClip]:
-    """The env's references as clips, high above their ground: nothing that they do touches it."""
+    """The env's references as clips, high above their ground, so that the character never touches it."""
     clips, far_below = [], make_terrain()
     far_below = attrs.evolve(far_below, height=far_below.height - 1.0)
     for m, name in enumerate(env.motion_names):
@@ -78,8 +96,8 @@ def clips_of(env: FakeTrackerEnv) -> list[MotionClip]:
 
 
 class RecorderContract:
-    """Subclass it and give a fixture `make`: ``make(skeleton, second_chance=None)`` returns a fresh recorder that
-    accepts motions of 1.5 s and tries starts at 0 first.
+    """Subclass it and give a fixture `make`: ``make(skeleton, second_chance=None)`` returns a new recorder that
+    accepts motions of 1.5 s and starts them at 0 first.
 
     >>> class TestMyRecorder(RecorderContract):
     ...     @pytest.fixture
@@ -89,8 +107,8 @@ class RecorderContract:
 
     @pytest.fixture
     def make(self) -> Callable[..., Recorder]:
-        """A function that returns a fresh recorder; give your own."""
-        raise NotImplementedError("give a fixture `make` that returns a function making a fresh recorder")
+        """A function that returns a new recorder; give your own."""
+        raise NotImplementedError("give a fixture `make` that returns a function that makes a new recorder")
 
     @pytest.mark.parametrize("follows", [set(), {1}, {0, 1, 2}], ids=["none", "one", "all"])
     def test_every_motion_is_recorded_or_lost_with_a_reason(self, make, tmp_path, follows) -> None:
@@ -116,21 +134,22 @@ class RecorderContract:
             assert clip.motion_class == ref.motion_class
             assert clip.provenance.stage == "phys_record"
             assert clip.terrain is not None
+            assert ref.terrain is not None
             assert _same_ground(clip.terrain, ref.terrain, clip.root_pos[:, :2])
             assert one.start_fraction == 0.0
             assert one.kept == "whole"
 
-    def test_recordings_hold_what_the_simulator_was_told(self, make, tmp_path) -> None:
+    def test_recordings_hold_the_servo_targets_that_led_to_them(self, make, tmp_path) -> None:
         env = FakeTrackerEnv()
         clips, kinematics = clips_of(env), Kinematics(env.skeleton)
         report = make(env.skeleton).record(env, ScriptedAgent({0, 1, 2}), clips, make_context(tmp_path))
         assert len(report.recorded) == 3
         for one in report.recorded:
-            told = one.execution
-            assert told.control_hz == env.control_hz
-            assert len(told.dof_target) == told.lead_in + one.clip.num_frames - 1
+            execution = one.execution
+            assert execution.control_hz == env.control_hz
+            assert len(execution.dof_target) == execution.lead_in + one.clip.num_frames - 1
             # this simulator reaches its targets within a step: they are the poses of the clip
-            poses = kinematics.dof_to_joint_rot(torch.tensor(told.dof_target[told.lead_in :]))
+            poses = kinematics.dof_to_joint_rot(torch.tensor(execution.dof_target[execution.lead_in :]))
             assert ((poses.numpy() * one.clip.joint_rot[1:]).sum(axis=-1) ** 2).min() > 1 - 1e-6
 
     def test_the_second_agent_gets_only_what_the_first_lost(self, make, tmp_path) -> None:
@@ -144,10 +163,17 @@ class RecorderContract:
         agents = {one.motion: one.agent for one in report.recorded}
         assert agents["wave_1"] != agents["wave_0"] == agents["wave_2"]
 
-    def test_progress_is_told(self, make, tmp_path) -> None:
-        env, context = FakeTrackerEnv(), make_context(tmp_path)
+    def test_an_agent_is_left_in_its_first_attempt(self, make, tmp_path) -> None:
+        env, agent = FakeTrackerEnv(), ScriptedAgent({0, 1, 2}, attempts=3)
+        report = make(env.skeleton).record(env, agent, clips_of(env), make_context(tmp_path))
+        assert agent.attempt == 0
+        assert {one.motion for one in report.recorded} | set(report.lost) == set(env.motion_names)
+
+    def test_progress_is_reported_to_the_end(self, make, tmp_path) -> None:
+        env, progress = FakeTrackerEnv(), KeptProgress()
+        context = attrs.evolve(make_context(tmp_path), progress=progress)
         make(env.skeleton).record(env, ScriptedAgent({0}), clips_of(env), context)
-        done, total, _ = context.progress.rows[-1]
+        done, total, _ = progress.rows[-1]
         assert done == total
 
     def test_it_stops_when_asked(self, make, tmp_path) -> None:
@@ -168,7 +194,7 @@ class RecorderContract:
 
 
 def _same_ground(ground: Terrain, other: Terrain, xy: np.ndarray) -> bool:
-    """Whether both terrains answer the same under a motion ``[T, 2]``, and 0.4 m around it."""
+    """Whether both terrains have equal heights under a motion ``[T, 2]``, and 0.4 m around it."""
     around = np.array([[x, y] for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.0, 0.4)])
     points = xy[:, None] + around
     return bool((ground.height_at(points) == other.height_at(points)).all())

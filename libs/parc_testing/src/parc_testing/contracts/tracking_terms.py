@@ -110,7 +110,7 @@ def _tensors(frame: TrackingFrame, *, copy: bool) -> dict[str, Tensor]:
 def _rows(frame: TrackingFrame, rows: slice) -> TrackingFrame:
     """Some environments of a frame."""
 
-    def cut(record: BodyState | Reference | TrackingFrame) -> dict[str, Tensor]:
+    def cut(record: BodyState | Reference | TrackingFrame) -> dict[str, Any]:
         values = {field.name: getattr(record, field.name) for field in attrs.fields(type(record))}
         return {name: value[rows] for name, value in values.items() if isinstance(value, Tensor)}
 

@@ -58,7 +58,8 @@ class PartClock:
     """Adds up the time inside chosen methods of objects; time in a method inside another counts for the inner one."""
 
     def __init__(self, wait: Callable[[], None]) -> None:
-        self._wait, self._open = wait, []
+        self._wait = wait
+        self._open: list[float] = []  # s spent in inner methods, for each method that runs now
         self.seconds: dict[str, float] = {}
 
     def watch(self, owner: object, methods: Mapping[str, str]) -> None:

@@ -64,7 +64,7 @@ class Bench:
             after = self._gpu_used()
         finally:
             env.close()
-        memory = None if before is None else (after - before) / 2**20
+        memory = None if before is None or after is None else (after - before) / 2**20
         return {**timing.summary(), "gpu_memory_mb": memory}
 
     def make_env(self, num_envs: int) -> TrackerEnv:

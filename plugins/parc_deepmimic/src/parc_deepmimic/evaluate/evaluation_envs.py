@@ -63,33 +63,29 @@ class EvaluationEnvs:
         )
 
     def make_agents(self, env: TrackerEnv, policy: Policy | None, seeds: int) -> list[Agent]:
-        """The agent, ready to act in the environment: once per seed where it has a setting `seed`, otherwise once.
+        """The agent, ready to act in the environment: once per seed where it `is_seeded`, otherwise once.
 
         Raises:
             DataError: the policy is for another character or another observation, or the agent needs a policy.
         """
-        agents = []
-        for use in _seeded(self.setup.agent, seeds):
-            agent = self.registry.create("agent", use, device=self.device)
-            if policy is not None:
-                _check_fits(policy, agent, env)
-                agent.restore(policy, env)
-            elif agent.trains:
-                raise DataError(
-                    f"agent '{use.name}' needs a trained policy. Give the policy's folder instead of --agent."
-                )
-            agents.append(agent)
+        agents = [self._make_agent(env, policy)]
+        if agents[0].is_seeded:
+            agents += [self._make_agent(env, policy) for _ in range(1, seeds)]
+            for number, agent in enumerate(agents):
+                agent.reseed(number)
         return agents
 
-
-def _seeded(use: Use, seeds: int) -> list[Use]:
-    """The agent's settings, once per seed where `seed` is one of them."""
-    config = use.complete().config
-    if "seed" not in attrs.fields_dict(type(config)):
-        return [use]
-    return [
-        attrs.evolve(use, config=attrs.evolve(config, seed=config.seed + number)) for number in range(seeds)
-    ]
+    def _make_agent(self, env: TrackerEnv, policy: Policy | None) -> Agent:
+        use = self.setup.agent
+        agent: Agent = self.registry.create("agent", use, device=self.device)
+        if policy is not None:
+            _check_fits(policy, agent, env)
+            agent.restore(policy, env)
+        elif agent.trains:
+            raise DataError(
+                f"agent '{use.name}' needs a trained policy. Give the policy's folder instead of --agent."
+            )
+        return agent
 
 
 def _check_fits(policy: Policy, agent: Agent, env: TrackerEnv) -> None:
