@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from parc_motion.playback import Done, Playback
+from parc_core.interfaces import Done
+from parc_motion.playback import Playback
 from parc_testing.contracts.recorder import ScriptedAgent
 from parc_testing.fake_env import FakeTrackerEnv
 

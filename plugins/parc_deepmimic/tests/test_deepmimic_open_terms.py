@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from parc_core.config import InvalidConfig, load_settings
 from parc_core.errors import ConfigError
@@ -22,6 +23,7 @@ from parc_testing.builders import make_clip
 from parc_testing.fake_simulator import FakeSimulator
 
 REGISTRY = Registry.discover()
+README = pathlib.Path(__file__).parents[1] / "README.md"
 PRETRAINED = pathlib.Path(__file__).parents[3] / "examples" / "pretrained" / "policy"
 TERMS = '''
 import torch
@@ -152,6 +154,20 @@ def test_terms_see_the_action_of_the_step_before(terms_file):
     torch.testing.assert_close(later, torch.exp(torch.tensor([-2.0 * 0.2**2] * 2)))
     env.playback(torch.tensor([0, 1]), torch.tensor([0.2, 0.4]))
     torch.testing.assert_close(env.step(-action).reward_terms["smooth"][:2], torch.ones(2))
+
+
+def test_the_example_of_the_readme_works(tmp_path):
+    section = README.read_text().partition("## Your own terms")[2].partition("\n## ")[0]
+    code, settings = (
+        section.partition(f"```{language}\n")[2].partition("```")[0] for language in ("python", "text")
+    )
+    (tmp_path / "my_terms.py").write_text(code)
+    env = make(yaml.safe_load(settings)["train_tracker"]["env"], tmp_path)
+    env.reset()
+    step = env.step(torch.zeros(4, 28))
+    assert {"pose", "smooth"} < set(step.reward_terms)
+    assert "vel" not in step.reward_terms
+    assert env.observation[-1].name == "clock"
 
 
 def test_further_groups_are_shown_of_starts_in_training(terms_file):

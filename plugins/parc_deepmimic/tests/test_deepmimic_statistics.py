@@ -69,7 +69,7 @@ def _curriculum(**config):
 
 
 def _share_of_bins(curriculum, count=6000):
-    _, frames, bins = curriculum.draw(count, torch.Generator().manual_seed(0))
+    _, frames, bins = curriculum.sample(count, torch.Generator().manual_seed(0))
     assert torch.equal(bins, frames // 20)
     return torch.bincount(bins, minlength=3) / count
 

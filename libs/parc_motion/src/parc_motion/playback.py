@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Done", "Playback", "PlaybackAgent", "PlaybackEnv", "PlaybackStep"]
+__all__ = ["Playback", "PlaybackAgent", "PlaybackEnv", "PlaybackStep"]
 
 
 class Done(enum.IntEnum):
-    """Why an episode ended."""
+    """Why an episode ended; public as `parc_core.interfaces.Done`."""
 
     NULL = 0  # it goes on
     FAIL = 1  # lost the reference

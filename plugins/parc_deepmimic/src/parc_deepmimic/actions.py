@@ -1,8 +1,8 @@
 """What actions mean: servo targets in exponential map coordinates.
 
 Source: bounds of the published implementation. Residual actions with a feed-forward for the servos' lag are ours;
-measured: reference poses of the next step plus 0.03 s of their velocity follow real clips several times longer than
-poses alone.
+measured: targets that are poses of the next step plus 0.03 s of their velocity follow real clips several times longer
+than poses alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HINGE_MARGIN = 0.7  # of the range, to each side of its middle
 
 
 def absolute_bounds(skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """Lowest and highest servo targets, ``[D]`` rad each; wider than the joint limits, so that servos can push."""
+    """Lowest and highest servo targets, ``[D]`` rad each; beyond the joint limits, so that servos exert force there."""
     lower, upper = [], []
     for joint in skeleton.joints:
         low, high = torch.tensor(joint.lower), torch.tensor(joint.upper)

@@ -1,7 +1,7 @@
-"""Places of the bodies of a few poses, in few operations.
+"""Forward kinematics of positions for a few poses at a time, in few operations.
 
-Characters that start anew are few at a time, and then the number of operations is what takes the time. With rotation
-matrices there are a tenth as many of them as in `parc_deepmimic.planar`, which suits thousands of poses.
+Only a few environments restart in a control step, and then the number of operations determines the time. With rotation
+matrices there are a tenth as many of them as in `parc_deepmimic.planar`, which is made for thousands of poses.
 """
 
 from __future__ import annotations

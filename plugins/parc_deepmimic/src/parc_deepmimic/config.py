@@ -1,4 +1,4 @@
-"""Settings of the imitation task; default values live here only."""
+"""Settings of the imitation task and of the agents that do not learn."""
 
 from __future__ import annotations
 
@@ -23,50 +23,55 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class ObservationConfig:
-    """What the agent sees. The default is the published observation: 1312 numbers for the humanoid."""
+    """What the agent observes. The default is the published observation: 1312 numbers for the humanoid."""
 
     own_state: bool = setting(
-        True, help="show the character's own pose, velocities and key bodies (normalised)"
+        True, help="Observe the character's own pose, velocities, hands and feet (normalized)."
     )
     targets: bool = setting(
-        True, help="show poses and places of the reference at the target steps (normalised)"
+        True, help="Observe poses and positions of the reference at the target steps (normalized)."
     )
     pose: Literal["rot6d", "dof"] = setting(
-        "rot6d", help="joint rotations as two axes each, or as scalar coordinates"
+        "rot6d",
+        help="Form of joint rotations. rot6d: two axes of each rotation matrix. dof: scalar joint coordinates.",
     )
     target_steps: tuple[int, ...] = setting(
-        (1, 2, 3, 10, 20, 30), help="control steps ahead at which the reference is shown"
+        (1, 2, 3, 10, 20, 30), help="Control steps ahead at which the reference is observed."
     )
     target_difference: bool = setting(
-        False, help="target poses as differences to the own pose (pose: dof only)"
+        False, help="Observe target poses as differences to the own pose; only with pose: dof."
     )
     target_contacts: bool = setting(
-        True, help="show the reference's contact labels at the target steps (not normalised)"
+        True, help="Observe the contact labels of the reference at the target steps (not normalized)."
     )
-    contacts: bool = setting(True, help="show which bodies touch something (not normalised)")
+    contacts: bool = setting(True, help="Observe which bodies touch something (not normalized).")
     differences: bool = setting(
         False,
-        help="show how far the reference of the same instant is off, velocities included (normalised by themselves)",
+        help="Observe the reference of the present instant minus the own state, velocities included (normalized).",
     )
-    root_height: bool = setting(False, help="show the height of the root above the ground under it")
+    root_height: bool = setting(
+        False, help="Add the height of the root above the ground below it to the own state."
+    )
     terrain: Literal["rays", "grid", "none"] = setting(
-        "rays", help="shape of the set of ground heights shown (not normalised)"
+        "rays", help="Points at which ground heights are observed (not normalized)."
     )
-    num_rays: int = setting(7, ge=1, help="rays, evenly spread over -45 to 45 degrees of the heading")
-    ray_start: float = setting(-0.1, help="first point of a ray, seen from the root", unit="m")
-    ray_end: float = setting(3.0, help="last point of a ray", unit="m")
-    ray_spacing: float = setting(0.05, gt=0, help="distance of points along a ray", unit="m")
-    grid_behind: int = setting(2, ge=0, help="grid points behind the root")
-    grid_ahead: int = setting(4, ge=0, help="grid points ahead of the root")
-    grid_side: int = setting(2, ge=0, help="grid points to each side of the root")
-    grid_spacing: float = setting(0.3, gt=0, help="distance of grid points", unit="m")
+    num_rays: int = setting(
+        7, ge=1, help="Number of rays, evenly distributed over -45 to 45 degrees of the heading."
+    )
+    ray_start: float = setting(-0.1, help="Distance of a ray's first point from the root.", unit="m")
+    ray_end: float = setting(3.0, help="Distance of a ray's last point from the root.", unit="m")
+    ray_spacing: float = setting(0.05, gt=0, help="Distance between points of a ray.", unit="m")
+    grid_behind: int = setting(2, ge=0, help="Number of grid points behind the root.")
+    grid_ahead: int = setting(4, ge=0, help="Number of grid points ahead of the root.")
+    grid_side: int = setting(2, ge=0, help="Number of grid points to each side of the root.")
+    grid_spacing: float = setting(0.3, gt=0, help="Distance between grid points.", unit="m")
     height_clip: float = setting(
-        3.0, gt=0, help="heights are seen relative to the root and cut off here", unit="m"
+        3.0, gt=0, help="Ground heights relative to the root are clipped to this absolute value.", unit="m"
     )
     terms: dict[str, Use] = setting(
         kind="observation_term",
         factory=dict,
-        help="Further groups by name, appended behind the others in the order given.",
+        help="Further observation groups by name, appended in the order given.",
     )
 
 
@@ -147,74 +152,106 @@ class StartConfig:
     """Where training episodes start."""
 
     fail_rate_floor: float = setting(
-        0.01, gt=0, le=1, help="fail rate that a mastered motion keeps in the weights"
+        0.01, gt=0, le=1, help="Lower bound of a motion's fail rate in its sampling weight."
     )
-    fail_rate_decay: float = setting(0.99, gt=0, lt=1, help="share of a motion's fail rate kept per episode")
+    fail_rate_decay: float = setting(
+        0.99, gt=0, lt=1, help="Decay of the moving average of a motion's fail rate, per finished episode."
+    )
     sampling: Literal["failure", "uniform", "first"] = setting(
-        "failure", help="start times: where episodes fail more often, evenly, or always the first frame"
+        "failure",
+        help="Start frames within a motion. failure: frames from which episodes fail are more likely. uniform: all "
+        "frames are equally likely. first: always the first frame.",
     )
-    bin_frames: int = setting(10, ge=1, help="start frames that share a failure rate")
-    bin_floor: float = setting(0.1, gt=0, help="added to the failure rate of a bin in its weight")
-    bin_decay: float = setting(0.95, gt=0, lt=1, help="share of a bin's failure rate kept per episode")
+    bin_frames: int = setting(
+        10, ge=1, help="Number of neighboring start frames that share a fail rate (a bin)."
+    )
+    bin_floor: float = setting(0.1, gt=0, help="Added to the fail rate of a bin in its sampling weight.")
+    bin_decay: float = setting(
+        0.95, gt=0, lt=1, help="Decay of the moving average of a bin's fail rate, per finished episode."
+    )
     first_frame_frac: float = setting(
-        0.1, ge=0, le=1, help="share of episodes made to start at the first frame"
+        0.1, ge=0, le=1, help="Share of episodes that start at the first frame, whatever the sampling."
     )
     min_remaining_s: float = setting(
-        0.2, ge=0, help="least time between a start and the end of the motion", unit="s"
+        0.2, ge=0, help="Episodes start at least this long before the end of their motion.", unit="s"
     )
-    perturbed_frac: float = setting(0.5, ge=0, le=1, help="share of episodes that start with noise")
+    perturbed_frac: float = setting(0.5, ge=0, le=1, help="Share of episodes that start with noise.")
     perturbed_when_mastered: bool = setting(
         False,
-        help="that share times the success of episodes from the same bin: noise comes where a motion is mastered",
+        help="Multiply perturbed_frac by the success rate of the start's bin, so that noise is added where a motion is "
+        "mastered.",
     )
-    joint_noise: float = setting(0.05, ge=0, help="standard deviation per joint axis", unit="rad")
-    dof_vel_noise: float = setting(0.5, ge=0, help="standard deviation of joint velocities", unit="rad/s")
+    joint_noise: float = setting(
+        0.05, ge=0, help="Standard deviation of the noise per joint axis.", unit="rad"
+    )
+    dof_vel_noise: float = setting(
+        0.5, ge=0, help="Standard deviation of the noise of joint velocities.", unit="rad/s"
+    )
     root_rot_noise: float = setting(
-        0.02, ge=0, help="standard deviation of the root rotation per axis", unit="rad"
+        0.02, ge=0, help="Standard deviation of the noise of the root rotation, per axis.", unit="rad"
     )
     root_vel_noise: float = setting(
-        0.1, ge=0, help="standard deviation of the root velocity per axis", unit="m/s"
+        0.1, ge=0, help="Standard deviation of the noise of the root velocity, per axis.", unit="m/s"
     )
-    root_ang_vel_noise: float = setting(0.2, ge=0, help="the same of its angular velocity", unit="rad/s")
-    xy_offset: float = setting(0.0, ge=0, help="largest random shift of the start along x and y", unit="m")
+    root_ang_vel_noise: float = setting(
+        0.2,
+        ge=0,
+        help="Standard deviation of the noise of the root's angular velocity, per axis.",
+        unit="rad/s",
+    )
+    xy_offset: float = setting(
+        0.0, ge=0, help="Starts are shifted by up to this distance along x and along y, uniformly.", unit="m"
+    )
 
 
 @attrs.frozen(kw_only=True)
 class VariantConfig:
-    """Other terrains under the same motions: boxes where the motion leaves room for them."""
+    """Variants of a motion's terrain: boxes where the motion leaves room for them."""
 
     per_motion: int = setting(
-        1, ge=1, help="terrains of each motion that training draws from; 1: its own alone, as in playbacks"
+        1,
+        ge=1,
+        help="Number of terrains per motion in training, its own included. Playbacks use its own only.",
     )
-    boxes: int = setting(4, ge=0, help="most boxes by which a further terrain differs")
-    largest_cells: int = setting(12, ge=1, help="longest side of a box", unit="cells")
-    change: float = setting(1.0, ge=0, help="most that a box raises or lowers the ground", unit="m")
+    boxes: int = setting(4, ge=0, help="Largest number of boxes that a variant adds.")
+    largest_cells: int = setting(12, ge=1, help="Largest side of a box.", unit="cells")
+    change: float = setting(
+        1.0, ge=0, help="Largest height by which a box raises or lowers the ground.", unit="m"
+    )
 
 
 @attrs.frozen(kw_only=True)
 class DeepMimicConfig:
     """The imitation task.
 
-    `preset: cpu` makes the observation small (391 numbers for the humanoid) for training within minutes;
-    `preset: paper` is the published implementation where it differs from the defaults.
+    `preset: cpu` has a small observation (391 numbers for the humanoid) for training within minutes; `preset: paper` is
+    the published implementation where it differs from the defaults.
     """
 
-    control_hz: float = setting(30.0, gt=0, help="control steps per second", unit="Hz")
-    episode_length_s: float = setting(10.0, gt=0, help="longest training episode", unit="s")
+    control_hz: float = setting(30.0, gt=0, help="Control steps per second.", unit="Hz")
+    episode_length_s: float = setting(10.0, gt=0, help="Longest training episode.", unit="s")
     action_mode: Literal["residual", "absolute"] = setting(
         "residual",
-        help="residual: correction of the reference's next pose; absolute: servo targets themselves",
+        help="residual: actions correct the reference's next pose. absolute: actions are the servo targets.",
     )
-    action_scale: float = setting(0.3, gt=0, help="residual: correction of an action of 1", unit="rad")
+    action_scale: float = setting(
+        0.3, gt=0, help="Correction that a residual action of 1 stands for.", unit="rad"
+    )
     feed_forward_s: float = setting(
-        0.03, ge=0, help="residual: lag of the servos that targets make up for", unit="s"
+        0.03,
+        ge=0,
+        help="Residual actions correct the reference's next pose extrapolated by this time along its velocity, which "
+        "compensates the lag of the servos.",
+        unit="s",
     )
-    contact_threshold: float = setting(1.0, ge=0, help="least force that counts as a contact", unit="N")
-    observation: ObservationConfig = setting(factory=ObservationConfig, help="what the agent sees")
-    reward: RewardConfig = setting(factory=RewardConfig, help="reward terms")
-    termination: TerminationConfig = setting(factory=TerminationConfig, help="when an episode is lost")
-    start: StartConfig = setting(factory=StartConfig, help="where training episodes start")
-    terrains: VariantConfig = setting(factory=VariantConfig, help="further terrains under the same motions")
+    contact_threshold: float = setting(
+        1.0, ge=0, help="A body is in contact when the force on it is larger than this.", unit="N"
+    )
+    observation: ObservationConfig = setting(factory=ObservationConfig, help="What the agent observes.")
+    reward: RewardConfig = setting(factory=RewardConfig, help="The reward.")
+    termination: TerminationConfig = setting(factory=TerminationConfig, help="When an episode is lost.")
+    start: StartConfig = setting(factory=StartConfig, help="Where training episodes start.")
+    terrains: VariantConfig = setting(factory=VariantConfig, help="Variants of the motions' terrains.")
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "cpu": {
@@ -247,7 +284,7 @@ class DeepMimicConfig:
 
 @attrs.frozen(kw_only=True)
 class ZeroConfig:
-    """Agent `zero`: nothing to set."""
+    """Agent `zero`, which has no settings."""
 
 
 @attrs.frozen(kw_only=True)
@@ -255,9 +292,9 @@ class RandomConfig:
     """Agent `random`."""
 
     share: float = setting(
-        0.3, ge=0, help="share of the range of actions that is drawn from, about its middle"
+        0.3, ge=0, help="Actions are uniform in this share of their range, around its middle."
     )
-    seed: int = setting(0, ge=0, help="seed of the actions")
+    seed: int = setting(0, ge=0, help="Seed of the actions.")
 
 
 @attrs.frozen(kw_only=True)
@@ -265,10 +302,14 @@ class ReferenceConfig:
     """Agent `reference`."""
 
     feed_forward_s: float = setting(
-        0.03, ge=0, help="lag of the servos that targets make up for: damping over gain of a joint", unit="s"
+        0.03,
+        ge=0,
+        help="Targets are extrapolated by this time along the reference's velocity, which compensates the lag of the "
+        "servos (a joint's damping divided by its stiffness).",
+        unit="s",
     )
     lead_steps: float = setting(
-        2.0, ge=0, help="how far ahead of now the pose is that targets aim at", unit="control steps"
+        2.0, ge=0, help="How far ahead the pose is that targets are set to.", unit="control steps"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from parc_deepmimic.body_positions import BodyPositions
 from parc_deepmimic.config import DeepMimicConfig, StartConfig
 from parc_deepmimic.errors import tracking_errors
 from parc_deepmimic.fail_rates import StartCurriculum
+from parc_deepmimic.frames import FrameBuilder
 from parc_deepmimic.layout import ObservationLayout
 from parc_deepmimic.observed_state import STATE_FIELDS, ObservedState
 from parc_deepmimic.one_world import in_own_coordinates
@@ -25,12 +25,11 @@ from parc_deepmimic.reference import MotionLibrary
 from parc_deepmimic.scoring import ExtraObservations, RewardModel, TerminationModel
 from parc_deepmimic.starts import body_state, is_exact, perturb, state_of, without_broken
 from parc_deepmimic.statistics import EpisodeStatistics, fail_rate_summary
-from parc_deepmimic.variants import terrains_of
+from parc_deepmimic.variants import distinct_terrains, terrains_of
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.geometry import PackedTerrains
 from parc_motion.skeletons import Skeleton
-from parc_motion.terrains import Terrain
 
 __all__ = ["DeepMimicEnv"]
 
@@ -38,23 +37,22 @@ __all__ = ["DeepMimicEnv"]
 class DeepMimicEnv(TrackerEnv):
     """Many characters, each following one motion of a set on that motion's own terrain.
 
-    Clips without a terrain stand on level ground at z = 0. With `terrains.per_motion` above 1 training draws a
-    terrain of the motion at each start; playbacks keep to its own. A simulator that has one world for all (capability
-    "one_world") gets all terrains laid out on one grid. A copy of the character that diverges in the simulator
-    fails its episode; its state is replaced by the reference's, so no NaN reaches an agent.
+    Clips without a terrain stand on level ground at z = 0. With `terrains.per_motion` above 1 training samples a
+    terrain of the motion at each start; playbacks use its own. A simulator with one world for all environments
+    (capability "one_world") gets all terrains laid out on one grid. A copy of the character that diverges in the
+    simulator fails its episode; its state is replaced by the reference's, so NaN never reaches an agent.
 
     Episodes of training end with FAIL when the reference is lost, TIMEOUT at its end (or FAIL, see
     `termination.end_is_fail`) and after `episode_length_s`. In a playback the end of the reference is SUCCESS, each
-    env reports its end once, and the clock of an env that ended stands still.
+    env reports its end once, and its motion time stands still afterwards.
     """
 
-    #: methods whose time `parc eval env` reports, and as what
     timed_parts: ClassVar[dict[str, str]] = {
         "_observe": "observation",
         "_score": "reward",
         "_ends": "reward",
-        "_start_drawn": "reset",
-        "_begin_again": "reset",
+        "_start_sampled": "reset",
+        "_restart_ended": "reset",
     }
 
     def __init__(
@@ -79,19 +77,20 @@ class DeepMimicEnv(TrackerEnv):
         per_motion = [
             terrains_of(clip, config.terrains, library.kinematics, seed=m) for m, clip in enumerate(clips)
         ]
-        terrains, choices = _distinct_terrains(per_motion)
+        terrains, choices = distinct_terrains(per_motion)
         self._motion_weights = torch.tensor(weights / np.sum(weights), dtype=torch.float32, device=device)
         self._terrain_choices = torch.tensor(choices, device=device)  # [M, V], a motion's own first
         simulator.build(
             Scene(skeleton=skeleton, terrains=terrains, num_envs=num_envs, control_hz=config.control_hz)
         )
-        self._terrains = PackedTerrains.of(terrains, device)
+        packed = PackedTerrains.of(terrains, device)
+        self._frames = FrameBuilder(config, library, packed, skeleton)
         self._extra = ExtraObservations(config.observation.terms, skeleton, device)
         self._layout = ObservationLayout(
             config.observation,
             skeleton,
             library,
-            self._terrains,
+            packed,
             config.control_hz,
             self._extra.groups,
         )
@@ -125,7 +124,7 @@ class DeepMimicEnv(TrackerEnv):
 
     @property
     def motion_weights(self) -> Tensor:
-        """How much each motion matters, ``[M]``, sums to 1."""
+        """Sampling weight of each motion before fail rates, ``[M]``, sums to 1."""
         return self._motion_weights
 
     @property
@@ -143,14 +142,14 @@ class DeepMimicEnv(TrackerEnv):
         self._training, self._on_frames = True, self._frames_fit
         self.active = torch.ones_like(self.active)
         self._episodes.restart()
-        return self._observe(self._start_drawn(self._all_envs))
+        return self._observe(self._start_sampled(self._all_envs))
 
     def playback(
         self, motion_ids: Tensor, start_times: Tensor, noise: torch.Generator | None = None
     ) -> Tensor:
         """Put env i on motion ``motion_ids[i]`` at ``start_times[i]`` s; the observation ``[N, O]``.
 
-        Exactly, or with noise as of `start` (but in every env, whatever its `perturbed_frac`), drawn from `noise`.
+        Exactly, or with the noise of the settings `start` in every env, whatever `perturbed_frac` is.
         """
         count = len(motion_ids)
         if count > self.num_envs or len(start_times) != count:
@@ -160,7 +159,7 @@ class DeepMimicEnv(TrackerEnv):
             )
         self._training = False
         self.active = self._all_envs < count
-        # idle envs rest on the first of the motions, so that the simulator has a sound state for them
+        # idle envs stand on the first of the motions, so that the simulator has a finite state for them
         ids, times = motion_ids.new_zeros(self.num_envs), torch.zeros_like(self.motion_times)
         ids[:count], times[:count] = motion_ids, start_times.to(times.dtype)
         if 0 < count < self.num_envs:
@@ -195,7 +194,7 @@ class DeepMimicEnv(TrackerEnv):
         )
         if self._training:
             self._episodes.add(reward, errors)
-            final_obs, obs = self._begin_again(done, lost, now)
+            final_obs, obs = self._restart_ended(done, lost, now)
         else:
             self._stay(done, sound)
             final_obs = obs = self._observe(now)
@@ -228,7 +227,7 @@ class DeepMimicEnv(TrackerEnv):
         return {**self._curriculum.state(), "rng": rng}
 
     def load_curriculum(self, state: dict[str, Any]) -> None:
-        """Rates of motions of equal names; the random generator too where the set of motions is the same."""
+        """Load the rates of motions of equal names, and the random generator where the set of motions is the same."""
         self._curriculum.load(state)
         if set(state["fail_rates"]) == set(self.motion_names):
             raw = np.frombuffer(base64.b64decode(state["rng"]), dtype=np.uint8).copy()
@@ -251,7 +250,7 @@ class DeepMimicEnv(TrackerEnv):
 
     def _simulate(self, action: Tensor) -> None:
         self.simulator.set_targets(self.dof_target(action))
-        # in a playback, what has ended or never began costs nothing
+        # in a playback, environments that have ended or are idle are not simulated
         all_move = self._training or bool(self.active.all())
         self.simulator.step(None if all_move else self.active.nonzero().flatten())
         self._steps = self._steps + self.active
@@ -265,7 +264,7 @@ class DeepMimicEnv(TrackerEnv):
         return lead_targets(ref, self._library.kinematics, self.config.feed_forward_s)
 
     def _read_sound(self, ref: Reference) -> tuple[BodyState, Tensor | None]:
-        """The state, and which copies are sound (None: all of them, the usual case)."""
+        """The state, and which copies are finite (None: all of them, the usual case)."""
         state = self.simulator.read()
         if bool(state.finite.all()):
             return state, None
@@ -273,57 +272,18 @@ class DeepMimicEnv(TrackerEnv):
 
     def _frame(self, state: BodyState, reference: Reference, action: Tensor) -> TrackingFrame:
         """What the terms see of this control step."""
-        force = state.contact_force.norm(dim=-1)
         first = (self._steps == 1)[:, None]
         previous, self._last_action = torch.where(first, action, self._last_action), action.clone()
-        return TrackingFrame(
-            state=state,
-            reference=reference,
-            contact_force=force,
-            contacts=force > self.config.contact_threshold,
-            action=action,
-            previous_action=previous,
-            **self._facts(self.motion_ids, self.motion_times, self._terrain_ids),
-        )
-
-    def _start_frame(self, env_ids: Tensor, reference: Reference) -> TrackingFrame:
-        """What observation terms see of environments that have just been put on their start."""
-        state = self.simulator.read()
-        rows = {field.name: getattr(state, field.name)[env_ids] for field in attrs.fields(BodyState)}
-        still = torch.zeros_like(self._last_action[env_ids])
-        where = (self.motion_ids[env_ids], self.motion_times[env_ids], self._terrain_ids[env_ids])
-        return TrackingFrame(
-            state=BodyState(**rows),
-            reference=reference,
-            contact_force=torch.zeros_like(reference.contacts),
-            contacts=reference.contacts > 0.5,
-            action=still,
-            previous_action=still,
-            **self._facts(*where),
-        )
+        where = (self.motion_ids, self.motion_times, self._terrain_ids)
+        return self._frames.of_step(state, reference, (action, previous), where, self._training)
 
     def _start_extra(self, env_ids: Tensor, reference: Reference) -> Tensor:
         """The numbers of the further observation groups at a start, ``[E, X]``."""
         if not self._extra.groups:
             return reference.contacts.new_empty(len(env_ids), 0)
-        return self._extra(self._start_frame(env_ids, reference))
-
-    def _facts(self, motion_ids: Tensor, times: Tensor, terrain_ids: Tensor) -> dict[str, Any]:
-        """The part of a frame that does not depend on how its state came about."""
-
-        def reference_ahead(seconds: float) -> Reference:
-            return self._library.query(motion_ids, times + seconds)
-
-        return {
-            "motion_ids": motion_ids,
-            "motion_times": times,
-            "training": self._training,
-            "limit_scale": self.config.termination.training_share if self._training else 1.0,
-            "skeleton": self.skeleton,
-            "control_hz": self.control_hz,
-            "ground": functools.partial(self._terrains.height_at, terrain_ids),
-            "lookup": reference_ahead,
-        }
+        where = (self.motion_ids[env_ids], self.motion_times[env_ids], self._terrain_ids[env_ids])
+        frame = self._frames.of_start(self.simulator.read(), env_ids, reference, where, self._training)
+        return self._extra(frame)
 
     def _score(self, frame: TrackingFrame) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor], Tensor]:
         """Reward, its terms, tracking errors, and which environments have lost the reference."""
@@ -339,36 +299,36 @@ class DeepMimicEnv(TrackerEnv):
         done = torch.zeros(self.num_envs, dtype=torch.int8, device=lost.device)
         if self._training:
             end = Done.FAIL if self.config.termination.end_is_fail else Done.TIMEOUT
-            if self._library.any_loops:  # those go on until the episode is over
+            if self._library.any_loops:  # looping motions continue until the episode length is over
                 ended = ended & ~self._library.loops[self.motion_ids]
             done = done.masked_fill_(self._steps >= self._episode_steps, int(Done.TIMEOUT))
         done.masked_fill_(ended, int(end)).masked_fill_(lost, int(Done.FAIL))
         done.masked_fill_(~moving, int(Done.NULL))
         return done
 
-    def _begin_again(self, done: Tensor, lost: Tensor, now: ObservedState) -> tuple[Tensor, Tensor]:
-        """Observations of the states that the step ended in, and those that agents go on from."""
+    def _restart_ended(self, done: Tensor, lost: Tensor, now: ObservedState) -> tuple[Tensor, Tensor]:
+        """Observations of the states that the step ended in, and of those that the next step starts from."""
         over = done.nonzero().flatten()
         if len(over) == 0:
             obs = self._observe(now)
             return obs, obs
-        # the end of a reference is never held against a motion, even where it counts as a failure for the value
+        # the end of a reference does not raise the fail rate of its motion, even where it is a failure for the value
         self._curriculum.update(self.motion_ids[over], self._bins[over], lost[over])
         self._episodes.end(over, self.motion_ids[over], lost[over])
-        # old and new characters in one call: a second one for a few rows would cost nearly as much as the first
-        rows = self._observe(now.joined(self._start_drawn(over)))
+        # old and new states in one call: a second call for a few rows would cost nearly as much as the first
+        rows = self._observe(now.joined(self._start_sampled(over)))
         final_obs = rows[: self.num_envs]
         return final_obs, final_obs.index_copy(0, over, rows[self.num_envs :])
 
     def _stay(self, done: Tensor, sound: Tensor | None) -> None:
         self.active = self.active & (done == int(Done.NULL))
-        if sound is not None:  # diverged copies stand on their reference from now on
+        if sound is not None:  # diverged copies are put back on their reference
             broken = (~sound).nonzero().flatten()
             ref = self._library.query(self.motion_ids[broken], self.motion_times[broken], self._on_frames)
             self.simulator.reset(broken, state_of(ref))
 
-    def _start_drawn(self, env_ids: Tensor) -> ObservedState:
-        ids, frames, bins = self._curriculum.draw(len(env_ids), self._rng)
+    def _start_sampled(self, env_ids: Tensor) -> ObservedState:
+        ids, frames, bins = self._curriculum.sample(len(env_ids), self._rng)
         self._bins[env_ids] = bins
         choices = self._terrain_choices[ids]
         if choices.shape[1] == 1:
@@ -392,7 +352,7 @@ class DeepMimicEnv(TrackerEnv):
         moved = self._terrain_ids[env_ids] != terrain_ids
         if bool(moved.any()):
             self.simulator.set_terrains(env_ids[moved], terrain_ids[moved])
-        # new tensors: what was handed out of the step before keeps its values
+        # new tensors: those returned by earlier steps keep their values
         self.motion_ids = self.motion_ids.index_copy(0, env_ids, motion_ids)
         self.motion_times = self.motion_times.index_copy(0, env_ids, times)
         self._terrain_ids = self._terrain_ids.index_copy(0, env_ids, terrain_ids)
@@ -411,7 +371,7 @@ class DeepMimicEnv(TrackerEnv):
         return ObservedState(
             **{name: getattr(state, name) for name in STATE_FIELDS},
             key_pos=body_pos.index_select(1, self._layout.key_bodies),
-            # forces are not known before the first step: the reference's contacts are the best guess
+            # forces are not known before the first step: the reference's contacts are the best estimate
             contacts=ref.contacts > 0.5,
             motion_ids=motion_ids,
             motion_times=times,
@@ -438,20 +398,3 @@ def _check(clips: Sequence[MotionClip], weights: np.ndarray, num_envs: int) -> N
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise DataError(f"the tracking environment got two clips called '{min(twice)}'; names must differ.")
-
-
-def _distinct_terrains(per_motion: Sequence[Sequence[Terrain]]) -> tuple[list[Terrain], list[list[int]]]:
-    """The different terrains of all motions, and which of them belong to each motion (equally many of each)."""
-    terrains: list[Terrain] = []
-    known: dict[tuple[Any, ...], int] = {}
-    count, choices = max(len(own) for own in per_motion), []
-    for own in per_motion:
-        ids = []
-        for terrain in own:
-            key = (terrain.height.tobytes(), terrain.shape, terrain.origin_xy.tobytes(), terrain.cell)
-            if key not in known:
-                known[key] = len(terrains)
-                terrains.append(terrain)
-            ids.append(known[key])
-        choices.append([ids[k % len(ids)] for k in range(count)])
-    return terrains, choices

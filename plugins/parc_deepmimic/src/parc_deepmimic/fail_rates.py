@@ -1,7 +1,7 @@
-"""Which motions and which start frames are drawn: moving averages of failures, pure functions and their tables.
+"""Which motions and start frames are sampled: moving averages of failures, as pure functions and a class.
 
-Source: adaptive motion weighting as documented for PARC (weights follow fail rates, smoothing 0.01, floor 0.01); the
-bins of start frames follow measurements on a CPU, where the documents do not say.
+Source: adaptive motion weighting as described for PARC (weights proportional to fail rates, smoothing 0.01, floor
+0.01). The bins of start frames are ours, from measurements on a CPU.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ __all__ = ["StartCurriculum", "decayed", "start_probabilities"]
 def decayed(rate: Tensor, ids: Tensor, failed: Tensor, decay: float) -> Tensor:
     """Moving averages after some episodes: ``rate <- decay * rate + (1 - decay) * failed`` for each.
 
-    Several episodes of one entry count together (decay to their number, their mean), so that their order is nothing.
+    Several episodes of one entry count together (the decay to the power of their number, and their mean), so that the
+    result does not depend on their order.
 
     Args:
         rate: ``[K]``.
@@ -34,21 +35,21 @@ def decayed(rate: Tensor, ids: Tensor, failed: Tensor, decay: float) -> Tensor:
     return kept * rate + (1.0 - kept) * fails / count.clamp_min(1.0)
 
 
-def start_probabilities(motion_share: Tensor, bin_share: Tensor, bin_motion: Tensor) -> Tensor:
-    """Chance of each bin: that of its motion, divided among the motion's bins by their shares; sums to 1, ``[K]``.
+def start_probabilities(motion_weight: Tensor, bin_weight: Tensor, bin_motion: Tensor) -> Tensor:
+    """Probability of each bin: that of its motion, divided among its bins by their weights; sums to 1, ``[K]``.
 
     Args:
-        motion_share: ``[M]``, any scale.
-        bin_share: ``[K]``, any scale.
+        motion_weight: ``[M]``, any scale.
+        bin_weight: ``[K]``, any scale.
         bin_motion: motion of each bin, ``[K]``.
     """
-    total = torch.zeros_like(motion_share).index_add(0, bin_motion, bin_share)
-    chance = motion_share[bin_motion] * bin_share / total[bin_motion]
-    return chance / chance.sum()
+    total = torch.zeros_like(motion_weight).index_add(0, bin_motion, bin_weight)
+    probability = motion_weight[bin_motion] * bin_weight / total[bin_motion]
+    return probability / probability.sum()
 
 
 class StartCurriculum:
-    """Draws motions and start frames, and learns from how the episodes end."""
+    """Samples motions and start frames, and updates their fail rates when episodes end."""
 
     def __init__(self, library: MotionLibrary, weights: np.ndarray, config: StartConfig) -> None:
         self._config, self._names = config, library.names
@@ -67,17 +68,17 @@ class StartCurriculum:
         self._bin_size = left.clamp(max=config.bin_frames)  # [K] frames
         self.bin_rate = torch.ones(len(index), device=device)  # [K]
 
-    def draw(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def sample(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Motions, start frames and bins of `count` episodes, ``[count]`` int64 each."""
         config = self._config
-        share = self._weights * self.motion_rate.clamp_min(config.fail_rate_floor)
-        bin_share = self._bin_size.to(share.dtype)
+        motion_weight = self._weights * self.motion_rate.clamp_min(config.fail_rate_floor)
+        bin_weight = self._bin_size.to(motion_weight.dtype)
         if config.sampling == "failure":
-            bin_share = bin_share * (config.bin_floor + self.bin_rate)
-        chance = start_probabilities(share, bin_share, self._bin_motion)
-        bins = torch.multinomial(chance, count, replacement=True, generator=rng)
+            bin_weight = bin_weight * (config.bin_floor + self.bin_rate)
+        probability = start_probabilities(motion_weight, bin_weight, self._bin_motion)
+        bins = torch.multinomial(probability, count, replacement=True, generator=rng)
         motions = self._bin_motion[bins]
-        place, forced = torch.rand(2, count, generator=rng, device=share.device)
+        place, forced = torch.rand(2, count, generator=rng, device=motion_weight.device)
         frame = self._bin_start[bins] + (place * self._bin_size[bins]).long().minimum(
             self._bin_size[bins] - 1
         )
@@ -86,7 +87,7 @@ class StartCurriculum:
         return motions, torch.where(first, 0, frame), bins
 
     def update(self, motion_ids: Tensor, bin_ids: Tensor, failed: Tensor) -> None:
-        """Count finished episodes ``[E]`` of motions, begun in bins; failed ``[E]`` bool."""
+        """Add finished episodes ``[E]``: their motions, the bins that they started in, whether they failed (bool)."""
         failed = failed.to(self.motion_rate.dtype)
         self.motion_rate = decayed(self.motion_rate, motion_ids, failed, self._config.fail_rate_decay)
         self.bin_rate = decayed(self.bin_rate, bin_ids, failed, self._config.bin_decay)
@@ -100,7 +101,7 @@ class StartCurriculum:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over the rates of motions of equal names (bins only where their number is equal)."""
+        """Load the rates of motions of equal names (those of bins only where their number is equal)."""
         rates, bins = state["fail_rates"], state["bin_rates"]
         for m, name in enumerate(self._names):
             if name in rates:

@@ -1,4 +1,4 @@
-"""What a clip is like, frame by frame, computed from the clip alone."""
+"""Measures of every frame of a clip, computed from the clip alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ClipMeter", "FrameMeasures"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class FrameMeasures:
-    """``[T]`` each. What is measured between two frames stands at the later one, 0 in the first."""
+    """``[T]`` each. What is measured between two frames is that of the later one; 0 in the first."""
 
     root_step: np.ndarray  # m that the root moved since the frame before
     root_speed: np.ndarray  # m/s
@@ -26,7 +26,7 @@ class FrameMeasures:
     outside: np.ndarray  # m that the root is beyond the border of the ground's grid; negative inside
 
     def part(self, first: int, stop: int) -> FrameMeasures:
-        """Frames first..stop-1; nothing was moved on the way to the new first frame."""
+        """Frames first..stop-1; distances and speeds of the new first frame are 0."""
         cut = {field.name: getattr(self, field.name)[first:stop].copy() for field in attrs.fields(type(self))}
         for name in ("root_step", "root_speed", "body_speed"):
             cut[name][:1] = 0.0
@@ -48,7 +48,7 @@ class ClipMeter:
         """The measures of a clip.
 
         Args:
-            ground: whose border counts; its heights have to be those of the clip's own terrain.
+            ground: terrain whose border counts; its heights must be those of the clip's own terrain.
         """
         body_pos, body_rot = self._pose(clip)
         packed = PackedTerrains.of([clip.terrain or ground], dtype=torch.float64)

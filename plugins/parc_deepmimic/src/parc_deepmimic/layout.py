@@ -1,4 +1,4 @@
-"""The observation vector: which parts, in which order, for a configuration."""
+"""The observation vector: its groups and their order for a configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from parc_motion.skeletons import Skeleton
 
 __all__ = ["ObservationLayout"]
 
-_CHUNK = 1024  # characters at a time on a CPU: what is in between stays in the cache
+_CHUNK = 1024  # characters at a time on a CPU, so that intermediate results stay in the cache
 
 
 class ObservationLayout:

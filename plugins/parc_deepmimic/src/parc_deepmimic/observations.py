@@ -1,4 +1,4 @@
-"""What the agent sees, as pure functions of tensors; everything in the heading frame of the simulated root.
+"""Parts of the observation as pure functions of tensors, in the heading frame of the simulated root.
 
 Source: published implementation: own state, targets at coming steps, contacts, ground heights along rays. The small
 observation with scalar coordinates and a grid is ours.
@@ -22,7 +22,7 @@ def into_heading(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def target_vectors(
     root_pos: Tensor, ref_root_pos: Tensor, ref_axes: Tensor, ref_key_offset: Tensor
 ) -> Tensor:
-    """Where the reference's root and key bodies will be, seen from the simulated root, world axes.
+    """Positions of the reference's root and key bodies relative to the simulated root, world axes.
 
     Args:
         root_pos: simulated root, ``[N, 3]`` m.
@@ -51,5 +51,5 @@ def ray_offsets(
 
 
 def ground_heights(height: Tensor, root_height: Tensor, limit: float) -> Tensor:
-    """World heights ``[N, ...]`` m as seen from the root ``[N]`` m, cut off at the limit: ``[N, P]``."""
+    """World heights ``[N, ...]`` m relative to the root ``[N]`` m, clipped to the limit: ``[N, P]``."""
     return (height.flatten(1) - root_height[:, None]).clamp_(-limit, limit)

@@ -1,8 +1,8 @@
-"""Simulators that have one world for all environments, as if each environment stood on a terrain of its own.
+"""Lets simulators with one world for all environments be used as if each environment had its own terrain.
 
-Such a simulator names the capability "one_world": it builds scenes of a single terrain and needs nothing else. All
-terrains are laid out on one grid; states go in and come out in the coordinates of each environment's own terrain, so
-that references, observations and recordings know no offsets.
+Such a simulator has the capability "one_world" and builds scenes of a single terrain. All terrains are laid out on one
+grid; states are translated to and from the coordinates of each environment's own terrain, so that references,
+observations and recordings need no offsets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ONE_WORLD = "one_world"
 
 
 def in_own_coordinates(simulator: Simulator) -> Simulator:
-    """The simulator itself, or one around it that translates between its world and the terrains."""
+    """The simulator itself, or a wrapper that translates between its world and the terrains."""
     return OneWorld(simulator) if ONE_WORLD in simulator.capabilities else simulator
 
 

@@ -1,7 +1,7 @@
 """Interpolation and forward kinematics of many poses at once, component by component.
 
-Numbers are those of `parc_motion.kinematics`, to the last bit on the CPUs tried. There a pose's components lie side by
-side, which suits any leading axes; here every component is a row over all poses, which takes less time.
+Numbers are those of `parc_motion.kinematics`, to the last bit on the CPUs tried. There the components of a
+pose are contiguous, for any leading axes; here every component is a row over all poses, which takes less time.
 """
 
 from __future__ import annotations

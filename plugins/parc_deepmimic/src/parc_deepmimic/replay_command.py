@@ -14,17 +14,21 @@ __all__ = ["replay"]
 @click.command("replay", short_help="simulate recorded clips again and compare")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
 @click.option(
-    "--character", default="", help="character or its file; the one that the clip names, where not given"
+    "--character", default="", help="Name or file of the character; by default the one that the clip names."
 )
 @click.option(
-    "--tolerance", type=click.FloatRange(0), default=1e-5, show_default=True, help="largest difference, m"
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=1e-5,
+    show_default=True,
+    help="Largest difference of a body position that counts as equal, m.",
 )
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def replay(paths: tuple[pathlib.Path, ...], character: str, tolerance: float, as_json: bool) -> None:
-    """Simulate recorded clips again from the servo targets kept with them, and say how far the bodies are apart.
+    """Simulate recorded clips again from the servo targets stored with them; print the largest difference of a body.
 
-    PATHS are recorded clips (.npz), or folders: of a run, of an iteration, or of a recording. The simulator is the one
-    that recorded them, with its settings. The exit code is 1 when a clip differs by more than the tolerance.
+    PATHS are recorded clips (.npz), or folders: of a run, of an iteration, or of a recording. The simulator
+    and its settings are those of the recording. The exit code is 1 when a clip differs by more than the tolerance.
     """
     from parc_deepmimic.replay_files import recorded_files, replay_file
 

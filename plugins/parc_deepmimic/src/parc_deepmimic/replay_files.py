@@ -1,4 +1,4 @@
-"""Recorded clips in a run's folders, each with the file that says what the simulator was told."""
+"""Finds recorded clips, each with the file of its start state and servo targets, and replays them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["recorded_files", "replay_file"]
 
 @attrs.frozen(kw_only=True)
 class _Settings:
-    simulator: Use = setting(Use("mujoco"), kind="simulator", help="the physics that recorded the clip")
+    simulator: Use = setting(Use("mujoco"), kind="simulator", help="The simulator that recorded the clip.")
 
 
 def recorded_files(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-    """The recorded clips that paths stand for, sorted within each.
+    """The recorded clips at the paths and in folders below them, sorted within each.
 
     Raises:
         DataError: there are none.

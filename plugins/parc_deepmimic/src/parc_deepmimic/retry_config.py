@@ -1,4 +1,4 @@
-"""Settings of the recorder `retry`; light enough to load for a schema."""
+"""Settings of the recorder `retry`."""
 
 from __future__ import annotations
 
@@ -13,50 +13,70 @@ __all__ = ["QualityConfig", "RetryConfig"]
 
 @attrs.frozen(kw_only=True)
 class QualityConfig:
-    """Limits; none switches a check off."""
+    """Limits that a recording must keep; null switches a check off."""
 
-    max_root_pos: float | None = setting(0.4, gt=0, help="largest mean error of the root position", unit="m")
+    max_root_pos: float | None = setting(0.4, gt=0, help="Largest mean error of the root position.", unit="m")
     max_root_rot: float | None = setting(
-        0.6, gt=0, help="largest mean error of the root rotation", unit="rad"
+        0.6, gt=0, help="Largest mean error of the root rotation.", unit="rad"
     )
-    max_body_pos: float | None = setting(0.3, gt=0, help="largest mean error of body positions", unit="m")
+    max_body_pos: float | None = setting(
+        0.3, gt=0, help="Largest mean error of body positions, relative to the root.", unit="m"
+    )
     max_root_step: float | None = setting(
-        0.5, gt=0, help="the root moving further between two frames is a teleport", unit="m"
+        0.5, gt=0, help="Largest distance that the root may move between two frames.", unit="m"
     )
-    max_speed: float | None = setting(15.0, gt=0, help="largest speed of the root", unit="m/s")
-    max_body_speed: float | None = setting(20.0, gt=0, help="largest speed of a body", unit="m/s")
+    max_speed: float | None = setting(15.0, gt=0, help="Largest speed of the root.", unit="m/s")
+    max_body_speed: float | None = setting(20.0, gt=0, help="Largest speed of any body.", unit="m/s")
     max_penetration: float | None = setting(
-        0.03, gt=0, help="deepest that a surface point of the character may be inside the ground", unit="m"
+        0.03, gt=0, help="Largest depth of a surface point of the character inside the ground.", unit="m"
     )
     terrain_margin: float | None = setting(
-        0.4, help="how far outside the terrain's grid the root may go (its border goes on)", unit="m"
+        0.4,
+        help="Largest distance of the root outside the terrain's grid, where the heights of its border continue.",
+        unit="m",
     )
     min_contact_match: float | None = setting(
-        0.5, ge=0, le=1, help="least share of frames in which hands and feet touch as in the reference"
+        0.5,
+        ge=0,
+        le=1,
+        help="Smallest share of frames in which contacts of hands and feet agree with the reference.",
     )
 
 
 @attrs.frozen(kw_only=True)
 class RetryConfig:
-    """Starts, retries, what is kept, and quality control of the recorder."""
+    """Start times, retries, what is kept, and quality checks of the recorder."""
 
     start_fractions: tuple[float, ...] = setting(
-        (0.0, 0.25, 0.5), help="where in a motion to start, tried in this order, 0..1 of its length"
+        (0.0, 0.25, 0.5), help="Shares of a motion's length at which attempts start, in this order."
     )
-    min_remaining_s: float = setting(1.0, ge=0, help="shorter rests of motions are not recorded", unit="s")
+    min_remaining_s: float = setting(
+        1.0, ge=0, help="Attempts need at least this much of the motion after their start.", unit="s"
+    )
     keep_partial: bool = setting(
-        True, help="whether the longest flawless part is kept of a motion that no try followed to its end"
+        True,
+        help="Keep the longest part without a flaw of a motion that was not followed to its end in any attempt.",
     )
-    min_partial_s: float = setting(2.0, gt=0, help="shorter parts are not kept", unit="s")
+    min_partial_s: float = setting(2.0, gt=0, help="Shortest part that is kept.", unit="s")
     partial_margin_s: float = setting(
-        0.5, ge=0, help="time before a loss that a part leaves out: the character is falling then", unit="s"
+        0.5,
+        ge=0,
+        help="Parts end this long before the motion was lost, because the character is already falling then.",
+        unit="s",
     )
-    second_chance: Use | None = setting(None, kind="agent", help="agent that gets what the first one lost")
-    contact_threshold: float = setting(5.0, ge=0, help="least force that becomes a contact label", unit="N")
+    second_chance: Use | None = setting(
+        None, kind="agent", help="Agent that attempts the motions that the first agent lost."
+    )
+    contact_threshold: float = setting(
+        5.0, ge=0, help="A body has a contact label when the force on it is larger than this.", unit="N"
+    )
     terrain_padding: float | None = setting(
-        0.8, ge=0, help="ground that a clip carries around the path of its root; null: all of it", unit="m"
+        0.8,
+        ge=0,
+        help="A recorded clip carries the ground within this distance of the path of its root; null: all of it.",
+        unit="m",
     )
-    quality: QualityConfig = setting(factory=QualityConfig, help="what a recorded motion must fulfil")
+    quality: QualityConfig = setting(factory=QualityConfig, help="Limits that a recording must keep.")
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {

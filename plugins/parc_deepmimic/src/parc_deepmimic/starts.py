@@ -1,4 +1,4 @@
-"""States that episodes start from: copies of the reference, with or without noise."""
+"""States that episodes start from: those of the reference, with or without noise."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def perturb(
     rng: torch.Generator,
     mastery: Tensor | None = None,
 ) -> CharacterState:
-    """The states with noise: a share of them in pose and velocities, all of them shifted in the ground plane.
+    """The states with noise: in pose and velocities for a share of them, and a shift in the ground plane for all.
 
-    Source: shift as published; measured on a CPU: policies trained on exact starts only lose 60 % of perturbed ones.
+    Source: the shift is published, the noise ours: policies trained on exact starts alone lose 60 % of perturbed ones.
 
     Args:
         mastery: factor on `perturbed_frac` for each of them, ``[N]`` 0..1; None: 1.
@@ -49,11 +49,13 @@ def perturb(
     joint, dof_vel, root_rot, root_vel, root_ang_vel = noise.split([dofs, dofs, 3, 3, 3], dim=1)
     shift = torch.zeros(n, 3, device=device)
     shift[:, :2] = (2.0 * torch.rand(n, 2, generator=rng, device=device) - 1.0) * config.xy_offset
-    if is_exact(config):  # what was drawn is not used: the stream goes on as it would with noise
+    if is_exact(
+        config
+    ):  # random numbers are sampled all the same, so that the sequence does not depend on the noise
         return state
     bend = kinematics.dof_to_joint_rot(joint * config.joint_noise)
     turn = rot.expmap_to_quat(root_rot * config.root_rot_noise)
-    # the root turns in the world, joints in their own frames; one product for all of them
+    # the root rotates in the world frame, joints in their own frames; one product for all of them
     first = torch.cat([turn[:, None], state.joint_rot], dim=1)
     turned = rot.multiply(first, torch.cat([state.root_rot[:, None], bend], dim=1))
     return CharacterState(
@@ -79,7 +81,7 @@ def is_exact(config: StartConfig) -> bool:
 
 
 def body_state(state: CharacterState, kinematics: PlanarKinematics) -> BodyState:
-    """What a simulator would read back, as far as observations need it: no forces yet, velocities of the root only."""
+    """The state as a simulator would return it, but with forces and velocities of bodies after the root set to 0."""
     body_pos, body_rot = kinematics.forward(
         state.root_pos, torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
     )
@@ -99,7 +101,7 @@ def body_state(state: CharacterState, kinematics: PlanarKinematics) -> BodyState
 
 
 def without_broken(state: BodyState, substitute: BodyState) -> BodyState:
-    """The state with the rows of diverged copies taken from another, so that no NaN goes further."""
+    """The state with the rows of diverged copies taken from a substitute, so that every number is finite."""
     sound: Tensor = state.finite
 
     def pick(a: Tensor, b: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What became of the episodes of a training: sums per motion, kept on the device until somebody asks.
+"""Statistics of training episodes: sums per motion, kept on the device until they are read.
 
 Source: published implementation for what is reported of fail rates (quantiles, the hardest motions, per class).
 """
@@ -21,16 +21,16 @@ _HEAD = ("episodes", "failed", "steps", "return")
 
 
 class EpisodeStatistics:
-    """Episodes that ended since the last `take`, by motion; unfinished ones count when they end."""
+    """Sums over the episodes that ended since the last `take`, by motion."""
 
     def __init__(self, num_envs: int, motion_names: Sequence[str], control_hz: float, device: str) -> None:
         self._names, self._hz = tuple(motion_names), control_hz
-        # running sums of the present episodes: steps, return, errors
+        # sums over the unfinished episodes: steps, return, errors
         self._running = torch.zeros(2 + len(ERROR_UNITS), num_envs, device=device)
         self._ended = torch.zeros(len(self._names), len(_HEAD) + len(ERROR_UNITS), device=device)
 
     def restart(self) -> None:
-        """All episodes begin anew: the unfinished ones do not count."""
+        """Discard unfinished episodes, because all environments start new ones."""
         self._running.zero_()
 
     def add(self, reward: Tensor, errors: dict[str, Tensor]) -> None:
@@ -38,14 +38,14 @@ class EpisodeStatistics:
         self._running += torch.stack([torch.ones_like(reward), reward, *errors.values()])
 
     def end(self, env_ids: Tensor, motion_ids: Tensor, lost: Tensor) -> None:
-        """The episodes of envs ``[E]``, which followed these motions, are over; `lost` ``[E]`` bool."""
+        """Add the episodes of envs ``[E]``, which followed these motions and have ended; `lost` ``[E]`` bool."""
         sums = self._running[:, env_ids]
         rows = torch.cat([torch.ones_like(sums[:1]), lost[None].to(sums.dtype), sums]).T
         self._ended.index_add_(0, motion_ids, rows)
         self._running[:, env_ids] = 0.0
 
     def take(self) -> dict[str, Any]:
-        """Means over the episodes that ended, and per motion; begins a new period. No episode: nothing."""
+        """Means over the episodes that ended since the last call, and per motion; empty where no episode ended."""
         table = self._ended.double().cpu()
         self._ended.zero_()
         total = table.sum(dim=0)

@@ -1,10 +1,13 @@
-"""Further terrains under a motion: boxes that raise or lower the ground where the motion does not touch it.
+"""Variants of a motion's terrain: boxes raise or lower the ground where the motion does not touch it.
 
-Source: published implementation for the bounds that keep a motion valid (ground under the body stays, ground far below
-it may rise, everything else is free) and for boxes as a way to vary a terrain.
+Source: published implementation for the bounds within which a motion stays valid (ground under the body is fixed,
+ground far below it may rise, the rest is free) and for boxes as a way to vary a terrain.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -16,11 +19,11 @@ from parc_motion.geometry import PackedTerrains, height_bounds, touched_cells
 from parc_motion.kinematics import Kinematics, surface_points
 from parc_motion.terrains import Terrain
 
-__all__ = ["terrain_bounds", "terrains_of", "variant"]
+__all__ = ["distinct_terrains", "terrain_bounds", "terrains_of", "variant"]
 
 
 def terrains_of(clip: MotionClip, config: VariantConfig, kinematics: Kinematics, seed: int) -> list[Terrain]:
-    """The clip's own terrain (level ground where it has none) and the further ones; equal seeds give equal ones."""
+    """The clip's own terrain (level ground where it has none) and its variants; equal seeds give equal variants."""
     if clip.terrain is None:
         return [Terrain(height=np.zeros((2, 2)))]
     if config.per_motion == 1:
@@ -31,6 +34,23 @@ def terrains_of(clip: MotionClip, config: VariantConfig, kinematics: Kinematics,
     rng = np.random.default_rng(seed)
     others = [variant(clip.terrain, bounds, config, rng) for _ in range(config.per_motion - 1)]
     return [clip.terrain, *others]
+
+
+def distinct_terrains(per_motion: Sequence[Sequence[Terrain]]) -> tuple[list[Terrain], list[list[int]]]:
+    """The different terrains of all motions, and the ids of each motion's terrains (lists of equal length)."""
+    terrains: list[Terrain] = []
+    known: dict[tuple[Any, ...], int] = {}
+    count, choices = max(len(own) for own in per_motion), []
+    for own in per_motion:
+        ids = []
+        for terrain in own:
+            key = (terrain.height.tobytes(), terrain.shape, terrain.origin_xy.tobytes(), terrain.cell)
+            if key not in known:
+                known[key] = len(terrains)
+                terrains.append(terrain)
+            ids.append(known[key])
+        choices.append([ids[k % len(ids)] for k in range(count)])
+    return terrains, choices
 
 
 def terrain_bounds(clip: MotionClip, terrain: Terrain, kinematics: Kinematics) -> np.ndarray:

@@ -19,21 +19,35 @@ __all__ = ["env"]
     type=click.IntRange(1),
     default=(256,),
     show_default=True,
-    help="environments side by side; several give a row each",
+    help="Number of environments; may be repeated, each gives a row.",
 )
-@click.option("--steps", type=click.IntRange(1), default=60, show_default=True, help="control steps measured")
-@click.option("--warm-up", type=click.IntRange(0), default=10, show_default=True, help="steps before them")
-@click.option("--device", default="cpu", show_default=True, help="where the environment computes")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="of the simulator")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of the episodes")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="Number of control steps that are measured.",
+)
+@click.option(
+    "--warm-up",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Number of control steps before them, not measured.",
+)
+@click.option("--device", default="cpu", show_default=True, help="Device of the environment.")
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the simulator."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the episodes.")
 @click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="change a setting, e.g. simulator.use=mujoco_warp, env.preset=cpu, agent.use=zero",
+    help="Change a setting, e.g. simulator.use=mujoco_warp, env.preset=cpu, agent.use=zero.",
 )
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def env(
     clips: tuple[pathlib.Path, ...],
     num_envs: tuple[int, ...],
@@ -48,7 +62,7 @@ def env(
     """Control steps per second of a tracking environment, and which part of it takes the time.
 
     CLIPS are clip files (.npz) or folders of them; without any, a character swings its joints on 16 terrains of boxes.
-    Episodes are those of a training: failed ones begin again at once, and that is counted.
+    Episodes are those of a training: environments whose episode has ended restart at once, which is measured too.
     """
     from parc_deepmimic.bench.run import Bench
 

@@ -26,7 +26,7 @@ class Timing:
     seconds: float  # in `TrackerEnv.step`
     cpu_seconds: float  # of this process, all threads
     parts: dict[str, float]  # s by part; they sum to `seconds`
-    episodes: int  # that ended and began again
+    episodes: int  # that ended; their environments restarted
 
     @property
     def steps_per_s(self) -> float:
@@ -34,7 +34,7 @@ class Timing:
         return self.num_envs * self.steps / self.seconds
 
     def summary(self) -> dict[str, Any]:
-        """JSON values: totals, and per part milliseconds per batch step, share, and steps/s if nothing else existed."""
+        """JSON values: totals; per part ms per batch step, share, and the steps/s that the part alone would allow."""
         samples = self.num_envs * self.steps
         return {
             "num_envs": self.num_envs,
@@ -86,7 +86,7 @@ class PartClock:
 
 
 def measure(env: TrackerEnv, agent: Agent, steps: int, warm_up: int, device: str) -> Timing:
-    """Run training episodes under an agent; the first steps warm caches up and are not counted."""
+    """Run training episodes with an agent; `warm_up` steps before the measured ones fill caches."""
     wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     obs = env.reset()
     agent.start(env)

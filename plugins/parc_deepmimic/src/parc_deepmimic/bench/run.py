@@ -1,4 +1,4 @@
-"""Makes the environment that is measured, once per number of environments."""
+"""Builds the environment that is measured, once per number of environments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Bench:
     device: str
     threads: int
     seed: int
-    seen: dict[str, Any] = attrs.field(factory=dict)  # facts about the environment, known once it was made
+    seen: dict[str, Any] = attrs.field(factory=dict)  # facts about the environment, known once it is built
 
     @classmethod
     def of(
@@ -68,7 +68,7 @@ class Bench:
         return {**timing.summary(), "gpu_memory_mb": memory}
 
     def make_env(self, num_envs: int) -> TrackerEnv:
-        """A fresh environment over the clips."""
+        """A new environment over the clips."""
         envs = EvaluationEnvs(
             registry=self.registry,
             setup=self.settings,

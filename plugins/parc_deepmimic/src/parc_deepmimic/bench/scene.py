@@ -1,4 +1,4 @@
-"""Motions and terrains to measure on where nobody gives any: a character that swings its joints among boxes."""
+"""Default motions and terrains of measurements: a character that swings its joints among boxes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SWING = 0.15  # share of the joints' ranges
 
 
 def swinging_clips(skeleton: Skeleton, count: int, seconds: float, seed: int = 0) -> list[MotionClip]:
-    """Clips of a character that stands among boxes, each on a terrain of its own; equal arguments give equal clips."""
+    """Clips of a character that stands among boxes, each on its own terrain; equal arguments give equal clips."""
     rng = np.random.default_rng(seed)
     return [
         swinging_clip(skeleton, boxes_terrain(rng), seconds, rng, name=f"swing {m}") for m in range(count)
@@ -26,7 +26,7 @@ def swinging_clips(skeleton: Skeleton, count: int, seconds: float, seed: int = 0
 
 
 def boxes_terrain(rng: np.random.Generator, boxes: int = 10, highest: float = 0.6) -> Terrain:
-    """Level ground with boxes of 1 to 6 cells a side, up to `highest` m high; the origin is the centre of a cell."""
+    """Level ground with boxes of 1 to 6 cells a side, up to `highest` m high; the origin is the center of a cell."""
     height = np.zeros(_CELLS)
     for _ in range(boxes):
         (i, j), (a, b) = (int(rng.integers(n)) for n in _CELLS), rng.integers(1, 7, size=2)

@@ -1,4 +1,4 @@
-"""What is measured, and how."""
+"""Settings of a measurement."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ __all__ = ["BenchSettings"]
 
 @attrs.frozen(kw_only=True)
 class BenchSettings(EvaluationSetup):
-    """An environment, what simulates it and who acts in it."""
+    """What is measured: an agent in an environment on a simulator."""
 
-    agent: Use = setting(Use("random"), kind="agent", help="who acts; its own time is not counted")
+    agent: Use = setting(
+        Use("random"), kind="agent", help="The agent that acts; its own time is not counted."
+    )

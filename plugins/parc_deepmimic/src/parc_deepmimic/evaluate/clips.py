@@ -24,21 +24,21 @@ _NAME = re.compile(r"([\w.-]+:)?[a-z][a-z0-9_]*")
 class _Sources:
     """Motion sources as the command line names them."""
 
-    dataset: tuple[Use, ...] = setting(kind="motion_source", help="where the motions come from")
+    dataset: tuple[Use, ...] = setting(kind="motion_source", help="Where the motions come from.")
 
 
 def load_clips(
     given: Sequence[str], registry: Registry, skeleton: Skeleton, seed: int = 0
 ) -> list[MotionClip]:
-    """The clips of everything that was given, each with a class.
+    """The clips of all that is given, each with a class.
 
     Args:
         given: clip files, folders of them, manifests of data sets (`dataset.yaml`), names of motion sources
             (``procedural``) or their settings (``{use: procedural, classes: [walk]}``).
-        seed: of motion sources; they give what a run of this seed starts from.
+        seed: of motion sources; a run with this seed gets the same clips from them.
 
     Raises:
-        DataError: nothing is there, or a clip is of another character.
+        DataError: there are no clips, or a clip is of another character.
     """
     clips: list[MotionClip] = []
     known = {item.provider.name for item in registry.providers("motion_source")}
@@ -93,9 +93,9 @@ def _from_source(text: str, registry: Registry, skeleton: Skeleton, seed: int) -
     settings, _ = load_settings(f"dataset: [{text}]\n", "--dataset", _Sources, registry)
     clips = []
     for number, use in enumerate(settings.dataset):
-        seeds = SeedStreams(seed).child("inputs", source=number)  # those of a run whose first source it is
+        seeds = SeedStreams(seed).child("inputs", source=number)  # as a run makes them for its first source
         source = registry.create("motion_source", use, skeleton=skeleton, seeds=seeds)
         clips += list(source.clips())
     if not clips:
-        raise DataError(f"--dataset {text}: the motion source gave no clip. Check its settings.")
+        raise DataError(f"--dataset {text}: the motion source has no clips. Check its settings.")
     return clips

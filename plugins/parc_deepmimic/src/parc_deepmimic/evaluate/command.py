@@ -14,20 +14,24 @@ __all__ = ["cross", "tracker"]
 _PATH = click.Path(path_type=pathlib.Path)
 
 
-def _shared(verb: Callable[..., None]) -> Callable[..., None]:
+def _common_options(verb: Callable[..., None]) -> Callable[..., None]:
     """The options that both verbs have."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
         click.option(
-            "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the simulator."
+            "--threads",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Threads of the simulator.",
         ),
-        click.option("--device", default="cpu", show_default=True, help="Where the environment computes."),
+        click.option("--device", default="cpu", show_default=True, help="Device of the environment."),
         click.option(
             "--num-envs",
             type=click.IntRange(1),
             default=256,
             show_default=True,
-            help="Most playbacks side by side.",
+            help="Largest number of playbacks side by side.",
         ),
         click.option(
             "--set",
@@ -52,34 +56,40 @@ def _shared(verb: Callable[..., None]) -> Callable[..., None]:
     metavar="D",
     help="Clip file, folder of clips, data set's manifest, or motion source such as procedural. May be repeated.",
 )
-@click.option("--agent", help="Instead of POLICY: an agent that needs none, e.g. mpc or reference.")
+@click.option("--agent", help="Instead of POLICY: an agent that needs no policy, e.g. mpc or reference.")
 @click.option(
     "--env-from", type=_PATH, help="Run folder, iteration folder or iteration file to take settings from."
 )
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Of perturbed starts.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first of them.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of seeds of perturbed starts.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
 @click.option(
     "--every",
     type=click.IntRange(0),
     default=1,
     show_default=True,
-    help="Control frames between the starts of the survival; 0 leaves it out.",
+    help="Control frames between the starts of the survival figure; 0: no survival figure.",
 )
 @click.option(
     "--perturbed",
     type=click.IntRange(0),
     default=8,
     show_default=True,
-    help="Perturbed starts per motion and seed; 0 leaves them out.",
+    help="Number of perturbed starts per motion and seed; 0: none.",
 )
 @click.option(
     "--joint-noise",
     type=click.FloatRange(0.0),
     default=0.075,
     show_default=True,
-    help="Standard deviation per joint axis there, rad.",
+    help="Standard deviation of perturbed starts per joint axis, rad.",
 )
-@_shared
+@_common_options
 def tracker(
     policy: pathlib.Path | None,
     datasets: tuple[str, ...],
@@ -135,8 +145,8 @@ def tracker(
 
 @click.command("cross", short_help="every generator of a run against every tracker")
 @click.argument("runs", nargs=-1, required=True, type=_PATH)
-@click.option("--raw", is_flag=True, help="Take clips as they were generated, not as they were optimised.")
-@_shared
+@click.option("--raw", is_flag=True, help="Take clips as they were generated, not as they were optimized.")
+@_common_options
 def cross(
     runs: tuple[pathlib.Path, ...],
     raw: bool,

@@ -1,4 +1,4 @@
-"""Intervals that hold the true value in 95 of 100 evaluations."""
+"""95 % confidence intervals."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ def wilson(hits: float, trials: int) -> tuple[float, float] | tuple[None, None]:
 def bootstrap_ratio(
     sums: Sequence[float], counts: Sequence[float], *, is_share: bool = False, seed: int = 0
 ) -> tuple[float, float] | tuple[None, None]:
-    """Interval of ``sum(sums) / sum(counts)`` when other motions of the same kind are drawn; none for one motion.
+    """Interval of ``sum(sums) / sum(counts)`` over other motions of the same kind; none for one motion.
 
-    What happens to starts of one motion depends on each other, so whole motions are drawn again, not starts.
+    Starts of one motion are not independent, so whole motions are resampled, not starts.
 
     Args:
         sums: per motion, ``[M]``.
         counts: per motion, ``[M]``.
-        is_share: the ratio is one of 0..1; at either end, where drawing again shows nothing, motions count as trials.
+        is_share: the ratio is a share, 0..1. At 0 and 1, where resampling gives no variance, the interval is that of
+            independent motions.
     """
     motions = len(sums)
     top, bottom = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)

@@ -65,7 +65,7 @@ def _figures(document: dict[str, Any]) -> Iterator[str]:
         rows.append(
             (
                 "joint error",
-                _metres(one["mean"]),
+                _meters(one["mean"]),
                 _span(one, "{:.3f}") if known else "-",
                 "all steps followed",
             )
@@ -79,21 +79,21 @@ def _figures(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _cells(row: dict[str, Any], columns: list[str]) -> list[str]:
-    return [_metres(row[name]) if name == "joint_error" else _percent(row[name]) for name in columns]
+    return [_meters(row[name]) if name == "joint_error" else _percent(row[name]) for name in columns]
 
 
 def _cross_cell(cell: dict[str, Any] | None) -> str:
     if cell is None:
         return "-"
     error = cell["joint_error"]
-    return f"{_percent(cell['success']['share'])}  {_metres(None if error is None else error['mean'])}"
+    return f"{_percent(cell['success']['share'])}  {_meters(None if error is None else error['mean'])}"
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _metres(value: float | None) -> str:
+def _meters(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f} m"
 
 
