@@ -15,6 +15,8 @@ PUBLIC = (
     "parc_core.config",
     "parc_core.errors",
     "parc_core.interfaces",
+    "parc_core.interfaces.evaluation",
+    "parc_core.interfaces.survival",
     "parc_core.plugins",
     "parc_motion.checks",
     "parc_motion.clips",
@@ -23,6 +25,7 @@ PUBLIC = (
     "parc_motion.kinematics",
     "parc_motion.kinematics.rotations",
     "parc_motion.metrics",
+    "parc_motion.playback",
     "parc_motion.published",
     "parc_motion.skeletons",
     "parc_motion.storage",
@@ -42,8 +45,10 @@ PUBLIC = (
     "parc_testing.contracts.simulator",
     "parc_testing.contracts.terrain_source",
     "parc_testing.contracts.tracker_env",
+    "parc_testing.contracts.tracking_terms",
     "parc_testing.fake_env",
     "parc_testing.fake_simulator",
+    "parc_testing.frames",
     "parc_testing.plugins",
 )
 
