@@ -26,6 +26,8 @@ class Converter(abc.ABC):
         factory=list
     )  # inherited keys that a replaced provider does not have
 
+    warn_renamed: bool = True  # log old names of settings
+
     def report(self, at: Position, path: str, message: str) -> Any:
         """Record a problem; returns `INVALID`."""
         self.problems.append(Problem(at, path, message))

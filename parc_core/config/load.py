@@ -67,12 +67,15 @@ def load_settings(
     *,
     base: pathlib.Path | None = None,
     overrides: Sequence[str] = (),
+    warn_renamed: bool = True,
 ) -> tuple[Any, tuple[Problem, ...]]:
     """Settings of any class from a YAML text, and the settings that an override made inapplicable.
 
     Args:
         source: file name for messages.
         base: folder for relative paths.
+        warn_renamed: whether old names of settings are logged; not for a text that a program recorded, which its user
+            cannot be expected to change.
 
     Raises:
         InvalidConfig: anything is wrong.
@@ -91,5 +94,5 @@ def load_settings(
         except InvalidConfig as err:
             more = list(err.problems)
         problems += more
-    result = structure(node, cls, registry, base=base, problems=problems)
+    result = structure(node, cls, registry, base=base, problems=problems, warn_renamed=warn_renamed)
     return result.config, result.dropped

@@ -47,7 +47,7 @@ def rename_keys(
             moved = _place(node, place.split("."), key)
             assert isinstance(moved, MappingNode)
             node = moved
-        if warn and (str(key.at), old) not in _warned:
+        if warn and work.warn_renamed and (str(key.at), old) not in _warned:
             _warned.add((str(key.at), old))
             log.warning("%s: '%s%s' is now called %s; the old name is still read", key.at, before, old, names)
     return node

@@ -55,6 +55,7 @@ def structure(
     *,
     base: pathlib.Path | None = None,
     problems: Iterable[Problem] = (),
+    warn_renamed: bool = True,
 ) -> Structured:
     """The typed settings in a tree of nodes.
 
@@ -63,11 +64,12 @@ def structure(
         registry: resolves the names in `Use` fields.
         base: folder for relative paths; they are searched there first, then in the current directory.
         problems: errors that the reader found; reported together with those found here.
+        warn_renamed: whether old names of settings are logged.
 
     Raises:
         InvalidConfig: there is any error; the text lists all of them, in the order of the file.
     """
-    work = _Structurer(registry, base, list(problems))
+    work = _Structurer(registry, base, list(problems), warn_renamed=warn_renamed)
     value = work.convert(node, cls, "", _NO_META)
     if work.problems or value is INVALID:
         raise InvalidConfig(work.problems)

@@ -71,7 +71,9 @@ def load_setup(
     elif agent is not None:
         found["agent"] = {"use": agent}
     text = json.dumps({"character": "humanoid", **found}, indent=1)
-    setup, _ = load_settings(text, source, EvaluationSetup, registry, overrides=overrides)
+    setup, _ = load_settings(
+        text, source, EvaluationSetup, registry, overrides=overrides, warn_renamed=env_from is not None
+    )
     return setup, source
 
 
