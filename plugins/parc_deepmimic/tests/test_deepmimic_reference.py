@@ -98,3 +98,19 @@ def test_a_clip_of_one_frame_is_refused():
 def test_a_clip_of_another_character_is_refused():
     with pytest.raises(SkeletonMismatch):
         _library(make_clip(5, skeleton="ant"))
+
+
+def test_frames_do_not_depend_on_the_clips_beside_them(monkeypatch):
+    clips = [
+        make_clip(31, name="a"),
+        make_clip(20, name="b", speed=1.5),
+        make_clip(50, name="c", fps=60.0, speed=0.7),
+        make_clip(12, name="d", speed=-2.0),
+    ]
+    alone = [MotionLibrary([clip], SKELETON).frames for clip in clips]
+    for batch_frames in (1, 40, 10_000):
+        monkeypatch.setattr("parc_deepmimic.reference._BATCH_FRAMES", batch_frames)
+        together = MotionLibrary(clips, SKELETON).frames
+        for field in attrs.fields(type(together)):
+            expected = torch.cat([getattr(frames, field.name) for frames in alone])
+            torch.testing.assert_close(getattr(together, field.name), expected, atol=1e-6, rtol=0)

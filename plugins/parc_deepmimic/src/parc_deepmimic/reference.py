@@ -8,9 +8,10 @@ interpolation of body positions would shorten limbs between frames.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,8 @@ __all__ = ["MotionLibrary"]
 _FIELDS = (
     "root_pos", "root_rot", "joint_rot", "root_vel", "root_ang_vel", "dof_vel", "contacts", "body_pos", "body_rot",
 )  # fmt: skip
+
+_BATCH_FRAMES = 8_000  # frames whose bodies and velocities are computed at once
 
 
 class MotionLibrary:
@@ -55,9 +58,10 @@ class MotionLibrary:
         self.lengths = torch.tensor([clip.length for clip in clips], device=device)  # [M] s
         self.loops = torch.tensor([clip.loop == "wrap" for clip in clips], device=device)  # [M]
         self.first = torch.cumsum(self.num_frames, dim=0) - self.num_frames  # [M] row of frame 0
-        frames = [_frames(clip, self.kinematics, device) for clip in clips]
-        columns = {name: torch.cat([getattr(f, name) for f in frames]) for name in _FIELDS}
-        travel = torch.stack([f.root_pos[-1] - f.root_pos[0] for f in frames])
+        batches = [_frames(batch, self.kinematics, device) for batch in _batches(clips)]
+        columns = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in _FIELDS}
+        root_pos = columns["root_pos"]
+        travel = root_pos[self.first + self._last] - root_pos[self.first]
         travel[:, 2] = 0.0  # loops repeat on the ground plane, at the height they have
         self.travel = travel * self.loops[:, None]  # [M, 3] m per loop
         self.any_loops = bool(self.loops.any())
@@ -161,18 +165,44 @@ class MotionLibrary:
         return Reference(**parts)
 
 
-def _frames(clip: MotionClip, kinematics: Kinematics, device: str | torch.device) -> Reference:
-    fields = ("root_pos", "root_rot", "joint_rot", "contacts")
-    root_pos, root_rot, joint_rot, contacts = (torch.tensor(getattr(clip, n), device=device) for n in fields)
+def _batches(clips: Sequence[MotionClip]) -> Iterator[list[MotionClip]]:
+    """Runs of clips of equal frame rate, of about `_BATCH_FRAMES` frames."""
+    batch: list[MotionClip] = []
+    frames = 0
+    for clip in clips:
+        if batch and (clip.fps != batch[0].fps or frames + clip.num_frames > _BATCH_FRAMES):
+            yield batch
+            batch, frames = [], 0
+        batch.append(clip)
+        frames += clip.num_frames
+    yield batch
+
+
+def _frames(clips: list[MotionClip], kinematics: Kinematics, device: str | torch.device) -> Reference:
+    """All frames of clips of equal frame rate, one clip after the other."""
+
+    def joined(name: str) -> Tensor:
+        return torch.tensor(np.concatenate([getattr(clip, name) for clip in clips]), device=device)
+
+    ends = torch.tensor(np.cumsum([clip.num_frames for clip in clips]) - 1, device=device)
+
+    def within_clips(velocity: Tensor) -> Tensor:
+        """The last frame of each clip repeats the velocity of the one before, instead of one to the next clip."""
+        velocity[ends] = velocity[ends - 1]
+        return velocity
+
+    root_pos, root_rot, joint_rot = joined("root_pos"), joined("root_rot"), joined("joint_rot")
     body_pos, body_rot = kinematics.forward(root_pos, root_rot, joint_rot)
+    fps = clips[0].fps
+    joint_vel = within_clips(joint_angular_velocity(joint_rot, fps))
     return Reference(
         root_pos=root_pos,
         root_rot=root_rot,
         joint_rot=joint_rot,
-        root_vel=linear_velocity(root_pos, clip.fps),
-        root_ang_vel=angular_velocity(root_rot, clip.fps),
-        dof_vel=kinematics.joint_ang_vel_to_dof_vel(joint_angular_velocity(joint_rot, clip.fps)),
-        contacts=contacts,
+        root_vel=within_clips(linear_velocity(root_pos, fps)),
+        root_ang_vel=within_clips(angular_velocity(root_rot, fps)),
+        dof_vel=kinematics.joint_ang_vel_to_dof_vel(joint_vel),
+        contacts=joined("contacts"),
         body_pos=body_pos,
         body_rot=body_rot,
     )

@@ -28,7 +28,8 @@ class RewardModel:
     """
 
     def __init__(self, config: RewardConfig, skeleton: Skeleton, device: str | torch.device) -> None:
-        weights = {name: _weight(name, use) for name, use in config.terms.items()}
+        uses = {name: use.complete() for name, use in config.terms.items()}
+        weights = {name: _weight(name, use) for name, use in uses.items()}
         self._published: PublishedContactTerm | None = None
         self._published_weight = config.published_contact_weight
         if config.contact == "published":
@@ -41,8 +42,7 @@ class RewardModel:
             )
         #: weight of each term that counts; they sum to 1
         self.weights = {name: weight / total for name, weight in weights.items() if weight > 0.0}
-        uses = {name: config.terms[name] for name in self.weights}
-        self._terms = _create(uses, skeleton, device)
+        self._terms = _create({name: uses[name] for name in self.weights}, skeleton, device)
 
     @property
     def value_range(self) -> tuple[float, float] | None:
@@ -112,7 +112,7 @@ def _create(uses: Mapping[str, Use], skeleton: Skeleton, device: str | torch.dev
 
 
 def _weight(name: str, use: Use) -> float:
-    weight = float(use.complete().config.weight)
+    weight = float(use.config.weight)
     if not 0.0 <= weight < math.inf:
         raise ConfigError(f"reward.terms.{name}.weight is {weight:g}; give a finite number >= 0.")
     return weight
