@@ -1,4 +1,4 @@
-"""`parc eval env`, its scene and its clock; and the fast kinematics against the core's."""
+"""`parc eval env`, its scene and its clock."""
 
 from __future__ import annotations
 
@@ -7,33 +7,16 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from parc_deepmimic.bench.command import env as verb
 from parc_deepmimic.bench.parts import PartClock
 from parc_deepmimic.bench.scene import standing_height, swinging_clips
-from parc_deepmimic.planar import PlanarKinematics, slerp
-from parc_motion.kinematics import Kinematics
-from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import load_skeleton
 from parc_testing.builders import STANDING_HEIGHT
 from parc_testing.fake_env import make_arm_skeleton
 
 SKELETON = load_skeleton("humanoid")
-
-
-@pytest.mark.parametrize("count", [1, 3, 500])
-def test_fast_kinematics_agree_with_the_cores(count):
-    generator = torch.Generator().manual_seed(count)
-    a, b = rot.normalize(torch.randn(2, count, 15, 4, generator=generator))
-    share, place = torch.rand(count, generator=generator), torch.randn(count, 3, generator=generator)
-    blend = slerp(a, b, share)
-    assert torch.equal(blend, rot.slerp(a, b, share[:, None].expand(count, 15)))
-    pos, turn = PlanarKinematics(SKELETON).forward(place, blend)
-    expected_pos, expected_turn = Kinematics(SKELETON).forward(place, blend[:, 0], blend[:, 1:])
-    assert torch.equal(turn, expected_turn)
-    torch.testing.assert_close(pos, expected_pos, atol=1e-6, rtol=0)
 
 
 def test_the_scene_stands_on_its_ground():

@@ -6,12 +6,9 @@ import attrs
 import pytest
 import torch
 
-from parc_deepmimic.body_positions import BodyPositions
 from parc_deepmimic.errors import tracking_errors
 from parc_deepmimic.fail_rates import decayed, start_probabilities
-from parc_motion.kinematics import Kinematics
 from parc_motion.kinematics import rotations as rot
-from parc_motion.skeletons import load_skeleton
 from parc_testing.frames import make_tracking_frame
 
 
@@ -54,12 +51,3 @@ def test_start_probabilities_share_a_motions_chance_among_its_bins():
         torch.tensor([3.0, 1.0]), torch.tensor([0.1, 0.2, 7.0]), torch.tensor([0, 0, 1])
     )
     torch.testing.assert_close(chance, torch.tensor([0.25, 0.5, 0.25]))
-
-
-def test_bodies_of_a_few_poses_are_where_forward_kinematics_puts_them():
-    generator = torch.Generator().manual_seed(1)
-    skeleton = load_skeleton("humanoid")
-    place = torch.randn(5, 3, generator=generator)
-    rotation = rot.normalize(torch.randn(5, skeleton.num_bodies, 4, generator=generator))
-    expected, _ = Kinematics(skeleton).forward(place, rotation[:, 0], rotation[:, 1:])
-    torch.testing.assert_close(BodyPositions(skeleton)(place, rotation), expected, atol=2e-6, rtol=0)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from parc_core.interfaces import BodyState, Done, Reference, Scene, Simulator, Step, TrackerEnv, TrackingFrame
 from parc_deepmimic.actions import absolute_bounds, action_spec, lead_targets
-from parc_deepmimic.body_positions import BodyPositions
 from parc_deepmimic.config import DeepMimicConfig, StartConfig
 from parc_deepmimic.errors import tracking_errors
 from parc_deepmimic.fail_rates import StartCurriculum
@@ -102,7 +101,6 @@ class DeepMimicEnv(TrackerEnv):
         self._lost = TerminationModel(config.termination, skeleton, device)
         self._curriculum = StartCurriculum(library, weights, config.start)
         self._episodes = EpisodeStatistics(num_envs, library.names, config.control_hz, device)
-        self._places = BodyPositions(skeleton, device)
         self._playback_noise = attrs.evolve(config.start, perturbed_frac=1.0)
         self._make_clocks(device)
 
@@ -268,7 +266,7 @@ class DeepMimicEnv(TrackerEnv):
         state = self.simulator.read()
         if bool(state.finite.all()):
             return state, None
-        return without_broken(state, body_state(state_of(ref), self._library.planar)), state.finite
+        return without_broken(state, body_state(state_of(ref), self._library.kinematics)), state.finite
 
     def _frame(self, state: BodyState, reference: Reference, action: Tensor) -> TrackingFrame:
         """What the terms see of this control step."""
@@ -365,8 +363,8 @@ class DeepMimicEnv(TrackerEnv):
             config, rng, mastery = noise
             state = perturb(state, config, self._library.kinematics, rng, mastery)
             if not is_exact(config):
-                rotation = torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
-                body_pos = self._places(state.root_pos, rotation)
+                pose = (state.root_pos, state.root_rot, state.joint_rot)
+                body_pos, _ = self._library.kinematics.forward(*pose)
         self.simulator.reset(env_ids, state)
         return ObservedState(
             **{name: getattr(state, name) for name in STATE_FIELDS},

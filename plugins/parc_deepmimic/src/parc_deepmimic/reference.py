@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from parc_core.interfaces import Reference
-from parc_deepmimic.planar import PlanarKinematics, slerp
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.kinematics import Kinematics, angular_velocity, joint_angular_velocity, linear_velocity
+from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
 
 __all__ = ["MotionLibrary"]
@@ -50,7 +50,7 @@ class MotionLibrary:
             clip.require_skeleton(skeleton.id, skeleton.num_joints)
             if clip.num_frames < 2:
                 raise DataError(f"clip '{clip.name}' has 1 frame; a motion to follow needs at least 2.")
-        self.kinematics, self.planar = Kinematics(skeleton, device), PlanarKinematics(skeleton, device)
+        self.kinematics = Kinematics(skeleton, device)
         self.names = tuple(clip.name for clip in clips)
         self.num_frames = torch.tensor([clip.num_frames for clip in clips], device=device)  # [M]
         self.fps = torch.tensor([clip.fps for clip in clips], device=device)  # [M]
@@ -144,9 +144,9 @@ class MotionLibrary:
         a, b = self._split(rows_a), self._split(rows_b)
         root_pos = torch.lerp(a.root_pos, b.root_pos, share[:, None])
         before, after = (rows[:, self._rotations].unflatten(1, (-1, 4)) for rows in (rows_a, rows_b))
-        rotation = slerp(before, after, share)
-        body_pos, body_rot = self.planar.forward(root_pos, rotation)
+        rotation = rot.slerp(before, after, share[:, None].expand(before.shape[:2]))
         root_rot, joint_rot = rotation[:, 0], rotation[:, 1:]
+        body_pos, body_rot = self.kinematics.forward(root_pos, root_rot, joint_rot)
         ref = attrs.evolve(
             a,
             root_pos=root_pos,

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from parc_core.interfaces import BodyState, CharacterState, Reference
 from parc_deepmimic.config import StartConfig
-from parc_deepmimic.planar import PlanarKinematics
 from parc_motion.kinematics import Kinematics
 from parc_motion.kinematics import rotations as rot
 
@@ -80,11 +79,9 @@ def is_exact(config: StartConfig) -> bool:
     return config.xy_offset == 0.0 and (config.perturbed_frac == 0.0 or not any(noise))
 
 
-def body_state(state: CharacterState, kinematics: PlanarKinematics) -> BodyState:
+def body_state(state: CharacterState, kinematics: Kinematics) -> BodyState:
     """The state as a simulator would return it, but with forces and velocities of bodies after the root set to 0."""
-    body_pos, body_rot = kinematics.forward(
-        state.root_pos, torch.cat([state.root_rot[:, None], state.joint_rot], dim=1)
-    )
+    body_pos, body_rot = kinematics.forward(state.root_pos, state.root_rot, state.joint_rot)
     still = torch.zeros_like(body_pos)
     body_vel, body_ang_vel = still.clone(), still.clone()
     body_vel[:, 0], body_ang_vel[:, 0] = state.root_vel, state.root_ang_vel
