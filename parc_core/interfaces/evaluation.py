@@ -1,4 +1,4 @@
-"""Deterministic evaluation of an agent: follow motions from given starts and say how it went."""
+"""Deterministic evaluation of an agent: motions followed from given starts, with success and tracking errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def follow(
     start_times: Tensor,
     noise: torch.Generator | None = None,
 ) -> list[dict[str, Any]]:
-    """Let an agent follow motions from given starts, as many side by side as the env has room for.
+    """Let an agent follow motions from given starts, `env.num_envs` of them side by side.
 
     Args:
         motion_ids: ``[K]``, any number.
@@ -58,8 +58,8 @@ def follow(
         noise: perturbs the starts; see `TrackerEnv.playback`.
 
     Returns:
-        A row per start, in order: ``motion`` (its name), ``start_s``, ``success`` (its end was reached), ``tracked_s``,
-        ``length_s`` of the motion, ``steps``, ``errors`` {name: mean over the steps}.
+        A row per start, in order: ``motion`` (its name), ``start_s``, ``success`` (its end was reached), ``tracked_s``
+        (time that it was followed), ``length_s`` of the motion, ``steps``, ``errors`` {name: mean over the steps}.
     """
     rows: list[dict[str, Any]] = []
     for first in range(0, len(motion_ids), env.num_envs):

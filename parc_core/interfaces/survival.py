@@ -1,6 +1,7 @@
 """How robust an agent is: from which frames of the motions, and from which perturbed starts, it reaches their end.
 
-One deterministic playback from the first frame flickers between checkpoints; shares over many starts do not.
+Whether a single deterministic playback succeeds changes from checkpoint to checkpoint; shares over many starts are
+stable.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ __all__ = ["perturbed_starts", "survival", "survival_report"]
 def survival_report(
     agent: Agent, env: TrackerEnv, every: int = 10, perturbed: int = 2, rng: torch.Generator | None = None
 ) -> dict[str, Any]:
-    """A cheap look at robustness, for trainers; the env is in playback afterwards, so reset it before going on.
+    """A fast estimate of robustness for use during training; the env is in playback afterwards, so reset it.
 
     Args:
         every: control frames between starts.
         perturbed: perturbed starts per motion.
-        rng: of the perturbations; fresh with seed 0 where none is given, so that all reports see the same starts.
+        rng: of the perturbations; by default a new one with seed 0, so that all reports use the same starts.
 
     Returns:
         ``survival`` and ``perturbed``, as `survival` and `perturbed_starts` give them.
@@ -45,7 +46,7 @@ def survival(agent: Agent, env: TrackerEnv, every: int = 1) -> dict[str, Any]:
     """The share of start frames from which a motion is followed to its end.
 
     Args:
-        every: 1 starts at every control frame from which a step remains, k at every k-th, the first included.
+        every: control frames between starts; the first start is the first frame, the last one is followed by a step.
 
     Returns:
         ``share`` 0..1, ``survived``, ``starts``, ``motions`` {name: {share, survived, starts}}.
@@ -57,7 +58,7 @@ def survival(agent: Agent, env: TrackerEnv, every: int = 1) -> dict[str, Any]:
             ids.append(motion)
             frames.append(frame)
     motion_ids, starts = torch.tensor(ids), torch.tensor(frames) / env.control_hz
-    # those that go on for equally long run side by side: none waits for another
+    # starts of similar remaining length are played side by side, so that environments do not wait for longer ones
     order = torch.argsort(lengths[motion_ids] - starts, descending=True, stable=True)
     return _shares(_tried(agent, env, motion_ids[order], starts[order], None))
 
@@ -67,7 +68,7 @@ def perturbed_starts(agent: Agent, env: TrackerEnv, tries: int, noise: torch.Gen
 
     Args:
         tries: starts per motion.
-        noise: draws them; see `TrackerEnv.playback`.
+        noise: generator of the perturbations; see `TrackerEnv.playback`.
 
     Returns:
         As `survival`.
