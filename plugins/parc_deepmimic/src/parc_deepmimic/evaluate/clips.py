@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import attrs
 
 from parc_core.config import Use, load_settings, setting
-from parc_core.interfaces import SeedStreams
+from parc_core.interfaces import RunFolder, SeedStreams
 from parc_core.plugins import Registry
 from parc_motion.clips import MotionClip, MotionDataset, load_clip
 from parc_motion.errors import DataError
@@ -74,10 +74,11 @@ def load_files(path: pathlib.Path) -> list[MotionClip]:
         dataset = MotionDataset.load(path)
         pairs = zip(dataset, dataset.entries)
         return [attrs.evolve(clip, motion_class=entry.motion_class) for clip, entry in pairs]
-    if (path / "config.yaml").is_file():
+    run = RunFolder(path)
+    if run.exists:
         raise DataError(
             f"{path}: a run, which holds the same motions at several stages. Name one, e.g. "
-            f"{path / 'iter_001' / 'dataset.yaml'}."
+            f"{run.iteration(1).dataset}."
         )
     files = [path] if path.is_file() else sorted(path.rglob("*.npz"))
     if not files:

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from parc_core.interfaces import IterationFolder, RunFolder
 from parc_core.plugins import Registry
 from parc_deepmimic.evaluate.clips import load_files
 from parc_deepmimic.evaluate.evaluation_envs import EvaluationEnvs
@@ -17,6 +18,8 @@ from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 
 __all__ = ["Iteration", "evaluate_cross", "find_iterations"]
+
+_DONE = "DONE.json"  # lies in the folder of every finished job
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +45,7 @@ def find_iterations(runs: Sequence[pathlib.Path], raw: bool = False) -> list[Ite
     found: list[Iteration] = []
     for run in runs:
         single = run.name.startswith("iter_")
-        folders = [run] if single else sorted(path for path in run.glob("iter_*") if path.is_dir())
+        folders = [IterationFolder(run)] if single else RunFolder(run).iterations()
         if not run.is_dir() or not folders:
             raise DataError(f"{run}: no run here (it has no folder iter_001). Give the folder of a run.")
         name = run.resolve().parent.name if single else run.resolve().name
@@ -104,17 +107,15 @@ def evaluate_cross(
     return {"generators": generators, "trackers": trackers, "cells": cells}
 
 
-def _iteration(folder: pathlib.Path, run: str, raw: bool) -> Iteration:
-    number = folder.name.removeprefix("iter_").lstrip("0") or "0"
-    made = folder / "p2_kin_gen"
-    batches = sorted(path for path in made.glob("*_*") if (path / "DONE.json").is_file())
+def _iteration(folder: IterationFolder, run: str, raw: bool) -> Iteration:
+    batches = [path for path in folder.batches() if (path / _DONE).is_file()]
     if raw:
-        batches = [made / "ignore" / "raw" / path.name for path in batches]
+        batches = [folder.raw(path) for path in batches]
     return Iteration(
-        label=f"{run} {number}".lstrip(),
-        folder=folder,
+        label=f"{run} {folder.number}".lstrip(),
+        folder=folder.path,
         batches=tuple(path for path in batches if path.is_dir()),
-        has_tracker=(folder / "p3_tracker" / "DONE.json").is_file(),
+        has_tracker=(folder.train_tracker / _DONE).is_file(),
     )
 
 

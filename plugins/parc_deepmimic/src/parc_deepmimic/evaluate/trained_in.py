@@ -9,7 +9,7 @@ from typing import Any
 
 from parc_core.config import load_plain, load_settings
 from parc_core.errors import ConfigError
-from parc_core.interfaces import Policy
+from parc_core.interfaces import IterationFolder, Policy, RunFolder
 from parc_core.plugins import Registry
 from parc_deepmimic.evaluate.evaluation_envs import EvaluationSetup
 from parc_motion.errors import DataError
@@ -17,7 +17,6 @@ from parc_motion.errors import DataError
 __all__ = ["find_policy", "load_setup"]
 
 _NAMES = ("env", "simulator", "agent")
-_PLACES = ("config.yaml", "env.yaml", "p3_tracker/env.yaml")
 
 
 def find_policy(path: pathlib.Path) -> Policy:
@@ -26,7 +25,7 @@ def find_policy(path: pathlib.Path) -> Policy:
     Raises:
         DataError: none is there, or its files are damaged.
     """
-    for folder in (path, path / "policy", path / "p3_tracker" / "policy"):
+    for folder in (path, path / "policy", IterationFolder(path).policy):
         if (folder / "policy.json").is_file():
             return Policy.load(folder)
     raise DataError(
@@ -81,7 +80,10 @@ def _read(place: pathlib.Path) -> tuple[dict[str, Any], str]:
     """The settings of env, simulator and agent in an iteration file, or in a run's, iteration's or tracker's folder."""
     file = place
     if place.is_dir():
-        file = next((place / name for name in _PLACES if (place / name).is_file()), place)
+        iteration = IterationFolder(place)
+        beside = place / iteration.env_settings.name  # the place is a tracker's folder
+        places = (RunFolder(place).config, beside, iteration.env_settings)
+        file = next((one for one in places if one.is_file()), place)
     if not file.is_file():
         raise ConfigError(
             f"{place}: no settings of a tracker here. Give a run folder, one of its iterations, or an iteration file."
