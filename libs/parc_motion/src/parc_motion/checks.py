@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -10,12 +10,15 @@ from parc_motion.errors import DataError, ShapeError
 
 __all__ = [
     "as_float32",
+    "as_float32_or_none",
     "as_int64",
+    "as_int64_or_none",
+    "as_ints",
+    "as_strings",
     "check_finite",
     "check_name",
     "check_shape",
     "check_unit_quaternions",
-    "optional",
 ]
 
 _MAX_NAME_BYTES = 200  # file systems allow 255; suffixes and endings such as "_flipped" need room
@@ -31,9 +34,24 @@ def as_int64(value: object) -> np.ndarray:
     return _freeze(value, np.int64)
 
 
-def optional(convert: Callable[[object], np.ndarray]) -> Callable[[object], np.ndarray | None]:
-    """The converter, letting None through."""
-    return lambda value: None if value is None else convert(value)
+def as_strings(values: Iterable[str]) -> tuple[str, ...]:
+    """The strings as a tuple."""
+    return tuple(values)
+
+
+def as_ints(values: Iterable[int]) -> tuple[int, ...]:
+    """The integers as a tuple."""
+    return tuple(values)
+
+
+def as_float32_or_none(value: object) -> np.ndarray | None:
+    """None, or the value as by `as_float32`."""
+    return None if value is None else as_float32(value)
+
+
+def as_int64_or_none(value: object) -> np.ndarray | None:
+    """None, or the value as by `as_int64`."""
+    return None if value is None else as_int64(value)
 
 
 def check_name(name: str, what: str) -> None:
@@ -95,6 +113,6 @@ def check_unit_quaternions(array: np.ndarray, what: str, tolerance: float = 1e-3
 
 
 def _freeze(value: object, dtype: type) -> np.ndarray:
-    array = np.array(value, dtype=dtype, order="C", copy=True)
+    array: np.ndarray = np.array(value, dtype=dtype, order="C", copy=True)
     array.setflags(write=False)
     return array

@@ -94,8 +94,8 @@ def contact_labels(
     result = np.zeros((len(points), len(labelled)))
     for one in np.unique(body):
         mine = body == one
-        start = ((height[:, mine] < config.near_m) & (slow[:, mine] < config.slow)).any(axis=1)
-        keep = ((height[:, mine] < config.far_m) & (slow[:, mine] < config.fast)).any(axis=1)
+        start = np.any((height[:, mine] < config.near_m) & (slow[:, mine] < config.slow), axis=1)
+        keep = np.any((height[:, mine] < config.far_m) & (slow[:, mine] < config.fast), axis=1)
         held = _hysteresis(start, keep)
         held = _without_short(held, False, int(np.floor(config.gap_s * fps + 1e-6)))
         result[:, one] = _without_short(held, True, int(np.ceil(config.least_s * fps - 1e-6)) - 1)

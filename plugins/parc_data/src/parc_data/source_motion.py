@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 import torch
 
-from parc_motion.checks import check_finite, check_shape, check_unit_quaternions
+from parc_motion.checks import as_ints, as_strings, check_finite, check_shape, check_unit_quaternions
 from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
 from parc_motion.terrains import Path, Terrain
@@ -42,8 +42,8 @@ class SourceMotion:
     name: str
     format: str  # name of the format that it was read from
     fps: float = attrs.field(converter=float)
-    body_names: tuple[str, ...] = attrs.field(converter=tuple)  # [K]
-    parents: tuple[int, ...] = attrs.field(converter=tuple)  # [K], -1 for the root, parents first
+    body_names: tuple[str, ...] = attrs.field(converter=as_strings)  # [K]
+    parents: tuple[int, ...] = attrs.field(converter=as_ints)  # [K], -1 for the root, parents first
     root_pos: np.ndarray = attrs.field(converter=_float64)  # [T, 3] m
     offsets: np.ndarray | None = attrs.field(
         converter=_optional_float64, default=None
@@ -182,7 +182,7 @@ class SourceMotion:
         return attrs.evolve(self, touched=touched, **cut)
 
 
-def up_to_z(up: Literal["x", "y", "z"]) -> np.ndarray:
+def up_to_z(up: str) -> np.ndarray:
     """Rotation matrix ``[3, 3]`` that turns a world with this axis up into one with z up; axes change cyclically.
 
     With y up, a character that looks along z and has x on its left (the habit of BVH) then looks along x and has y on

@@ -69,6 +69,7 @@ class _Token:
     """Stands in for a class or function that a pickle names; it has no attribute that could be set."""
 
     __slots__ = ("_call",)
+    _call: Callable[..., Any]
 
     def __init__(self, call: Callable[..., Any]) -> None:
         object.__setattr__(self, "_call", call)
@@ -84,6 +85,9 @@ class _Dtype:
     """Stands in for a NumPy dtype: kind and size of plain numbers, text, or objects; its byte order comes by state."""
 
     __slots__ = ("_done", "code", "order")
+    _done: bool
+    code: str
+    order: str
 
     def __init__(self, name: object = None, *_: object) -> None:
         if not isinstance(name, str) or not _DTYPE.fullmatch(name):
@@ -100,10 +104,11 @@ class _Dtype:
 
     def __setstate__(self, state: object) -> None:
         # (version, byte order, sub-array, names, fields, size, alignment, flags[, metadata])
-        plain = isinstance(state, tuple) and len(state) >= 5 and state[2:5] == (None, None, None)
-        if not plain or state[1] not in ("<", ">", "=", "|") or any(state[8:]) or self._done:
+        parts = state if isinstance(state, tuple) else ()
+        plain = len(parts) >= 5 and parts[2:5] == (None, None, None)
+        if not plain or parts[1] not in ("<", ">", "=", "|") or any(parts[8:]) or self._done:
             raise Refused("it holds an array of a structured type; only plain numbers and text are read")
-        object.__setattr__(self, "order", ">" if state[1] == ">" else "<")
+        object.__setattr__(self, "order", ">" if parts[1] == ">" else "<")
         object.__setattr__(self, "_done", True)
 
     @property
@@ -117,6 +122,11 @@ class _Array:
     """Stands in for a NumPy array: what it would be made of."""
 
     __slots__ = ("dtype", "objects", "order", "raw", "shape")
+    dtype: _Dtype
+    objects: list[Any] | None
+    order: str
+    raw: bytes
+    shape: tuple[int, ...] | None  # None until it was filled
 
     def __init__(self) -> None:
         for name in self.__slots__:
@@ -457,11 +467,12 @@ def _bounded(number: int) -> int:
 
 def _texts(value: _Array) -> list[str]:
     """The elements of an array of text, which has one axis or none."""
-    if len(value.shape) > 1:
+    shape = value.shape or ()
+    if len(shape) > 1:
         raise Refused("it holds an array of text with several axes")
     size, wide = value.dtype.itemsize, value.dtype.code[0] == "U"
     encoding = ("utf-32-be" if value.dtype.order == ">" else "utf-32-le") if wide else "latin1"
-    count = math.prod(value.shape)
+    count = math.prod(shape)
     if count > _MAX_ITEMS:
         raise Refused(f"it unfolds to more than {_MAX_ITEMS} values")
     try:

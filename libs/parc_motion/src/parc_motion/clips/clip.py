@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import attrs
@@ -10,21 +9,17 @@ import numpy as np
 
 from parc_motion.checks import (
     as_float32,
-    as_int64,
+    as_int64_or_none,
+    as_strings,
     check_finite,
     check_name,
     check_shape,
     check_unit_quaternions,
-    optional,
 )
 from parc_motion.errors import DataError, SkeletonMismatch
 from parc_motion.terrains import Path, Terrain
 
 __all__ = ["MotionClip", "Provenance"]
-
-
-def _as_names(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -34,9 +29,7 @@ class Provenance:
     stage: str = ""  # dataset | kin_gen | phys_record | ...
     provider: str = ""  # e.g. "mdm" or "retry"
     seed: int | None = None
-    parents: tuple[str, ...] = attrs.field(
-        default=(), converter=_as_names
-    )  # digests of the clips it was made of
+    parents: tuple[str, ...] = attrs.field(default=(), converter=as_strings)  # digests of the clips it was made of
     scores: dict[str, float] = attrs.field(factory=dict)
     notes: dict[str, Any] = attrs.field(factory=dict)  # JSON values only
 
@@ -61,7 +54,7 @@ class MotionClip:
     motion_class: str = ""  # for class-balanced weights; "" means unclassified
     terrain: Terrain | None = None
     # cells touched per frame: rows (frame, i, j), sorted by frame; None when nobody computed them
-    touched: np.ndarray | None = attrs.field(default=None, converter=optional(as_int64))
+    touched: np.ndarray | None = attrs.field(default=None, converter=as_int64_or_none)
     path: Path | None = None
     provenance: Provenance = attrs.field(factory=Provenance)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from parc_motion.checks import as_float32, check_finite, check_shape, optional
+from parc_motion.checks import as_float32, as_float32_or_none, check_finite, check_shape
 from parc_motion.errors import DataError
 
 __all__ = ["Terrain"]
@@ -25,7 +25,7 @@ class Terrain:
     )  # [2] m, centre of cell (0, 0)
     cell: float = attrs.field(converter=float, default=0.4)  # m
     # lowest and highest height of each cell that keep the clip valid; None when nobody computed them
-    bounds: np.ndarray | None = attrs.field(converter=optional(as_float32), default=None)  # [nx, ny, 2] m
+    bounds: np.ndarray | None = attrs.field(converter=as_float32_or_none, default=None)  # [nx, ny, 2] m
 
     def __attrs_post_init__(self) -> None:
         check_shape(self.height, (None, None), "Terrain.height")

@@ -62,7 +62,8 @@ def find_stands(points: np.ndarray, body: np.ndarray, contacts: np.ndarray, terr
     """
     ground = terrain.height_at(points[..., :2]).astype(np.float64)
     near = np.abs(points[..., 2] - ground) <= _NEAR
-    spans, rows = [], []
+    spans: list[tuple[int, int]] = []
+    rows: list[np.ndarray] = []
     for one in np.unique(body):
         mine = np.flatnonzero(body == one)
         low = points[:, mine, 2] <= points[:, mine, 2].min(axis=1, keepdims=True) + _BAND

@@ -140,7 +140,7 @@ def _rate(fields: dict[str, np.ndarray], options: ReadOptions) -> float:
 
 
 def _world(up: str) -> np.ndarray:
-    return up_to_z("z" if up == "auto" else up)  # type: ignore[arg-type]
+    return up_to_z("z" if up == "auto" else up)
 
 
 def _turn_root(local_rot: torch.Tensor, up: str) -> torch.Tensor:

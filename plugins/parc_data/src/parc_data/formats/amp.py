@@ -173,9 +173,11 @@ def _local(tree: dict[Any, Any], rotation: np.ndarray, parents: tuple[int, ...])
 
 
 def _in_metres(motion: SourceMotion, scale: float | None) -> SourceMotion:
+    offsets = motion.offsets
+    assert offsets is not None  # every poselib file has rotations
     reach = np.zeros(len(motion.parents))
     for body, parent in enumerate(motion.parents[1:], start=1):
-        reach[body] = reach[parent] + np.linalg.norm(motion.offsets[body])
+        reach[body] = reach[parent] + np.linalg.norm(offsets[body])
     fitting = [unit for unit in _UNITS if _LONGEST_LIMB_M[0] <= reach.max() * unit <= _LONGEST_LIMB_M[1]]
     if scale is None and not fitting:
         raise DataError(
@@ -188,6 +190,6 @@ def _in_metres(motion: SourceMotion, scale: float | None) -> SourceMotion:
     return attrs.evolve(
         motion,
         root_pos=motion.root_pos * unit,
-        offsets=motion.offsets * unit,
+        offsets=offsets * unit,
         notes={**motion.notes, "metres_per_unit": unit},
     )

@@ -23,8 +23,8 @@ class Layout:
     """Joints of a file in the order of its columns."""
 
     title: str
-    names: tuple[str, ...] = attrs.field(converter=tuple)
-    parents: tuple[int, ...] = attrs.field(converter=tuple)
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
     fps: float | None = None  # where all files of the layout have the same
 
     def side_pairs(self) -> list[tuple[int, int]]:
@@ -137,7 +137,7 @@ def find_layout(positions: np.ndarray) -> Layout | None:
 
 def _fits(layout: Layout, positions: np.ndarray) -> bool:
     child = np.arange(1, len(layout.names))
-    bones = np.linalg.norm(positions[:, child] - positions[:, layout.parents[1:]], axis=-1)
+    bones = np.linalg.norm(positions[:, child] - positions[:, list(layout.parents[1:])], axis=-1)
     size = float(bones.mean(axis=0).sum())
     mean = np.concatenate([[0.0], bones.mean(axis=0)])
     allowance = 1e-4 * size  # for bones that have no length

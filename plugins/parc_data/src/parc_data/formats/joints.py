@@ -99,9 +99,10 @@ def _columns(
                 f"Give the names of the columns as 'joint_names' in the .npz, or in {path.stem}.json beside it."
             )
         return stored, layout, np.arange(joints)
-    if stored.columns is not None and options.joint_names is None:
-        stored = attrs.evolve(stored, positions=stored.positions[:, list(stored.columns)])
-        joints = len(stored.columns)
+    columns = stored.columns
+    if columns is not None and options.joint_names is None:
+        stored = attrs.evolve(stored, positions=stored.positions[:, list(columns)])
+        joints = len(columns)
     if len(names) != joints:
         raise DataError(f"{path}: joint_names: {len(names)} names for {joints} joints; give one for each.")
     if len(set(names)) != len(names) or not all(names):

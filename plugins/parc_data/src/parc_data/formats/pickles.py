@@ -97,6 +97,7 @@ def _run_child(path: pathlib.Path, sections: tuple[str, ...]) -> tuple[bytes, in
     timer = threading.Timer(_WALL_S * cpu_s, child.kill)
     timer.start()
     try:
+        assert child.stdout is not None  # a pipe was asked for
         with child.stdout:
             answer = child.stdout.read(_MAX_ANSWER_BYTES + 1)
             if len(answer) > _MAX_ANSWER_BYTES:

@@ -45,7 +45,7 @@ def support_of(plan: Plan, feet: FeetMotion, time: np.ndarray) -> Support:
         share = _handover(time, b.land, a.lift)[:, None]
         point += share * (soles[i + 1] - soles[i])
         yaw += share[:, 0] * (b.yaw - a.yaw)
-    return Support(point=point, yaw=yaw, flight=~feet.down.any(axis=1))
+    return Support(point=point, yaw=yaw, flight=np.logical_not(feet.down.any(axis=1)))
 
 
 def _handover(time: np.ndarray, land: float, lift: float) -> np.ndarray:

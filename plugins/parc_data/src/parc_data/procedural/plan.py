@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 import numpy as np
+from numpy.typing import ArrayLike
 
 from parc_motion.terrains import Terrain
 
@@ -86,15 +87,15 @@ class Plan:
 def schedule(
     route: Route,
     terrain: Terrain,
-    arcs: Sequence[float],
-    periods: Sequence[float] | float,
-    overlaps: Sequence[float] | float,
+    arcs: ArrayLike,
+    periods: ArrayLike,
+    overlaps: ArrayLike,
     *,
     first_foot: int = 0,
     width: float = 0.14,
     stand_before: bool = False,
     stand_after: bool = False,
-    toe_first: Sequence[float] | float = 0.0,
+    toe_first: ArrayLike = 0.0,
 ) -> tuple[Footstep, ...]:
     """Alternating footsteps along a route.
 
@@ -106,17 +107,16 @@ def schedule(
         stand_after: the last two steps stand for ever.
         toe_first: pitch at each landing, rad, ``[n]`` or one.
     """
-    n = len(arcs)
-    periods = np.broadcast_to(periods, n - 1)
-    overlaps = np.broadcast_to(overlaps, n - 1)
-    toe_first = np.broadcast_to(toe_first, n)
-    land = np.concatenate([[0.0], np.cumsum(periods)])
-    lift = np.concatenate([land[1:] + overlaps, [ALWAYS]])
+    along = np.asarray(arcs, dtype=float)
+    n = len(along)
+    pitch = np.broadcast_to(toe_first, n)
+    land = np.concatenate([[0.0], np.cumsum(np.broadcast_to(periods, n - 1))])
+    lift = np.concatenate([land[1:] + np.broadcast_to(overlaps, n - 1), [ALWAYS]])
     if stand_before:
         land[:2] = -ALWAYS
     if stand_after:
         lift[-2:] = ALWAYS
-    xy, yaw = route.at(np.asarray(arcs, dtype=float))
+    xy, yaw = route.at(along)
     feet = (first_foot + np.arange(n)) % 2
     side = np.where(feet == 0, -0.5, 0.5) * width
     xy = xy + side[:, None] * np.stack([-np.sin(yaw), np.cos(yaw)], axis=-1)
@@ -128,7 +128,7 @@ def schedule(
             yaw=float(yaw[i]),
             land=float(land[i]),
             lift=float(lift[i]),
-            toe_first=float(toe_first[i]),
+            toe_first=float(pitch[i]),
         )
         for i in range(n)
     )

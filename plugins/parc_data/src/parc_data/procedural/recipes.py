@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 import numpy as np
+from numpy.typing import ArrayLike
 
 from parc_data.procedural.plan import Footstep, Plan, Route, Style, schedule
 from parc_motion.terrains import Terrain
@@ -208,7 +209,7 @@ def _box(
     return recipe
 
 
-def _rises(route: Route, terrain: Terrain, arcs: Sequence[float]) -> np.ndarray:
+def _rises(route: Route, terrain: Terrain, arcs: ArrayLike) -> np.ndarray:
     # height gained from each step to the next, [n - 1] m
     return np.diff(terrain.height_at(route.at(np.asarray(arcs))[0]))
 
