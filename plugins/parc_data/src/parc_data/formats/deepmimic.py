@@ -15,13 +15,12 @@ import pathlib
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from parc_data.formats.fields import array_of, dict_of, frame_rate, humanoid, naming, unit_quaternions
 from parc_data.formats.format import MAX_FRAMES, Format, ReadOptions, read_file_bytes
 from parc_data.source_motion import SourceMotion
 from parc_motion.errors import DataError
-from parc_motion.kinematics import rotations as rot
+from parc_motion.resample import interpolate, slerp_frames
 
 __all__ = ["FORMAT", "read"]
 
@@ -182,9 +181,5 @@ def _resample(
     root_pos: np.ndarray, local_rot: np.ndarray, times: np.ndarray, fps: float
 ) -> tuple[np.ndarray, np.ndarray]:
     at = np.arange(int(times[-1] * fps + 1e-6) + 1) / fps
-    before = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2)
-    part = np.clip((at - times[before]) / (times[before + 1] - times[before]), 0.0, 1.0)
-    place = root_pos[before] + part[:, None] * (root_pos[before + 1] - root_pos[before])
-    first, second = torch.from_numpy(local_rot[before]), torch.from_numpy(local_rot[before + 1])
-    weight = torch.from_numpy(np.broadcast_to(part[:, None], first.shape[:-1]).copy())
-    return place, rot.slerp(first, second, weight).numpy()
+    positions = np.interp(at, times, np.arange(len(times)))
+    return interpolate(root_pos, positions), slerp_frames(local_rot, positions)

@@ -10,11 +10,11 @@ import attrs
 
 from parc_data.source_motion import SourceMotion
 from parc_motion.errors import DataError
+from parc_motion.resample import MAX_FRAMES
 
 __all__ = ["MAX_BODIES", "MAX_FILE_BYTES", "MAX_FRAMES", "Format", "ReadOptions", "read_file_bytes"]
 
 MAX_FILE_BYTES = 512 << 20
-MAX_FRAMES = 2_000_000
 MAX_BODIES = 1_000
 
 
