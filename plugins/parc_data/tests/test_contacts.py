@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from parc_core.interfaces import SeedStreams
-from parc_data.contacts import ContactConfig, clip_points, contact_labels, label_clip, motion_contacts
+from parc_data.contacts import ContactConfig, clip_points, contact_labels, label_clip
 from parc_data.parc_ms import read_published
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.runs import runs
-from parc_data.source_motion import SourceMotion
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.skeletons import load_skeleton
@@ -116,21 +115,6 @@ def test_procedural_feet_that_stand_are_all_found_and_others_are_low() -> None:
         found = label_clip(clip, SKELETON).contacts
         for foot in FEET:
             assert over[:, body == foot].min(axis=1)[found[:, foot] > 0.5].max() < 0.041, clip.name
-
-
-def test_labels_of_joints_need_no_sole() -> None:
-    # an ankle 9 cm above the ground that steps from 0 to 1 s to another place
-    t = np.arange(90) / 30.0
-    phase = np.clip(t - 1.0, 0.0, 1.0)
-    pos = np.zeros((90, 2, 3))
-    pos[:, 0, 2], pos[:, 1, 0], pos[:, 1, 2] = 0.9, 0.8 * phase, 0.09 + 0.3 * np.sin(np.pi * phase)
-    motion = SourceMotion(
-        name="step", format="test", fps=30, body_names=("hips", "ankle"), parents=(-1, 0), root_pos=pos[:, 0],
-        marker_pos=pos,
-    )  # fmt: skip
-    found = motion_contacts(motion, [1])
-    assert found[:, 0].sum() == 0
-    assert found[:30, 1].all() and found[61:, 1].all() and not found[34:56, 1].any()
 
 
 def test_runs_have_their_first_frame_and_stop() -> None:

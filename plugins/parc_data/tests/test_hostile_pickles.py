@@ -6,10 +6,10 @@ import io
 import os
 import pathlib
 import pickle
+import resource
 import struct
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,10 +20,16 @@ import pytest
 from parc_data.formats.pickles import read_pickle_tree
 from parc_motion.errors import DataError
 
-MOST_S = 5.0
+MOST_S = 5.0  # CPU, of this process and the one that unpickles
 CANARY = pathlib.Path(tempfile.gettempdir()) / f"parc_canary_{os.getpid()}"
 TOUCH = f"touch {CANARY}"
 WRITE = f"open('{CANARY}', 'w')"
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of the children that have ended: a busy machine does not change it."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 class Call:
@@ -247,10 +253,10 @@ def test_a_hostile_pickle_is_refused_in_a_sentence_and_not_executed(
 ) -> None:
     path = tmp_path / "hostile.pkl"
     path.write_bytes(CORPUS[name]())
-    started = time.monotonic()
+    started = cpu_seconds()
     with pytest.raises(DataError) as caught:
         read_pickle_tree(path)
-    assert time.monotonic() - started < MOST_S
+    assert cpu_seconds() - started < MOST_S
     text = str(caught.value)
     assert text.startswith(f"{path}: refused: ")
     assert text.endswith(". Nothing was executed. Save the motion as plain values and NumPy arrays.")

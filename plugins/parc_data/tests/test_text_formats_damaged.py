@@ -135,14 +135,14 @@ def test_a_damaged_file_is_read_or_refused(
     rng, refused, slowest = np.random.default_rng(7), 0, 0.0
     for _ in range(MUTATIONS):
         (tmp_path / damaged).write_bytes(mutate(files[damaged], rng))
-        started = time.monotonic()
+        started = time.process_time()
         try:
             (motion,) = reader.read(path, ReadOptions())
             assert motion.num_frames > 0
         except DataError as err:
             refused += 1
             assert str(tmp_path) in str(err)
-        slowest = max(slowest, time.monotonic() - started)
+        slowest = max(slowest, time.process_time() - started)
     assert slowest < 2.0
     # both ends are reached: some mutations do no harm, most do
     assert 0.2 * MUTATIONS < refused < MUTATIONS

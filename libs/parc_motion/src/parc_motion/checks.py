@@ -1,4 +1,8 @@
-"""Converters and checks for arrays at the edge; data types and importers call them."""
+"""The rules for arrays that every clip, terrain and path obeys, and the converters that precede them.
+
+The data types check themselves with these functions, readers of other formats check what they read, and
+`parc data validate` uses the same rules to name the frames that break them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 from parc_motion.errors import DataError, ShapeError
 
 __all__ = [
+    "UNIT_TOLERANCE",
     "as_float32",
     "as_float32_or_none",
     "as_int64",
@@ -17,10 +22,13 @@ __all__ = [
     "as_strings",
     "check_finite",
     "check_name",
+    "check_positive",
     "check_shape",
     "check_unit_quaternions",
+    "length_error",
 ]
 
+UNIT_TOLERANCE = 1e-3  # how far the length of a stored quaternion may be from 1
 _MAX_NAME_BYTES = 200  # file systems allow 255; suffixes and endings such as "_flipped" need room
 
 
@@ -34,16 +42,6 @@ def as_int64(value: object) -> np.ndarray:
     return _freeze(value, np.int64)
 
 
-def as_strings(values: Iterable[str]) -> tuple[str, ...]:
-    """The strings as a tuple."""
-    return tuple(values)
-
-
-def as_ints(values: Iterable[int]) -> tuple[int, ...]:
-    """The integers as a tuple."""
-    return tuple(values)
-
-
 def as_float32_or_none(value: object) -> np.ndarray | None:
     """None, or the value as by `as_float32`."""
     return None if value is None else as_float32(value)
@@ -54,8 +52,18 @@ def as_int64_or_none(value: object) -> np.ndarray | None:
     return None if value is None else as_int64(value)
 
 
+def as_strings(values: Iterable[str]) -> tuple[str, ...]:
+    """The strings as a tuple."""
+    return tuple(values)
+
+
+def as_ints(values: Iterable[int]) -> tuple[int, ...]:
+    """The integers as a tuple."""
+    return tuple(values)
+
+
 def check_name(name: str, what: str) -> None:
-    """Nothing, if `name` can be the name of a file or folder: of this folder, not of another place.
+    """Passes if `name` can be the name of a file or folder inside the current one.
 
     Names from files become parts of paths, so a name such as ``../../x`` would be written elsewhere.
 
@@ -68,13 +76,13 @@ def check_name(name: str, what: str) -> None:
     unsafe = not name or name.startswith(".") or any(c in "/\\" for c in name) or not name.isprintable()
     if unsafe or len(name.encode(errors="replace")) > _MAX_NAME_BYTES:
         raise DataError(
-            f"{what} '{ascii(name)[1:-1]:.80}' cannot be the name of a file: no slashes or control characters, no dot "
-            f"in front, 1 to {_MAX_NAME_BYTES} bytes. Rename it."
+            f"{what} '{ascii(name)[1:-1]:.80}' cannot be the name of a file: no slashes or control characters, no leading "
+            f"dot, 1 to {_MAX_NAME_BYTES} bytes. Rename it."
         )
 
 
 def check_shape(array: np.ndarray, shape: tuple[int | None, ...], what: str) -> None:
-    """Nothing, if `array` has the shape; None in `shape` stands for any length.
+    """Passes if `array` has the shape; None in `shape` stands for any length.
 
     Raises:
         ShapeError: another number of axes, or another length of one.
@@ -86,10 +94,10 @@ def check_shape(array: np.ndarray, shape: tuple[int | None, ...], what: str) -> 
 
 
 def check_finite(array: np.ndarray, what: str) -> None:
-    """Nothing, if every number is finite.
+    """Passes if every number is finite.
 
     Raises:
-        DataError: NaN or infinity; the text names the first place.
+        DataError: NaN or infinity; the text names the first one.
     """
     bad = ~np.isfinite(array)
     if bad.any():
@@ -99,17 +107,32 @@ def check_finite(array: np.ndarray, what: str) -> None:
         )
 
 
-def check_unit_quaternions(array: np.ndarray, what: str, tolerance: float = 1e-3) -> None:
-    """Nothing, if every quaternion on the last axis has length 1.
+def check_positive(value: float, what: str, unit: str = "") -> None:
+    """Passes if the number is finite and above 0.
 
     Raises:
-        DataError: a length is further than `tolerance` from 1.
+        DataError: it is not.
     """
-    excess = np.abs(np.linalg.norm(array, axis=-1) - 1.0)
-    if excess.size and excess.max() > tolerance:
-        worst = [int(i) for i in np.unravel_index(int(excess.argmax()), excess.shape)]
+    if not (np.isfinite(value) and value > 0):
+        raise DataError(f"{what} is {value}{f' {unit}' if unit else ''}, expected more than 0.")
+
+
+def check_unit_quaternions(array: np.ndarray, what: str, tolerance: float = UNIT_TOLERANCE) -> None:
+    """Passes if every quaternion on the last axis has length 1.
+
+    Raises:
+        DataError: a length differs from 1 by more than `tolerance`.
+    """
+    error = length_error(array)
+    if error.size and error.max() > tolerance:
+        worst = [int(i) for i in np.unravel_index(int(error.argmax()), error.shape)]
         length = float(np.linalg.norm(array[tuple(worst)]))
         raise DataError(f"{what} holds a quaternion of length {length:.4f} at index {worst}; expected 1.")
+
+
+def length_error(quats: np.ndarray) -> np.ndarray:
+    """How far the length of each quaternion is from 1: ``[...]`` for ``[..., 4]``."""
+    return np.abs(np.linalg.norm(quats, axis=-1) - 1.0)
 
 
 def _freeze(value: object, dtype: type) -> np.ndarray:

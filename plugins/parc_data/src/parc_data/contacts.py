@@ -11,15 +11,12 @@ the exact one, walls included: a hand against the side of a box touches it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import attrs
 import numpy as np
 import torch
 
 from parc_core.config import setting
 from parc_data.runs import runs
-from parc_data.source_motion import SourceMotion
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.geometry import PackedTerrains, clearance
@@ -32,12 +29,10 @@ __all__ = [
     "clip_points",
     "contact_labels",
     "label_clip",
-    "motion_contacts",
     "point_speed",
 ]
 
 _CHUNK = 512  # frames at a time
-_STANDING = 0.1  # share of the still frames in which a joint is at its height over the sole, or lower
 
 
 @attrs.frozen(kw_only=True)
@@ -115,28 +110,6 @@ def label_clip(clip: MotionClip, skeleton: Skeleton, config: ContactConfig = Con
     labelled = np.zeros(skeleton.num_bodies, dtype=bool)
     labelled[list(skeleton.key_bodies)] = True
     return attrs.evolve(clip, contacts=contact_labels(points, body, labelled, clip.terrain, clip.fps, config))
-
-
-def motion_contacts(
-    motion: SourceMotion, bodies: Sequence[int], config: ContactConfig = ContactConfig()
-) -> np.ndarray:
-    """Contact labels of joints of any skeleton: ``[T, K]``, 0 or 1; bodies that are not given stay 0.
-
-    A joint lies inside its body. What it is above the ground when the body stands is found out per joint: the height
-    that it is below in a tenth of the frames in which it is still. A motion without terrain gets level ground for this,
-    where the lowest of the joints is still.
-    """
-    chosen = np.asarray(list(bodies), dtype=np.int64)
-    points = motion.body_pos[:, chosen]
-    still = point_speed(points, motion.fps) < config.slow
-    level = np.quantile(points[still][:, 2] if still.any() else points[..., 2], _STANDING)
-    terrain = motion.terrain or Terrain(height=np.full((1, 1), level))
-    height = points[..., 2] - terrain.height_at(points[..., :2])
-    rest = [np.quantile(h[s] if s.any() else h, _STANDING) for h, s in zip(height.T, still.T)]
-    points = points - np.column_stack([np.zeros((len(chosen), 2)), rest])
-    labelled = np.zeros(len(motion.body_names), dtype=bool)
-    labelled[chosen] = True
-    return contact_labels(points, chosen, labelled, terrain, motion.fps, config)
 
 
 def clip_points(clip: MotionClip, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import attrs
 from parc_core.config import setting
 from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.formats.fields import naming
+from parc_data.tools.findings import reason_to_leave_out
 from parc_motion.clips import MotionClip, load_clip
 from parc_motion.errors import DataError
 from parc_motion.skeletons import Skeleton
@@ -87,13 +88,8 @@ class FolderSource(MotionSource):
         return files
 
     def _unfit(self, clip: MotionClip) -> str:
-        if clip.num_frames < self.config.min_num_frames:
-            return f"{clip.num_frames} frames, fewer than {self.config.min_num_frames}"
-        if clip.terrain is None:
-            return "it has no terrain"
-        if max(clip.terrain.shape) > self.config.max_terrain_dim:
-            return f"terrain of {clip.terrain.shape[0]} x {clip.terrain.shape[1]} cells"
-        return ""
+        shape, most = None if clip.terrain is None else clip.terrain.shape, self.config.max_terrain_dim
+        return reason_to_leave_out(clip.num_frames, shape, self.config.min_num_frames, (most, most))
 
     def _class_of(self, file: pathlib.Path, clip: MotionClip) -> str:
         inside = file.relative_to(self.root).parts

@@ -12,7 +12,14 @@ import attrs
 import numpy as np
 import torch
 
-from parc_motion.checks import as_ints, as_strings, check_finite, check_shape, check_unit_quaternions
+from parc_motion.checks import (
+    as_ints,
+    as_strings,
+    check_finite,
+    check_positive,
+    check_shape,
+    check_unit_quaternions,
+)
 from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
 from parc_motion.terrains import Path, Terrain
@@ -69,8 +76,7 @@ class SourceMotion:
             raise DataError(
                 f"motion '{self.name}': parents {list(self.parents)} do not come before their children."
             )
-        if not (np.isfinite(self.fps) and self.fps > 0):
-            raise DataError(f"motion '{self.name}': {self.fps} frames per second, expected more than 0.")
+        check_positive(self.fps, f"motion '{self.name}': fps")
         if not frames:
             raise DataError(f"motion '{self.name}' has no frame.")
         if (self.local_rot is None) == (self.marker_pos is None):

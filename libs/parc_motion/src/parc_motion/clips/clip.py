@@ -13,6 +13,7 @@ from parc_motion.checks import (
     as_strings,
     check_finite,
     check_name,
+    check_positive,
     check_shape,
     check_unit_quaternions,
 )
@@ -73,8 +74,7 @@ class MotionClip:
             check_finite(getattr(self, field), f"{name}: {field}")
         check_unit_quaternions(self.root_rot, f"{name}: root_rot")
         check_unit_quaternions(self.joint_rot, f"{name}: joint_rot")
-        if not (np.isfinite(self.fps) and self.fps > 0):
-            raise DataError(f"{name}: fps is {self.fps}, expected more than 0.")
+        check_positive(self.fps, f"{name}: fps")
         if self.touched is not None:
             check_shape(self.touched, (None, 3), f"{name}: touched")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from parc_motion.checks import as_float32, as_float32_or_none, check_finite, check_shape
+from parc_motion.checks import as_float32, as_float32_or_none, check_finite, check_positive, check_shape
 from parc_motion.errors import DataError
 
 __all__ = ["Terrain"]
@@ -34,8 +34,7 @@ class Terrain:
         check_finite(self.origin_xy, "Terrain.origin_xy")
         if self.height.size == 0:
             raise DataError(f"Terrain.height has shape {list(self.height.shape)}: a terrain needs a cell.")
-        if not (np.isfinite(self.cell) and self.cell > 0):
-            raise DataError(f"Terrain.cell is {self.cell} m, expected more than 0.")
+        check_positive(self.cell, "Terrain.cell", "m")
         if self.bounds is not None:
             check_shape(self.bounds, (*self.height.shape, 2), "Terrain.bounds")
 

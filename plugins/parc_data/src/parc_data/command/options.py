@@ -96,7 +96,7 @@ def _option(field: attrs.Attribute[Any], hint: Any) -> Callable[[Any], Any]:
     name = f"--{field.name.replace('_', '-')}"
     unit, limits = field.metadata["unit"], describe_range(field.metadata)
     about = field.metadata["help"]
-    text = f"{about[0].upper()}{about[1:]}."
+    text = f"{about[0].upper()}{about[1:].rstrip('.')}."
     remarks = [part for part in (unit, limits) if part and not (part == unit and unit in limits)]
     if hint is bool:
         return click.option(name, field.name, is_flag=True, default=None, help=text)

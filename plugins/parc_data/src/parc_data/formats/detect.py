@@ -9,25 +9,20 @@ from functools import cache
 from parc_data.formats.format import Format
 from parc_motion.errors import DataError
 
-__all__ = ["detect", "find_format", "format_names", "formats", "motion_files"]
+__all__ = ["detect", "find_format", "formats", "motion_files"]
 
-_MODULES = {
-    "bvh": "bvh",
-    "asf_amc": "asf_amc",
-    "amass": "amass",
-    "deepmimic": "deepmimic",
-    "amp": "amp",
-    "mimickit": "mimickit",
-    "parc_ms": "parc_ms",
-    "joints": "joints",
-    "g1": "g1",
-}
+_NAMES = (
+    "bvh",
+    "asf_amc",
+    "amass",
+    "deepmimic",
+    "amp",
+    "mimickit",
+    "parc_ms",
+    "joints",
+    "g1",
+)  # of modules, too
 _HEAD = 4096
-
-
-def format_names() -> list[str]:
-    """Names that `find_format` knows."""
-    return list(_MODULES)
 
 
 @cache
@@ -37,14 +32,14 @@ def find_format(name: str) -> Format:
     Raises:
         DataError: there is none; the text lists those that exist.
     """
-    if name not in _MODULES:
-        raise DataError(f"no motion format is called '{name}'. There are {', '.join(_MODULES)}.")
-    return importlib.import_module(f"parc_data.formats.{_MODULES[name]}").FORMAT
+    if name not in _NAMES:
+        raise DataError(f"no motion format is called '{name}'. There are {', '.join(_NAMES)}.")
+    return importlib.import_module(f"parc_data.formats.{name}").FORMAT
 
 
 def formats() -> list[Format]:
     """All formats, the more particular ones first."""
-    return [find_format(name) for name in _MODULES]
+    return [find_format(name) for name in _NAMES]
 
 
 def detect(path: pathlib.Path) -> Format | None:

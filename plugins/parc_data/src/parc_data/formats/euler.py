@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["compose_quats", "euler_to_quat", "matrix_to_euler", "quat_to_matrix"]
+__all__ = ["euler_to_quat", "matrix_to_euler", "quat_to_matrix"]
 
 
 def euler_to_quat(angles: np.ndarray, axes: str) -> np.ndarray:
@@ -29,14 +29,6 @@ def euler_to_quat(angles: np.ndarray, axes: str) -> np.ndarray:
         turned[..., 3] = quat[..., 3] * cosine - quat[..., one] * sine
         quat = turned
     return quat
-
-
-def compose_quats(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Rotation b followed by a, ``[..., 4]`` xyzw."""
-    u, v = a[..., :3], b[..., :3]
-    w, x = a[..., 3:], b[..., 3:]
-    turn = w * v + x * u + np.cross(u, v)
-    return np.concatenate([turn, w * x - (u * v).sum(axis=-1, keepdims=True)], axis=-1)
 
 
 def quat_to_matrix(quat: np.ndarray) -> np.ndarray:

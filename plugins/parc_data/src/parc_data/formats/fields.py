@@ -15,7 +15,7 @@ import torch
 from parc_data.formats.format import MAX_FRAMES
 from parc_data.formats.pickles import Unreadable
 from parc_data.source_motion import SourceMotion
-from parc_motion.checks import check_finite, check_shape
+from parc_motion.checks import check_finite, check_shape, check_unit_quaternions
 from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton, load_skeleton
@@ -116,13 +116,8 @@ def unit_quaternions(array: np.ndarray, what: str, most_off: float = 1e-2) -> np
         DataError: the length of one differs from 1 by more than `most_off`.
     """
     array = array.astype(np.float64)
-    length = np.linalg.norm(array, axis=-1, keepdims=True)
-    off = np.abs(length[..., 0] - 1.0)
-    if off.size and off.max() > most_off:
-        worst = np.unravel_index(int(off.argmax()), off.shape)
-        place = [int(i) for i in worst]
-        raise DataError(f"{what} holds a quaternion of length {length[worst][0]:.4f} at {place}, expected 1.")
-    return array / length
+    check_unit_quaternions(array, what, most_off)
+    return array / np.linalg.norm(array, axis=-1, keepdims=True)
 
 
 def turn_world(motion: SourceMotion, up: str) -> SourceMotion:

@@ -17,6 +17,7 @@ import numpy as np
 
 from parc_core.config import parse_text, to_plain
 from parc_data.formats.format import read_file_bytes
+from parc_motion.checks import check_finite
 from parc_motion.errors import DataError, ParcError
 
 __all__ = ["POSITION_KEYS", "StoredJoints", "holds_joints", "read_joint_file"]
@@ -99,11 +100,7 @@ def _checked(
         raise DataError(
             f"{path}: positions: {positions.dtype} of shape {list(positions.shape)}, expected numbers [T, J, 3]."
         )
-    if positions.dtype.kind == "f" and not np.isfinite(positions).all():
-        first = [int(i) for i in np.argwhere(~np.isfinite(positions))[0]]
-        raise DataError(
-            f"{path}: positions: {positions[tuple(first)]} at index {first}; fill or cut such frames."
-        )
+    check_finite(positions, f"{path}: positions")
     if np.abs(positions.astype(np.float64)).max() > _FAR:
         raise DataError(
             f"{path}: positions: up to {np.abs(positions).max():.3g} units, expected below {_FAR:g}."

@@ -48,16 +48,6 @@ class PublishedFile:
     misc: dict[str, Any]
     warnings: tuple[str, ...]  # what was left out, and why
 
-    @property
-    def observations(self) -> np.ndarray | None:
-        """What the published tracker saw in each frame, ``[T, 1312]``; None when it was not recorded."""
-        return self.misc.get("obs")
-
-    @property
-    def body_constraints(self) -> list[Any] | None:
-        """Constraints of the optimiser, one list a body; the published code writes them as empty."""
-        return self.misc.get("opt:body_constraints")
-
 
 def read_file(path: pathlib.Path) -> PublishedFile:
     """Everything in a published motion-terrain file.

@@ -1,14 +1,12 @@
-"""Faults of a motion on its ground: penetration, sliding, contacts in the air, terrain that does not fit."""
+"""Rules about a motion and its terrain: penetration, sliding, contacts in the air, terrain that does not fit."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from parc_data.tools.findings import Finding, ValidateConfig, frame_runs, worst_of
+from parc_data.tools.findings import Finding, ValidateConfig, finding, frame_runs, worst_frame
 from parc_motion.clips import MotionClip
 from parc_motion.kinematics import SurfacePoints
 from parc_motion.metrics import contact_slides
@@ -21,69 +19,55 @@ _CONTACT = 0.5  # labels above it mean contact
 
 
 def check_terrain(clip: MotionClip, config: ValidateConfig) -> list[Finding]:
-    """Terrain that is missing, too wide, or left by the root."""
+    """`no_terrain`, `wide_terrain`, and `off_terrain`: the root leaves the grid."""
     terrain = clip.terrain
     if terrain is None:
-        text = "has no terrain; nothing can be learned or simulated on it"
-        return [Finding(check="no_terrain", level="warning", text=text)]
+        return [finding("no_terrain", "has no terrain; it cannot be simulated or used for training")]
     findings = []
-    widest = max(terrain.shape)
-    if widest > config.max_terrain_dim:
-        text = f"terrain of {terrain.shape[0]} x {terrain.shape[1]} cells, expected {config.max_terrain_dim} at most"
-        values: dict[str, Any] = {
-            "value": float(widest),
-            "limit": float(config.max_terrain_dim),
-            "unit": "cells",
-        }
-        findings.append(Finding(check="wide_terrain", level="warning", text=text, **values))
-    return findings + worst_of(
-        _outside(clip.root_pos, terrain), 0.0, "off_terrain", "warning",
-        "root is {value:.2f} m beyond the terrain in frame {frame}", "m", "root",
-    )  # fmt: skip
+    widest, most = max(terrain.shape), config.max_terrain_dim
+    if widest > most:
+        text = f"terrain of {terrain.shape[0]} x {terrain.shape[1]} cells, expected {most} at most"
+        findings.append(finding("wide_terrain", text, config, value=float(widest)))
+    text = "root is {value:.2f} m beyond the terrain in frame {frame}"
+    outside = _distance_outside(clip.root_pos, terrain)
+    return findings + worst_frame("off_terrain", outside, text, config, "root", limit=0.0)
 
 
 def check_penetration(
     depth: Tensor, surface: SurfacePoints, skeleton: Skeleton, config: ValidateConfig
 ) -> list[Finding]:
-    """The body in the ground; `depth` is that of each surface point, ``[T, P]`` m."""
+    """`penetration`: the body is in the terrain; `depth` is that of each surface point, ``[T, P]`` m."""
     deepest, point = depth.max(dim=1)
     values = deepest.numpy()
     body = skeleton.body_names[int(surface.body[point[int(values.argmax())]])]
-    return worst_of(
-        values, config.max_penetration, "penetration", "warning",
-        "{where} is {value:.3f} m in the ground in frame {frame}", "m", body,
-    )  # fmt: skip
+    text = "{where} is {value:.3f} m in the ground in frame {frame}"
+    return worst_frame("penetration", values, text, config, body)
 
 
 def check_sliding(
     points: Tensor, contacts: np.ndarray, surface: SurfacePoints, skeleton: Skeleton, config: ValidateConfig
 ) -> list[Finding]:
-    """Feet that slide while they touch, one finding per foot; `points` ``[T, P, 3]`` m."""
+    """`sliding`: a foot moves while it is in contact, one finding per foot; `points` ``[T, P, 3]`` m."""
     findings = []
     for foot in (body for body, name in enumerate(skeleton.body_names) if "foot" in name):
         label = torch.tensor(contacts[:, foot])
         slides = contact_slides(points[:, surface.body == foot], label, threshold=_CONTACT).numpy()
         if not (slides > config.max_slide).any():
             continue
-        runs = frame_runs(contacts[:, foot] > _CONTACT)  # one per slide, in the same order
-        worst, value, name = int(slides.argmax()), float(slides.max()), skeleton.body_names[foot]
-        text = (
-            f"{name} slides {value:.3f} m during its contact in frames {runs[worst][0]} to {runs[worst][1]}"
-        )
-        findings.append(
-            Finding(
-                check="sliding", level="warning", text=text, where=name, worst_frame=runs[worst][0], value=value,
-                frames=tuple(run for run, slide in zip(runs, slides) if slide > config.max_slide),
-                limit=config.max_slide, unit="m",
-            )
-        )  # fmt: skip
+        contact_runs = frame_runs(contacts[:, foot] > _CONTACT)  # one per slide, in the same order
+        worst, name = int(slides.argmax()), skeleton.body_names[foot]
+        first, last = contact_runs[worst]
+        text = f"{name} slides {slides[worst]:.3f} m during its contact in frames {first} to {last}"
+        frames = tuple(run for run, slide in zip(contact_runs, slides) if slide > config.max_slide)
+        shown = {"where": name, "worst_frame": first, "value": float(slides[worst]), "frames": frames}
+        findings.append(finding("sliding", text, config, **shown))
     return findings
 
 
 def check_contacts(
     gap: np.ndarray, contacts: np.ndarray, skeleton: Skeleton, config: ValidateConfig
 ) -> list[Finding]:
-    """Labels that cannot be: none at all, a labelled body off the ground, or a body that never comes down.
+    """`no_contacts`, and `floating`: a body with a contact label, or the whole character, is off the ground.
 
     Args:
         gap: distance of each body to the ground, ``[T, B]`` m.
@@ -91,26 +75,20 @@ def check_contacts(
     """
     findings: list[Finding] = []
     if not (contacts > _CONTACT).any():
-        text = "no body has a contact label in any frame"
-        findings.append(Finding(check="no_contacts", level="warning", text=text))
+        findings.append(finding("no_contacts", "no body has a contact label in any frame"))
     nearest = gap.min(axis=1)
     if nearest.min() > config.max_contact_gap:
-        return findings + worst_of(
-            nearest, config.max_contact_gap, "floating", "warning",
-            f"the body never comes nearer to the ground than {nearest.min():.2f} m", "m", "whole body",
-        )  # fmt: skip
-    held = np.where(contacts > _CONTACT, gap, 0.0)
-    for body in np.flatnonzero(held.max(axis=0) > config.max_contact_gap):
-        findings += worst_of(
-            held[:, body], config.max_contact_gap, "floating", "warning",
-            "{where} has a contact label {value:.3f} m off the ground in frame {frame}", "m",
-            skeleton.body_names[body],
-        )  # fmt: skip
+        text = f"the body never comes closer to the ground than {nearest.min():.2f} m"
+        return findings + worst_frame("floating", nearest, text, config, "whole body")
+    labeled = np.where(contacts > _CONTACT, gap, 0.0)
+    text = "{where} has a contact label {value:.3f} m off the ground in frame {frame}"
+    for body, name in enumerate(skeleton.body_names):
+        findings += worst_frame("floating", labeled[:, body], text, config, name)
     return findings
 
 
-def _outside(root_pos: np.ndarray, terrain: Terrain) -> np.ndarray:
-    """How far each root is beyond the cells of the terrain, ``[T]`` m, 0 above them."""
+def _distance_outside(root_pos: np.ndarray, terrain: Terrain) -> np.ndarray:
+    """How far each root is outside the grid, ``[T]`` m; 0 above its cells."""
     half = 0.5 * terrain.cell
     below = terrain.origin_xy - half - root_pos[:, :2]
     above = root_pos[:, :2] - terrain.max_xy - half

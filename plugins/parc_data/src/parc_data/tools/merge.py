@@ -14,6 +14,7 @@ import attrs
 from parc_core.config import setting
 from parc_data.tools.balance import balanced_dataset
 from parc_data.tools.find import FoundClip, dataset_entry, find_clips, load_found
+from parc_data.tools.findings import reason_to_leave_out
 from parc_data.tools.output import clip_place, new_file, new_folder, save_in
 from parc_motion import storage
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, load_clip
@@ -139,13 +140,8 @@ def _candidates(found: Sequence[FoundClip]) -> list[_Candidate]:
 
 
 def _unfit(item: _Candidate, config: MergeConfig) -> str:
-    if item.entry.num_frames < config.min_num_frames:
-        return f"{item.entry.num_frames} frames, fewer than {config.min_num_frames}"
-    if item.shape is None:
-        return "it has no terrain"
-    if item.shape[0] > config.max_terrain_dim_x or item.shape[1] > config.max_terrain_dim_y:
-        return f"terrain of {item.shape[0]} x {item.shape[1]} cells"
-    return ""
+    most = (config.max_terrain_dim_x, config.max_terrain_dim_y)
+    return reason_to_leave_out(item.entry.num_frames, item.shape, config.min_num_frames, most)
 
 
 def _unique(

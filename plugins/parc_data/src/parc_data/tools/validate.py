@@ -13,7 +13,7 @@ from parc_data.tools.check_file import explain_unreadable
 from parc_data.tools.check_ground import check_contacts, check_penetration, check_sliding, check_terrain
 from parc_data.tools.check_motion import check_flights, check_limits, check_rates, check_speeds
 from parc_data.tools.find import FoundClip, load_found
-from parc_data.tools.findings import ClipReport, Finding, ValidateConfig
+from parc_data.tools.findings import LEVELS, ClipReport, Finding, ValidateConfig, finding
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError, SkeletonMismatch
 from parc_motion.geometry import PackedTerrains, clearance, penetration_depth
@@ -82,7 +82,7 @@ class Validator:
             findings += check_contacts(posed.gap.numpy(), clip.contacts, skeleton, config)
         if clip.terrain is not None or clip.contacts.any():  # otherwise nothing tells what is a flight
             findings += check_flights(self._flights(clip, posed), clip.fps, config)
-        return sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.level))
+        return sorted(findings, key=lambda item: LEVELS.index(item.level))
 
     def _flights(self, clip: MotionClip, posed: _Posed) -> Flights:
         contacts, gap = torch.tensor(clip.contacts), posed.gap.amin(dim=1)
@@ -138,7 +138,7 @@ def _reports(
         if isinstance(clip, MotionClip):
             found, name = next(findings), clip.name
         elif isinstance(clip, SkeletonMismatch):
-            found, name = [Finding(check="character", level="error", text=str(clip))], item.file.stem
+            found, name = [finding("character", str(clip))], item.file.stem
         else:
             found, name = explain_unreadable(item.file, clip), item.file.stem
         yield ClipReport(file=str(item.file), name=name, findings=tuple(found))
