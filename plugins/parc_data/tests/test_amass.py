@@ -140,7 +140,7 @@ def test_a_file_without_rate_takes_that_of_the_user_or_is_refused(tmp_path: path
 @pytest.mark.parametrize(("name", "frames"), [("walk", 152), ("CR7", 119)])
 def test_real_motions_stand_on_their_feet(name: str, frames: int) -> None:
     path = REAL / f"video_{name}_level1_filter_amass.npz"
-    assert FORMAT.recognises(path, path.read_bytes()[:4096])
+    assert FORMAT.recognizes(path, path.read_bytes()[:4096])
     (motion,) = read(path, PLAIN)
     assert (motion.num_frames, motion.fps) == (frames, 30.0)
     lowest = motion.body_pos[..., 2].min(axis=1)

@@ -96,17 +96,17 @@ def test_a_motion_without_rate_takes_that_of_the_user_or_is_refused(tmp_path: pa
         load(tmp_path, value)
 
 
-def test_a_skeleton_in_centimetres_is_brought_to_metres(tmp_path: pathlib.Path) -> None:
+def test_a_skeleton_in_centimeters_is_brought_to_metres(tmp_path: pathlib.Path) -> None:
     value = tree()
-    metres = load(tmp_path, value)
+    meters = load(tmp_path, value)
     large = tree()
     large["skeleton_tree"]["local_translation"]["arr"] = (
         large["skeleton_tree"]["local_translation"]["arr"] * 100
     )
     large["root_translation"]["arr"] = large["root_translation"]["arr"] * 100
     motion = load(tmp_path, large)
-    assert motion.notes["metres_per_unit"] == 0.01
-    assert motion.body_pos == pytest.approx(metres.body_pos, abs=1e-5)  # the offsets are float32
+    assert motion.notes["meters_per_unit"] == 0.01
+    assert motion.body_pos == pytest.approx(meters.body_pos, abs=1e-5)  # the offsets are float32
 
 
 def test_another_axis_up_is_turned(tmp_path: pathlib.Path) -> None:
@@ -140,7 +140,7 @@ def test_a_skeleton_of_no_known_unit_asks_for_the_scale(tmp_path: pathlib.Path) 
     value["skeleton_tree"]["local_translation"]["arr"] = (
         value["skeleton_tree"]["local_translation"]["arr"] * 3
     )
-    with pytest.raises(DataError, match="Say with --scale how many metres a unit has"):
+    with pytest.raises(DataError, match="Say with --scale how many meters a unit has"):
         load(tmp_path, value)
 
 
@@ -155,7 +155,7 @@ def test_a_skeleton_of_no_known_unit_asks_for_the_scale(tmp_path: pathlib.Path) 
 )
 def test_real_motions_stand_on_their_feet(name: str, frames: int, fps: float) -> None:
     path = REAL / f"{name}.npy"
-    assert FORMAT.recognises(path, path.read_bytes()[:4096])
+    assert FORMAT.recognizes(path, path.read_bytes()[:4096])
     (motion,) = read(path, PLAIN)
     assert (motion.num_frames, motion.fps) == (frames, fps)
     lowest = motion.body_pos[..., 2].min(axis=1)
@@ -181,7 +181,7 @@ def test_the_walk_goes_where_it_looks() -> None:
 def test_the_t_pose_of_the_cmu_skeleton_is_a_still_pose_of_human_size() -> None:
     (motion,) = read(REAL / "cmu_tpose.npy", PLAIN)
     assert (motion.num_frames, len(motion.body_names)) == (1, 38)
-    assert motion.notes["metres_per_unit"] == pytest.approx(0.0564, abs=1e-4)  # an inch / 0.45
+    assert motion.notes["meters_per_unit"] == pytest.approx(0.0564, abs=1e-4)  # an inch / 0.45
     height = np.ptp(motion.body_pos[0, :, 2])
     assert 1.4 < height < 1.7
     # the rest pose looks along x: its left hand is 0.67 m to the left

@@ -214,10 +214,10 @@ def test_what_is_wrong_in_the_motion_is_named(
     assert str(caught.value).startswith(f"{tmp_path}/a.amc: {message}")
 
 
-def test_recognised_by_keyword_or_name() -> None:
-    assert asf_amc.FORMAT.recognises(pathlib.Path("a.txt"), AMC.encode())
-    assert asf_amc.FORMAT.recognises(pathlib.Path("a.AMC"), b"")
-    assert not asf_amc.FORMAT.recognises(pathlib.Path("a.txt"), ASF.encode())
+def test_recognized_by_keyword_or_name() -> None:
+    assert asf_amc.FORMAT.recognizes(pathlib.Path("a.txt"), AMC.encode())
+    assert asf_amc.FORMAT.recognizes(pathlib.Path("a.AMC"), b"")
+    assert not asf_amc.FORMAT.recognizes(pathlib.Path("a.txt"), ASF.encode())
 
 
 BELOW_CHEST = {

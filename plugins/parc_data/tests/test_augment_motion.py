@@ -61,7 +61,7 @@ def test_quarter_turn_takes_every_cell_along():
 
 
 def test_path_of_the_root_turns_then_stretches():
-    # one metre along x, turned by 90 degrees: one along y; stretched by 2 in x and 3 in y: 3 along y
+    # one meter along x, turned by 90 degrees: one along y; stretched by 2 in x and 3 in y: 3 along y
     clip = varied(make_clip(31, speed=1.0), stop=31, heading=np.pi / 2, scale=(2.0, 3.0)).clip
     np.testing.assert_allclose(clip.root_pos[-1], [0.0, 3.0, STANDING_HEIGHT], atol=1e-6)
 
@@ -79,9 +79,9 @@ def test_motion_begins_over_the_origin_on_ground_at_zero():
     assert moved.terrain.height_at([0.0, 0.0]) == 0.0
 
 
-def test_centre_origin_turns_about_the_world():
+def test_center_origin_turns_about_the_world():
     clip = attrs.evolve(make_clip(30), root_pos=make_clip(30).root_pos + np.float32([1.0, 0.0, 0.0]))
-    moved = varied(clip, make_config(centre="origin"), heading=np.pi / 2).clip
+    moved = varied(clip, make_config(center="origin"), heading=np.pi / 2).clip
     np.testing.assert_allclose(moved.root_pos[0], [0.0, 1.0, STANDING_HEIGHT], atol=1e-6)
 
 
@@ -197,7 +197,7 @@ def test_root_that_was_moved_far_is_refused():
 
 def test_stands_that_got_lost_are_refused():
     contacts = make_clip(30).contacts.copy()
-    contacts[6:, 11] = 0.0  # 36 of 60 labelled frames remain: 60 %
+    contacts[6:, 11] = 0.0  # 36 of 60 labeled frames remain: 60 %
     assert judged(make_clip(30), make_clip(30, contacts=contacts)) is None
     contacts[5, 11] = 0.0
     assert judged(make_clip(30), make_clip(30, contacts=contacts)) == "lost_contacts"

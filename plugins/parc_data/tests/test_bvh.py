@@ -18,7 +18,7 @@ REAL = pathlib.Path(__file__).parents[4] / "shared" / "data"
 ROOT_CHANNELS = "CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation"
 TURNS = "CHANNELS 3 Zrotation Xrotation Yrotation"
 
-# A person of 1.7 m in centimetres: hips, two legs of 40 + 43 cm with feet, and a head 60 cm above the hips.
+# A person of 1.7 m in centimeters: hips, two legs of 40 + 43 cm with feet, and a head 60 cm above the hips.
 PERSON = f"""HIERARCHY
 ROOT Hips
 {{
@@ -188,19 +188,19 @@ def test_spacing_of_the_text_does_not_matter(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "metres"),
+    ("unit", "meters"),
     [
-        ("metre", 1.0),
-        ("decimetre", 0.1),
-        ("centimetre", 0.01),
-        ("millimetre", 0.001),
+        ("meter", 1.0),
+        ("decimeter", 0.1),
+        ("centimeter", 0.01),
+        ("millimeter", 0.001),
         ("foot", 0.3048),
         ("inch", 0.0254),
         ("inch / 0.45 (CMU)", 0.0254 / 0.45),
     ],
 )
-def test_the_unit_is_found_from_the_legs(tmp_path: pathlib.Path, unit: str, metres: float) -> None:
-    factor = 0.01 / metres
+def test_the_unit_is_found_from_the_legs(tmp_path: pathlib.Path, unit: str, meters: float) -> None:
+    factor = 0.01 / meters
     lines = [
         " OFFSET " + " ".join(repr(float(v) * factor) for v in line.split()[1:]) if "OFFSET" in line else line
         for line in person().splitlines()
@@ -225,7 +225,7 @@ def test_a_size_of_no_person_asks_for_the_scale(tmp_path: pathlib.Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}/take.bvh: OFFSET: the unit cannot be told. In no unit is this the size of a person (height of the "
         "root in the motion 2 units; looked at legs by name, height of the rest pose, height of the root). Say the "
-        "metres per unit with --scale."
+        "meters per unit with --scale."
     )
 
 
@@ -405,21 +405,21 @@ def test_quaternions_of_many_angles_agree_with_scipy() -> None:
     assert (Rotation.from_quat(euler_to_quat(angles, "yzx")) * expected.inv()).magnitude().max() < 1e-12
 
 
-def test_recognised_by_content_or_name() -> None:
-    assert bvh.FORMAT.recognises(pathlib.Path("a.txt"), b"\xef\xbb\xbf \r\nHierarchy\r\nROOT")
-    assert bvh.FORMAT.recognises(pathlib.Path("a.BVH"), b"")
-    assert not bvh.FORMAT.recognises(pathlib.Path("a.txt"), b"ROOT HIERARCHY")
+def test_recognized_by_content_or_name() -> None:
+    assert bvh.FORMAT.recognizes(pathlib.Path("a.txt"), b"\xef\xbb\xbf \r\nHierarchy\r\nROOT")
+    assert bvh.FORMAT.recognizes(pathlib.Path("a.BVH"), b"")
+    assert not bvh.FORMAT.recognizes(pathlib.Path("a.txt"), b"ROOT HIERARCHY")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no motions at {REAL}")
 @pytest.mark.parametrize(
     ("name", "frames", "fps", "unit", "up"),
     [
-        ("bvh/mass/kick.bvh", 231, 120.0, "centimetre", "y"),
-        ("bvh/mass/walk.bvh", 132, 120.0, "centimetre", "y"),
-        ("bvh/mixamo/test_freebvh.bvh", 69, 30.0, "centimetre", "y"),
+        ("bvh/mass/kick.bvh", 231, 120.0, "centimeter", "y"),
+        ("bvh/mass/walk.bvh", 132, 120.0, "centimeter", "y"),
+        ("bvh/mixamo/test_freebvh.bvh", 69, 30.0, "centimeter", "y"),
         ("bvh/pybvh/cmu_12_01_walk.bvh", 523, 120.0, "inch / 0.45 (CMU)", "y"),
-        ("bvh/pybvh/full_precision_frame_time.bvh", 3, 23.976, "centimetre", "y"),
+        ("bvh/pybvh/full_precision_frame_time.bvh", 3, 23.976, "centimeter", "y"),
         ("bvh/pybvh/rotation_first_root.bvh", 4, 25.0, "inch / 0.45 (CMU)", "y"),
         ("bvh/pybvh/standard_skeleton.bvh", 1, 120.0, "inch", "z"),
         ("cmu/01_01.bvh", 2751, 120.0, "inch / 0.45 (CMU)", "y"),

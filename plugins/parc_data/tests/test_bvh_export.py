@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from parc_data.export import clip_to_bvh
+from parc_data.export.bvh import clip_to_bvh
 from parc_data.formats import bvh
 from parc_data.formats.format import ReadOptions
 from parc_data.source_motion import SourceMotion
@@ -57,10 +57,10 @@ def test_reading_it_back_gives_the_same_places(tmp_path: pathlib.Path, clip: Mot
 
 def test_our_own_file_is_understood_without_options(tmp_path: pathlib.Path) -> None:
     notes = back(tmp_path, make_clip()).notes
-    assert (notes["unit"], notes["up"], notes["first_frame"]) == ("centimetre", "y", "kept")
+    assert (notes["unit"], notes["up"], notes["first_frame"]) == ("centimeter", "y", "kept")
 
 
-def test_lengths_are_centimetres_with_y_up_and_the_character_looks_along_z() -> None:
+def test_lengths_are_centimeters_with_y_up_and_the_character_looks_along_z() -> None:
     lines = clip_to_bvh(make_clip(), HUMANOID).decode().splitlines()
     # left_thigh lies 0.084887 m to the left: on x. A toe tip is 0.045 + 0.0885 m ahead and 0.0225 m below the ankle.
     assert "\t\tOFFSET 8.488700 0.000000 0.000000" in lines
@@ -80,7 +80,7 @@ def test_angles_run_on_instead_of_jumping() -> None:
 
 def test_another_unit_is_written_and_found(tmp_path: pathlib.Path) -> None:
     motion = back(tmp_path, make_clip(), scale=1.0)
-    assert motion.notes["unit"] == "metre"
+    assert motion.notes["unit"] == "meter"
 
 
 def test_a_scale_of_nothing_is_refused() -> None:

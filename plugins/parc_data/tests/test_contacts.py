@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from parc_core.interfaces import SeedStreams
-from parc_data.contacts import ContactConfig, clip_points, contact_labels, label_clip
+from parc_data.contacts import clip_points, contact_labels, label_clip
+from parc_data.import_settings import ContactConfig
 from parc_data.parc_ms import read_published
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.runs import runs
@@ -76,14 +77,14 @@ def test_a_rolling_body_stays_in_contact_by_its_slowest_point() -> None:
 
 
 def test_a_hand_at_the_side_of_a_box_touches_it() -> None:
-    # cell (4, 4) is centred on 0.8, 0.8 m: its side is at x = 0.6 m
+    # cell (4, 4) is centered on 0.8, 0.8 m: its side is at x = 0.6 m
     terrain = make_terrain(steps=[((slice(4, 5), slice(4, 5)), 1.0)])
     points = np.tile([[[0.59, 0.8, 0.5]], [[0.5, 0.8, 0.5]]], (1, 10, 1)).reshape(2, 10, 1, 3)
     found = [contact_labels(p, np.array([0]), np.array([True]), terrain, 30.0, CONFIG).max() for p in points]
     assert found == [1.0, 0.0]
 
 
-def test_bodies_that_are_not_asked_for_stay_unlabelled() -> None:
+def test_bodies_that_are_not_asked_for_stay_unlabeled() -> None:
     points = np.zeros((10, 2, 3))
     found = contact_labels(points, np.array([0, 1]), np.array([False, True]), FLAT, 30.0, CONFIG)
     assert found.sum(axis=0).tolist() == [0.0, 10.0]
@@ -97,7 +98,7 @@ def test_the_same_motion_at_four_times_the_rate_gets_the_same_labels() -> None:
     assert np.abs(np.array(slow) - np.array(fast[::4])).sum() <= 4  # one frame at each of four edges
 
 
-def test_standing_clips_are_labelled_at_their_feet_only() -> None:
+def test_standing_clips_are_labeled_at_their_feet_only() -> None:
     found = label_clip(make_clip(contacts=np.zeros((30, 15))), SKELETON).contacts
     assert [int(body) for body in np.flatnonzero(found.all(axis=0))] == list(FEET)
     assert found.sum() == 60

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from parc_data.export import clip_to_csv
+from parc_data.export.csv import clip_to_csv
 from parc_motion.errors import DataError, SkeletonMismatch
 from parc_motion.kinematics import Kinematics
 from parc_motion.skeletons import load_skeleton

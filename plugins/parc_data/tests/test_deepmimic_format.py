@@ -153,10 +153,10 @@ def test_text_that_is_no_json_is_refused(tmp_path: pathlib.Path, content: str) -
 @NEEDS_REAL
 def test_real_motions_stand_on_the_ground_and_the_character_is_no_motion() -> None:
     character = REAL / "deepmimic" / "humanoid3d.txt"
-    assert not FORMAT.recognises(character, character.read_bytes()[:4096])
+    assert not FORMAT.recognizes(character, character.read_bytes()[:4096])
     for name in MOTIONS:
         path = REAL / "deepmimic" / f"humanoid3d_{name}.txt"
-        assert FORMAT.recognises(path, path.read_bytes()[:4096])
+        assert FORMAT.recognizes(path, path.read_bytes()[:4096])
         (motion,) = read(path, PLAIN)
         lowest = motion.body_pos[..., 2].min(axis=1)
         assert -0.03 < lowest.min() < 0.06, path.name
@@ -175,11 +175,11 @@ def test_the_backflip_is_that_of_amp() -> None:
 @NEEDS_REAL
 def test_the_robot_is_refused_with_the_name_of_the_missing_character() -> None:
     path = REAL / "g1" / "output_walk.csv"
-    assert g1.FORMAT.recognises(path, path.read_bytes()[:4096])
+    assert g1.FORMAT.recognizes(path, path.read_bytes()[:4096])
     with pytest.raises(DataError, match="the character 'g1' is missing, only 'humanoid' is built in"):
         g1.read(path, PLAIN)
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"1," * 36 + b"\n", b""], ids=["two", "37", "empty"])
 def test_other_tables_are_not_taken_for_the_robot(content: bytes) -> None:
-    assert not g1.FORMAT.recognises(pathlib.Path("x.csv"), content)
+    assert not g1.FORMAT.recognizes(pathlib.Path("x.csv"), content)

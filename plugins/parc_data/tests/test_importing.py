@@ -15,7 +15,8 @@ from parc_core.interfaces import SeedStreams
 from parc_data.command.group import data
 from parc_data.export.bvh import clip_to_bvh
 from parc_data.formats.detect import detect, find_format, formats, motion_files
-from parc_data.importing import ImportSettings, import_file
+from parc_data.import_settings import ImportSettings
+from parc_data.importing import import_file
 from parc_data.sources import AnySource, BvhSource, FilesConfig, unused_name
 from parc_motion.clips import MotionClip, load_clip
 from parc_motion.errors import DataError
@@ -51,7 +52,7 @@ def walking_bvh(frames: int = 24) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Two folders with a motion each, a licence and a damaged motion."""
+    """Two folders with a motion each, a license and a damaged motion."""
     for name in ("walks", "turns"):
         (tmp_path / "in" / name).mkdir(parents=True)
         (tmp_path / "in" / name / "one.bvh").write_bytes(walking_bvh())

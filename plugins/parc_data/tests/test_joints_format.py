@@ -121,7 +121,7 @@ def test_a_sidecar_names_and_chooses_columns(tmp_path: pathlib.Path, suffix: str
 
 
 @pytest.mark.parametrize("number", range(len(LAYOUTS)), ids=[one.title for one in LAYOUTS])
-def test_known_layouts_are_recognised_and_told_apart(number: int) -> None:
+def test_known_layouts_are_recognized_and_told_apart(number: int) -> None:
     assert find_layout(layout_body(number)) is LAYOUTS[number]
 
 
@@ -152,7 +152,7 @@ def test_a_box_beside_it_becomes_ground(tmp_path: pathlib.Path) -> None:
 
 
 def test_boxes_are_in_the_unit_and_axes_of_the_positions(tmp_path: pathlib.Path) -> None:
-    path = save(tmp_path, 100.0 * walker()[:, :, [1, 2, 0]])  # centimetres, y up
+    path = save(tmp_path, 100.0 * walker()[:, :, [1, 2, 0]])  # centimeters, y up
     text = box_text((-200.0, 200.0), (0.0, 30.0), (-10.0, 500.0))
     (tmp_path / "walk.obj").write_text(text)
     assert read(path).terrain.height.max() == pytest.approx(0.3)
@@ -210,18 +210,18 @@ def test_a_file_without_rate_asks_for_it(tmp_path: pathlib.Path) -> None:
 def test_pickled_objects_are_not_read(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "bad.npy"
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    assert not FORMAT.recognises(path, path.read_bytes()[:4096])
+    assert not FORMAT.recognizes(path, path.read_bytes()[:4096])
     with pytest.raises(DataError, match="pickled Python objects, which are not read"):
         read(path)
 
 
-def test_only_files_of_positions_are_recognised(tmp_path: pathlib.Path) -> None:
+def test_only_files_of_positions_are_recognized(tmp_path: pathlib.Path) -> None:
     good = [save(tmp_path, walker()), tmp_path / "a.npy"]
     np.save(good[1], walker())
     other = [tmp_path / "b.npy", tmp_path / "c.npz"]
     np.save(other[0], np.zeros((5, 4)))
     np.savez(other[1], poses=np.zeros((5, 72)), trans=np.zeros((5, 3)))
-    assert [FORMAT.recognises(path, path.read_bytes()[:4096]) for path in good + other] == [
+    assert [FORMAT.recognizes(path, path.read_bytes()[:4096]) for path in good + other] == [
         True,
         True,
         False,
@@ -264,7 +264,7 @@ def test_damaged_files_give_one_clear_error_or_a_motion(tmp_path: pathlib.Path, 
     for _ in range(MUTATIONS):
         target.write_bytes(mutated(original, rng))
         started = time.process_time()
-        FORMAT.recognises(path, path.read_bytes()[:4096])
+        FORMAT.recognizes(path, path.read_bytes()[:4096])
         try:
             read(path)
         except DataError as err:
@@ -278,12 +278,12 @@ def test_damaged_files_give_one_clear_error_or_a_motion(tmp_path: pathlib.Path, 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no climb at {REAL}")
 def test_the_climb_stands_on_its_boxes() -> None:
     path = REAL / "mocap_climb_seq_1" / "mocap_climb_seq_1_joint_positions_f0-2422.npy"
-    assert FORMAT.recognises(path, path.read_bytes()[:4096])
+    assert FORMAT.recognizes(path, path.read_bytes()[:4096])
     motion = read(path)
     assert (motion.num_frames, motion.fps, motion.notes["scale"]) == (2423, 120.0, 1.0)
     assert sorted(np.unique(motion.terrain.height)) == pytest.approx([0.0, 0.18, 0.95])
     assert motion.notes["ground_off_share"] < 0.01
-    # standing toes are a few centimetres over the ground: on the low box first, on the high one in between
+    # standing toes are a few centimeters over the ground: on the low box first, on the high one in between
     toe = motion.body_pos[:, motion.body_id("LeftToeBase")]
     speed = np.linalg.norm(np.gradient(toe, axis=0), axis=-1) * motion.fps
     over = toe[:, 2] - motion.terrain.height_at(toe[:, :2])

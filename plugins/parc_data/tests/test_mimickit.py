@@ -22,7 +22,7 @@ def load(folder: pathlib.Path, value: Any) -> SourceMotion:
     path.write_bytes(pickle.dumps(value))
     assert (
         not isinstance(value, dict)
-        or FORMAT.recognises(path, path.read_bytes()[:4096])
+        or FORMAT.recognizes(path, path.read_bytes()[:4096])
         or "frames" not in value
     )
     (motion,) = read(path, ReadOptions())

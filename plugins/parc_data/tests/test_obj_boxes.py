@@ -40,7 +40,7 @@ def write(folder: pathlib.Path, text: str) -> pathlib.Path:
 def test_two_boxes_give_their_sizes_and_heights(tmp_path: pathlib.Path) -> None:
     text = obj_text(corners((0, 2), (0, 1), (0, 0.5)), corners((3, 4), (0, 1), (0, 0.2)))
     first, second = read_boxes(write(tmp_path, text))
-    assert first.centre == pytest.approx((1.0, 0.5))
+    assert first.center == pytest.approx((1.0, 0.5))
     assert sorted(first.half) == pytest.approx([0.5, 1.0])
     assert (first.bottom, first.top, second.top) == pytest.approx((0.0, 0.5, 0.2))
 
@@ -70,14 +70,14 @@ def test_faces_with_their_own_vertices_are_joined(tmp_path: pathlib.Path) -> Non
         lines += ["v {} {} {}".format(*box[int(i) - 1]) for i in face.split()]
         lines.append("f -4 -3 -2 -1")
     (found,) = read_boxes(write(tmp_path, "\n".join(lines)))
-    assert (found.centre, found.top) == (pytest.approx((0.5, 0.5)), 1.0)
+    assert (found.center, found.top) == (pytest.approx((0.5, 0.5)), 1.0)
 
 
 def test_scale_and_axes_are_applied(tmp_path: pathlib.Path) -> None:
-    box = corners((0, 100), (0, 200), (0, 50))[:, [1, 2, 0]]  # y up, in centimetres; z goes to x, x to y
+    box = corners((0, 100), (0, 200), (0, 50))[:, [1, 2, 0]]  # y up, in centimeters; z goes to x, x to y
     turn = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     (found,) = read_boxes(write(tmp_path, obj_text(box)), turn, 0.01)
-    assert found.centre == pytest.approx((0.5, 1.0))
+    assert found.center == pytest.approx((0.5, 1.0))
     assert found.top == pytest.approx(0.5)
 
 

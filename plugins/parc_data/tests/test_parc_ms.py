@@ -254,7 +254,7 @@ def test_published_motions_keep_their_numbers_as_motions_of_the_humanoid(
 ) -> None:
     skeleton = load_skeleton("humanoid")
     for path in real_files.values():
-        assert FORMAT.recognises(path, path.read_bytes()[:4096])
+        assert FORMAT.recognizes(path, path.read_bytes()[:4096])
         stored = read_file(path)
         (motion,) = FORMAT.read(path, ReadOptions())
         assert motion.body_names == skeleton.body_names

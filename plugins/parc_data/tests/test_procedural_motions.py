@@ -1,4 +1,4 @@
-"""The synthesised motions are clean, and physically plausible enough to be tracked."""
+"""The synthesized motions are clean, and physically plausible enough to be tracked."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ GRAVITY = np.array([0.0, 0.0, 9.81])  # m/s^2, upwards: what the ground has to g
 
 @attrs.frozen(eq=False)
 class Posed:
-    """A clip with its bodies, surface points and centre of mass."""
+    """A clip with its bodies, surface points and center of mass."""
 
     clip: MotionClip
     body_pos: np.ndarray  # [T, 15, 3] m
     points: np.ndarray  # [T, 304, 3] m
     height: np.ndarray  # [T, 304] m above the ground below
     dof_pos: torch.Tensor  # [T, 28] rad
-    centre: np.ndarray  # [T, 3] m
+    center: np.ndarray  # [T, 3] m
 
     def sole_height(self) -> np.ndarray:
         """Lowest point of each foot over the ground, ``[T, 2]`` m."""
@@ -55,7 +55,7 @@ def pose(clip: MotionClip) -> Posed:
         points=points,
         height=points[..., 2] - clip.terrain.height_at(points[..., :2]),
         dof_pos=BODY.kinematics.joint_rot_to_dof(arrays[2]),
-        centre=BODY.centre(*arrays).numpy(),
+        center=BODY.center(*arrays).numpy(),
     )
 
 
@@ -107,7 +107,7 @@ def test_every_clip_has_a_path_and_ground_around_it(posed: list[Posed]) -> None:
         )
 
 
-def test_standing_soles_slide_less_than_a_centimetre(posed: list[Posed]) -> None:
+def test_standing_soles_slide_less_than_a_centimeter(posed: list[Posed]) -> None:
     for p in posed:
         for foot in FEET:
             sole = p.points[:, SURFACE.body.numpy() == foot]
@@ -116,13 +116,13 @@ def test_standing_soles_slide_less_than_a_centimetre(posed: list[Posed]) -> None
                 assert slide < 0.01, f"{p.clip.name}: foot {foot} slides {slide:.4f} m in frames {run}"
 
 
-def test_labelled_feet_touch_the_ground(posed: list[Posed]) -> None:
+def test_labeled_feet_touch_the_ground(posed: list[Posed]) -> None:
     for p in posed:
         gap = np.where(p.clip.contacts[:, FEET] > 0.5, np.abs(p.sole_height()), 0.0)
         assert gap.max() < SOLE_TOUCHES, p.clip.name
 
 
-def test_no_surface_point_is_a_centimetre_deep(posed: list[Posed]) -> None:
+def test_no_surface_point_is_a_centimeter_deep(posed: list[Posed]) -> None:
     for p in posed:
         assert p.height.min() > -0.01, f"{p.clip.name}: {p.height.min():.4f} m"
 
@@ -154,7 +154,7 @@ def test_flights_are_ballistic(posed: list[Posed]) -> None:
             if run.stop - run.start < 3:
                 continue
             flights += 1
-            error = acceleration(p.centre[run], p.clip.fps) + GRAVITY
+            error = acceleration(p.center[run], p.clip.fps) + GRAVITY
             assert np.abs(error).max() < 1.0, f"{p.clip.name}: {np.abs(error).max():.2f} m/s^2 in {run}"
             # what the errors add up to: m/s between take-off and landing
             assert np.abs(error.sum(axis=0)).max() / p.clip.fps < 0.3, p.clip.name
@@ -165,14 +165,14 @@ def test_the_ground_force_acts_inside_the_standing_soles(posed: list[Posed]) -> 
     # zero-moment point against the bounding box of the standing soles' points, 5 cm wider for heels in the air
     body = SURFACE.body.numpy()
     for p in posed:
-        force = acceleration(p.centre, p.clip.fps) + GRAVITY
+        force = acceleration(p.center, p.clip.fps) + GRAVITY
         for t in range(1, p.clip.num_frames - 1):
             foot_ids = [foot for foot in FEET if p.clip.contacts[t, foot] > 0.5]
             if not foot_ids or force[t - 1, 2] < 2.0:
                 continue
             sole = p.points[t][np.isin(body, FEET) & (p.height[t] < 0.012)]
-            arm = p.centre[t, 2] - sole[:, 2].mean()
-            zmp = p.centre[t, :2] - force[t - 1, :2] * arm / force[t - 1, 2]
+            arm = p.center[t, 2] - sole[:, 2].mean()
+            zmp = p.center[t, :2] - force[t - 1, :2] * arm / force[t - 1, 2]
             outside = np.maximum(sole[:, :2].min(0) - zmp, zmp - sole[:, :2].max(0)).max()
             assert outside < 0.05, f"{p.clip.name}: {outside:.3f} m outside at frame {t}"
 

@@ -68,7 +68,7 @@ def test_rotations_turn_at_a_constant_rate_along_the_shorter_arc() -> None:
 def test_labels_stay_binary() -> None:
     found = resample(make_motion(frames=100, fps=100.0), 30.0)
     assert set(np.unique(found.contacts)) == {0.0, 1.0}
-    # labelled up to 0.49 s of 0.99 s, with 31 new frames 0.033 s apart: frames 0 to 15 (0.495 s is frame 49.5, up)
+    # labeled up to 0.49 s of 0.99 s, with 31 new frames 0.033 s apart: frames 0 to 15 (0.495 s is frame 49.5, up)
     assert found.contacts[:, 0].sum() == 15
 
 

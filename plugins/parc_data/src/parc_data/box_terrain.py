@@ -15,7 +15,7 @@ from parc_data.formats.obj import Box, heights_of
 from parc_motion.errors import DataError
 from parc_motion.terrains import Terrain
 
-__all__ = ["LARGEST_CELL", "PADDING", "best_grid", "boxes_terrain", "cell_centres", "level_grids"]
+__all__ = ["LARGEST_CELL", "PADDING", "best_grid", "boxes_terrain", "cell_centers", "level_grids"]
 
 PADDING = 1.6  # m of ground around the root, as the procedural motions have
 MAX_CELLS = 250_000
@@ -31,7 +31,7 @@ _MAX_POINTS = 20_000
 def boxes_terrain(boxes: list[Box], root_pos: np.ndarray, points: np.ndarray) -> tuple[Terrain, float]:
     """Boxes on level ground at z = 0 as a grid, chosen so that the motion sees the same heights on it.
 
-    A cell has the height of the box that its centre lies in, as generated terrains do it: in the mean that neither
+    A cell has the height of the box that its center lies in, as generated terrains do it: in the mean that neither
     widens nor narrows boxes. The cells are the largest of 0.4, 0.2 and 0.1 m with which at most 1 % of the points
     near the ground see another height, else the best.
 
@@ -55,7 +55,7 @@ def boxes_terrain(boxes: list[Box], root_pos: np.ndarray, points: np.ndarray) ->
         return float((np.abs(seen - truth)[near] > _WRONG).mean()) if near.any() else 0.0
 
     grid, wrong = best_grid(root_pos, error)
-    return attrs.evolve(grid, height=heights_of(boxes, cell_centres(grid))), wrong
+    return attrs.evolve(grid, height=heights_of(boxes, cell_centers(grid))), wrong
 
 
 def best_grid(
@@ -100,8 +100,8 @@ def level_grids(root_pos: np.ndarray, cell: float, padding: float = PADDING) -> 
         yield Terrain(height=height, origin_xy=(first + np.array(shift) / _PHASES) * cell, cell=cell)
 
 
-def cell_centres(terrain: Terrain) -> np.ndarray:
-    """Centre of every cell, ``[nx, ny, 2]`` m."""
+def cell_centers(terrain: Terrain) -> np.ndarray:
+    """Center of every cell, ``[nx, ny, 2]`` m."""
     return terrain.centre_of(np.moveaxis(np.indices(terrain.shape), 0, -1))[..., :2]
 
 

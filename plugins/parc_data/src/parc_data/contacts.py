@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 import torch
 
-from parc_core.config import setting
+from parc_data.import_settings import ContactConfig
 from parc_data.runs import runs
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
@@ -25,68 +25,45 @@ from parc_motion.skeletons import Skeleton
 from parc_motion.terrains import Terrain
 
 __all__ = [
-    "ContactConfig",
     "clip_points",
     "contact_labels",
     "label_clip",
     "point_speed",
 ]
 
+_DEFAULT = ContactConfig()
 _CHUNK = 512  # frames at a time
-
-
-@attrs.frozen(kw_only=True)
-class ContactConfig:
-    """When a body counts as touching the ground.
-
-    The speeds are those of standing: a labelled point moves less than 1 cm per frame at 30 frames per second. Faster
-    limits (0.6 and 1.2 m/s) find the frames in which a simulated foot has force while it lands or slides, too.
-    """
-
-    near_m: float = setting(0.025, gt=0, unit="m", help="closer to the ground than this a contact may start")
-    far_m: float = setting(0.04, gt=0, unit="m", help="further than this it ends")
-    slow: float = setting(0.2, gt=0, unit="m/s", help="slower than this a contact may start")
-    fast: float = setting(0.3, gt=0, unit="m/s", help="faster than this it ends")
-    gap_s: float = setting(0.07, ge=0, unit="s", help="gaps up to this long are closed")
-    least_s: float = setting(0.07, ge=0, unit="s", help="shorter contacts are dropped")
-
-    def __attrs_post_init__(self) -> None:
-        if self.near_m > self.far_m or self.slow > self.fast:
-            raise ValueError(
-                f"near_m {self.near_m} and slow {self.slow} start a contact, far_m {self.far_m} and fast {self.fast} "
-                "end it: the first of each pair has to be the smaller one"
-            )
 
 
 def contact_labels(
     points: np.ndarray,
     body: np.ndarray,
-    labelled: np.ndarray,
+    labeled: np.ndarray,
     terrain: Terrain,
     fps: float,
-    config: ContactConfig = ContactConfig(),
+    config: ContactConfig = _DEFAULT,
 ) -> np.ndarray:
     """Which bodies touch the ground: ``[T, B]``, 0 or 1.
 
     Args:
         points: points on the surface of the bodies, ``[T, P, 3]`` m.
         body: body of each point, ``[P]`` int64.
-        labelled: bodies that get labels, ``[B]`` bool; the others stay 0.
+        labeled: bodies that get labels, ``[B]`` bool; the others stay 0.
         fps: frames per second.
 
     Raises:
         DataError: shapes do not fit together, or a number is not finite.
     """
-    points, body, labelled = (
+    points, body, labeled = (
         np.asarray(points, dtype=np.float64),
         np.asarray(body),
-        np.asarray(labelled, bool),
+        np.asarray(labeled, bool),
     )
-    _check(points, body, labelled, fps)
-    wanted = labelled[body]
+    _check(points, body, labeled, fps)
+    wanted = labeled[body]
     points, body = points[:, wanted], body[wanted]
     height, slow = _distance(points, terrain, config.far_m), point_speed(points, fps)
-    result = np.zeros((len(points), len(labelled)))
+    result = np.zeros((len(points), len(labeled)))
     for one in np.unique(body):
         mine = body == one
         start = np.any((height[:, mine] < config.near_m) & (slow[:, mine] < config.slow), axis=1)
@@ -97,7 +74,7 @@ def contact_labels(
     return result
 
 
-def label_clip(clip: MotionClip, skeleton: Skeleton, config: ContactConfig = ContactConfig()) -> MotionClip:
+def label_clip(clip: MotionClip, skeleton: Skeleton, config: ContactConfig = _DEFAULT) -> MotionClip:
     """The clip with contact labels of its key bodies (hands and feet), from its own terrain.
 
     Raises:
@@ -107,9 +84,9 @@ def label_clip(clip: MotionClip, skeleton: Skeleton, config: ContactConfig = Con
     if clip.terrain is None:
         raise DataError(f"clip '{clip.name}' has no terrain to touch; fit one first.")
     points, body = clip_points(clip, skeleton)
-    labelled = np.zeros(skeleton.num_bodies, dtype=bool)
-    labelled[list(skeleton.key_bodies)] = True
-    return attrs.evolve(clip, contacts=contact_labels(points, body, labelled, clip.terrain, clip.fps, config))
+    labeled = np.zeros(skeleton.num_bodies, dtype=bool)
+    labeled[list(skeleton.key_bodies)] = True
+    return attrs.evolve(clip, contacts=contact_labels(points, body, labeled, clip.terrain, clip.fps, config))
 
 
 def clip_points(clip: MotionClip, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
@@ -133,14 +110,14 @@ def point_speed(points: np.ndarray, fps: float) -> np.ndarray:
     return np.minimum(np.concatenate([step[:1], step]), np.concatenate([step, step[-1:]]))
 
 
-def _check(points: np.ndarray, body: np.ndarray, labelled: np.ndarray, fps: float) -> None:
-    if points.ndim != 3 or points.shape[2] != 3 or body.shape != points.shape[1:2] or labelled.ndim != 1:
+def _check(points: np.ndarray, body: np.ndarray, labeled: np.ndarray, fps: float) -> None:
+    if points.ndim != 3 or points.shape[2] != 3 or body.shape != points.shape[1:2] or labeled.ndim != 1:
         raise DataError(
-            f"contact_labels got points {list(points.shape)}, body {list(body.shape)}, labelled "
-            f"{list(labelled.shape)}; expected [T, P, 3], [P], [B]."
+            f"contact_labels got points {list(points.shape)}, body {list(body.shape)}, labeled "
+            f"{list(labeled.shape)}; expected [T, P, 3], [P], [B]."
         )
-    if len(body) and not 0 <= body.min() <= body.max() < len(labelled):
-        raise DataError(f"contact_labels: body holds {body.min()}..{body.max()} for {len(labelled)} bodies.")
+    if len(body) and not 0 <= body.min() <= body.max() < len(labeled):
+        raise DataError(f"contact_labels: body holds {body.min()}..{body.max()} for {len(labeled)} bodies.")
     if not np.isfinite(points).all() or not (np.isfinite(fps) and fps > 0):
         raise DataError(f"contact_labels: points or fps ({fps}) are not finite and positive.")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pathlib
 import re
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 import numpy as np
 
-from parc_core.config import setting
-from parc_data.contacts import ContactConfig, label_clip
+from parc_data.contacts import label_clip
 from parc_data.formats.format import Format, ReadOptions
+from parc_data.import_settings import ImportSettings
 from parc_data.resample import resample
 from parc_data.retarget import Retargeted, RetargetOptions, RetargetReport, retarget
 from parc_data.source_motion import SourceMotion
@@ -21,38 +21,9 @@ from parc_motion.errors import DataError
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import digest_file
 
-__all__ = ["ImportSettings", "Imported", "import_file", "import_motion"]
+__all__ = ["Imported", "import_file", "import_motion"]
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
-
-
-@attrs.frozen(kw_only=True)
-class ImportSettings:
-    """How files become clips; what is not given is found out from the file."""
-
-    fps: float = setting(30.0, gt=0, le=1000.0, unit="1/s", help="frame rate of the clips")
-    scale: float | None = setting(None, gt=0, unit="m", help="length of one unit of the file")
-    up: Literal["auto", "x", "y", "z"] = setting("auto", help="axis of the file that points up")
-    source_fps: float | None = setting(
-        None, gt=0, le=10_000.0, unit="1/s", help="frame rate of files that do not tell it"
-    )
-    rest_frame: Literal["auto", "keep", "drop"] = setting(
-        "auto",
-        help="what becomes of a first frame that is a T-pose; auto drops one that the motion jumps away from",
-    )
-    retarget: Literal["auto", "copy", "ik"] = setting(
-        "auto", help="copy joint by joint where the skeletons agree, else inverse kinematics"
-    )
-    terrain: Literal["auto", "flat", "boxes"] = setting(
-        "auto", help="ground under motions that come without: level, plateaus, or what fits"
-    )
-    contacts: ContactConfig = setting(
-        factory=ContactConfig, help="when a body touches the ground, for files without contact labels"
-    )
-
-    def read_options(self) -> ReadOptions:
-        """What a reader needs of them."""
-        return ReadOptions(scale=self.scale, up=self.up, fps=self.source_fps, rest_frame=self.rest_frame)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -87,8 +58,11 @@ def import_file(
         DataError: the file is damaged or of another kind, or its motion does not fit the character.
     """
     digest = digest_file(path)
+    options = ReadOptions(
+        scale=settings.scale, up=settings.up, fps=settings.source_fps, rest_frame=settings.rest_frame
+    )
     results = []
-    for motion in known.read(path, settings.read_options()):
+    for motion in known.read(path, options):
         try:
             results.append(import_motion(motion, path, skeleton, settings, digest))
         except DataError as err:
@@ -108,8 +82,8 @@ def import_motion(
     source_fps = motion.fps
     motion = resample(motion, settings.fps)
     result = retarget(motion, skeleton, RetargetOptions(method=settings.retarget))
-    labelled = motion.contacts is not None and motion.body_names == skeleton.body_names
-    contacts = motion.contacts if labelled else np.zeros((motion.num_frames, skeleton.num_bodies))
+    labeled = motion.contacts is not None and motion.body_names == skeleton.body_names
+    contacts = motion.contacts if labeled else np.zeros((motion.num_frames, skeleton.num_bodies))
     notes = {
         "file": path.name,
         "format": motion.format,
@@ -134,12 +108,12 @@ def import_motion(
         provenance=Provenance(stage="dataset", provider=motion.format, parents=(digest,), notes=notes),
     )
     clip, ground = _with_ground(clip, skeleton, result, settings)
-    if not labelled:
-        clip = _labelled(clip, skeleton, result, settings)
+    if not labeled:
+        clip = _labeled(clip, skeleton, result, settings)
     return Imported(clip=clip, file=path, format=motion.format, report=result.report, ground=ground)
 
 
-def _labelled(
+def _labeled(
     clip: MotionClip, skeleton: Skeleton, result: Retargeted, settings: ImportSettings
 ) -> MotionClip:
     """The clip with contact labels: feet that the fit held in place stand, the rest goes by distance and speed."""

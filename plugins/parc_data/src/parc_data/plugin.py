@@ -23,7 +23,7 @@ def parc_providers() -> list[Provider]:
             name="procedural",
             target="parc_data.procedural.source:ProceduralSource",
             config="parc_data.procedural.source:ProceduralConfig",
-            summary="walks, runs, turns, stairs, boxes and gaps, synthesised",
+            summary="walks, runs, turns, stairs, boxes and gaps, synthesized",
         ),
         Provider(
             kind="motion_source",

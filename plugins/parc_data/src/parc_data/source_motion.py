@@ -1,4 +1,4 @@
-"""A motion as its file has it: somebody else's skeleton, already in metres, seconds and z up.
+"""A motion as its file has it: somebody else's skeleton, already in meters, seconds and z up.
 
 Readers give `SourceMotion`; resampling, retargeting, contact labels and terrain fitting make a `MotionClip` of it.
 """
@@ -39,7 +39,7 @@ def _optional_float64(value: object) -> np.ndarray | None:
 
 @attrs.frozen(kw_only=True, eq=False)
 class SourceMotion:
-    """One motion of any skeleton; world frame, metres, z up, quaternions xyzw, float64.
+    """One motion of any skeleton; world frame, meters, z up, quaternions xyzw, float64.
 
     A skeletal motion has `local_rot` and `offsets`; one of captured positions has `marker_pos` instead. Body 0 is the
     root. With every local rotation the identity the skeleton stands in its rest pose, each body at the sum of the

@@ -12,7 +12,8 @@ import attrs
 from parc_core.config import setting
 from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.formats.detect import find_format, motion_files
-from parc_data.importing import ImportSettings, import_file
+from parc_data.import_settings import ImportSettings
+from parc_data.importing import import_file
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.skeletons import Skeleton

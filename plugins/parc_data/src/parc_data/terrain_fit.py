@@ -1,10 +1,10 @@
 """Ground under a motion that comes without: level, or plateaus under what it stood on.
 
-Everything starts from *stands*: stretches of time in which a body of interest (hands and feet) is labelled, or,
-without labels, in which a foot is still. A foot that hangs or is held up is still too; so an unlabelled stand counts
+Everything starts from *stands*: stretches of time in which a body of interest (hands and feet) is labeled, or,
+without labels, in which a foot is still. A foot that hangs or is held up is still too; so an unlabeled stand counts
 only if it is the lowest one for a moment, or as high as one that is, and if no body was ever well below it close by.
 
-Level ground has the median height of the stands. Plateaus: heights of stands within a few centimetres become one
+Level ground has the median height of the stands. Plateaus: heights of stands within a few centimeters become one
 level; a cell under a stand takes its level, cells around it the level of the nearest such cell, all others the lowest
 level; and no cell stays above the lowest point that a body ever had over it.
 """
@@ -30,9 +30,9 @@ from parc_motion.terrains import Terrain
 __all__ = ["FitConfig", "TerrainFit", "fit_clip", "fit_terrain"]
 
 _STILL = 0.3  # m/s, of the slowest low point of a standing foot
-_SLIDING = 0.5  # m/s: a labelled body that is faster slides along a wall or lands
-_ALONE_S = 0.1  # an unlabelled stand has to carry the body alone for this long
-_LEAST_S = 0.12  # shorter unlabelled stands do not count
+_SLIDING = 0.5  # m/s: a labeled body that is faster slides along a wall or lands
+_ALONE_S = 0.1  # an unlabeled stand has to carry the body alone for this long
+_LEAST_S = 0.12  # shorter unlabeled stands do not count
 _BAND = 0.02  # m: points this close to the lowest one of a body stand with it
 _CLOSE = 0.1  # m: a body this close by and
 _BELOW = 0.08  # m below a stand shows that no ground was there
@@ -190,12 +190,12 @@ def _stands(
     )
 
 
-def _stands_of(points: np.ndarray, fps: float, labelled: np.ndarray | None) -> list[_Stand]:
+def _stands_of(points: np.ndarray, fps: float, labeled: np.ndarray | None) -> list[_Stand]:
     """Stands of one body with the points ``[T, p, 3]``."""
     lowest = points[..., 2].min(axis=1)
     low = points[..., 2] <= lowest[:, None] + _BAND
     speed = np.where(low, point_speed(points, fps), np.inf).min(axis=1)
-    held = speed < _STILL if labelled is None else labelled & (speed < _SLIDING)
+    held = speed < _STILL if labeled is None else labeled & (speed < _SLIDING)
     return [
         _Stand(first=a, stop=b, height=float(np.median(lowest[a:b])), points=points[a:b][low[a:b]])
         for a, b in runs(held)

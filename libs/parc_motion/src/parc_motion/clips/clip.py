@@ -39,7 +39,7 @@ class Provenance:
 class MotionClip:
     """Root and joint rotations of one character over time, contact labels, and the terrain that it moves on.
 
-    World frame, metres, z up, quaternions xyzw. `joint_rot[t, j]` turns body j + 1 in the frame of its parent.
+    World frame, meters, z up, quaternions xyzw. `joint_rot[t, j]` turns body j + 1 in the frame of its parent.
     """
 
     name: str

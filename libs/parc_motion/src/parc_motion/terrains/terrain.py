@@ -13,16 +13,16 @@ __all__ = ["Terrain"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Terrain:
-    """A grid of square cells, each a flat-topped column; cell (i, j) is centred on origin_xy + (i, j) * cell.
+    """A grid of square cells, each a flat-topped column; cell (i, j) is centered on origin_xy + (i, j) * cell.
 
-    A cell reaches half a cell to each side of its centre. Outside the grid the nearest border cell answers, so the
+    A cell reaches half a cell to each side of its center. Outside the grid the nearest border cell answers, so the
     ground continues with its border heights. Axis 0 of `height` is world x, axis 1 world y.
     """
 
     height: np.ndarray = attrs.field(converter=as_float32)  # [nx, ny] m
     origin_xy: np.ndarray = attrs.field(
         converter=as_float32, default=(0.0, 0.0)
-    )  # [2] m, centre of cell (0, 0)
+    )  # [2] m, center of cell (0, 0)
     cell: float = attrs.field(converter=float, default=0.4)  # m
     # lowest and highest height of each cell that keep the clip valid; None when nobody computed them
     bounds: np.ndarray | None = attrs.field(converter=as_float32_or_none, default=None)  # [nx, ny, 2] m
@@ -45,7 +45,7 @@ class Terrain:
 
     @property
     def max_xy(self) -> np.ndarray:
-        """Centre of the last cell, ``[2]`` m."""
+        """Center of the last cell, ``[2]`` m."""
         return self.origin_xy + (np.array(self.shape, dtype=np.float32) - 1) * np.float32(self.cell)
 
     def cell_of(self, xy: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ class Terrain:
         return np.clip(index, 0, np.array(self.shape) - 1)
 
     def centre_of(self, index: np.ndarray) -> np.ndarray:
-        """Centre of the top of each cell: ``[..., 3]`` m for ``index`` ``[..., 2]``."""
+        """Center of the top of each cell: ``[..., 3]`` m for ``index`` ``[..., 2]``."""
         index = np.asarray(index)
         xy = self.origin_xy + index * np.float32(self.cell)
         z = self.height[index[..., 0], index[..., 1]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -24,7 +24,7 @@ class GateConfig(ValidateConfig):
     """
 
     max_root_deviation: float = setting(
-        0.3, gt=0, unit="m", help="how far the optimiser may move the root from where it was put"
+        0.3, gt=0, unit="m", help="how far the optimizer may move the root from where it was put"
     )
     max_pose_deviation: float = setting(
         0.3, gt=0, unit="rad", help="mean over the joints of how far it may turn them, in any frame"
@@ -46,7 +46,7 @@ class AugmentConfig:
 
     Source:
         Published augmentation of the initial data: heading, scales of x and y, scale of the heights or boxes along the
-        path, then optimisation. Ranges are ours; there they come from a file that was not published.
+        path, then optimization. Ranges are ours; there they come from a file that was not published.
     """
 
     crop_length: float = setting(
@@ -55,7 +55,9 @@ class AugmentConfig:
     heading: Range = setting((-180.0, 180.0), ge=-360, le=360, unit="deg", help="turn about the vertical")
     scale_x: Range = setting((0.85, 1.15), gt=0.1, le=5, help="stretch of path and ground along x")
     scale_y: Range = setting((0.85, 1.15), gt=0.1, le=5, help="stretch of path and ground along y")
-    centre: Literal["start", "origin"] = setting(
+    RENAMED: ClassVar[dict[str, str]] = {"centre": "center"}
+
+    center: Literal["start", "origin"] = setting(
         "start",
         choices=("start", "origin"),
         help="turned and stretched about it; with start the motion begins at x = y = 0 over ground at 0",
@@ -74,9 +76,9 @@ class AugmentConfig:
     box_side: Range = setting((0.8, 2.4), gt=0, le=50, unit="m", help="sides of a box")
     box_height: Range = setting((0.08, 0.3), ge=-5, le=5, unit="m", help="how far a box raises the ground")
     tries: int = setting(
-        4, ge=1, le=100, help="draws that are optimised for one variation, until one is good enough"
+        4, ge=1, le=100, help="draws that are optimized for one variation, until one is good enough"
     )
-    batch: int = setting(10, ge=1, le=1000, help="variations that are optimised together and saved at once")
+    batch: int = setting(10, ge=1, le=1000, help="variations that are optimized together and saved at once")
     gate: GateConfig = setting(factory=GateConfig, help="when a variation is good enough")
 
     def __attrs_post_init__(self) -> None:

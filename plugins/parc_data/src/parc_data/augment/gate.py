@@ -1,4 +1,4 @@
-"""Whether an optimised variation is fit for a data set, and if not, why."""
+"""Whether an optimized variation is fit for a data set, and if not, why."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Refusal:
 
 @attrs.frozen(kw_only=True)
 class Deviation:
-    """What the optimiser changed."""
+    """What the optimizer changed."""
 
     root_m: float  # furthest that the root was moved
     pose_rad: float  # mean angle over the joints, in the frame where it is largest
-    contact_share: float  # of the labelled frames of feet and hands, those that are still labelled
+    contact_share: float  # of the labeled frames of feet and hands, those that are still labeled
     frames_share: float  # of the frames, those that are left
 
 
@@ -52,7 +52,7 @@ class Gate:
             self.own[finding.check] = max(worst, np.inf if finding.value is None else finding.value)
 
     def footing(self, share: float) -> Refusal | None:
-        """A refusal where the ground cannot serve a stand, found before anything is optimised."""
+        """A refusal where the ground cannot serve a stand, found before anything is optimized."""
         if share >= self.config.min_footing:
             return None
         text = f"the ground has the right height under {100 * share:.0f} % of a standing foot or hand"
@@ -62,8 +62,8 @@ class Gate:
         """None for a good variation.
 
         Args:
-            drawn: the variation before it was optimised.
-            left: how far the optimiser went from it.
+            drawn: the variation before it was optimized.
+            left: how far the optimizer went from it.
         """
         clip, config = refined.clip, self.config
         if left.frames_share < config.min_frames_share:
@@ -87,7 +87,7 @@ class Gate:
 
 
 def deviation(drawn: MotionClip, refined: Refined, key_bodies: Sequence[int]) -> Deviation:
-    """How far an optimiser went from what it got.
+    """How far an optimizer went from what it got.
 
     Raises:
         DataError: the frames that it says to have removed do not explain those that are left.

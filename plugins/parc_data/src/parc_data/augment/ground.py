@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from parc_data.augment.draw import Box
-from parc_data.box_terrain import MAX_CELLS, cell_centres
+from parc_data.box_terrain import MAX_CELLS, cell_centers
 from parc_motion.errors import DataError
 from parc_motion.geometry import PackedTerrains, penetration_depth
 from parc_motion.terrains import Terrain
@@ -23,7 +23,7 @@ __all__ = ["Placement", "clear", "place_boxes", "settle", "turned_ground"]
 SAME = 0.01  # m: heights closer than this are one
 _PHASES = 8  # places of the grid's lines that are tried along each axis
 _MOST_POINTS = 4000
-_DEEP = 0.12  # m: the optimiser gets bodies out of the ground that are less deep in it
+_DEEP = 0.12  # m: the optimizer gets bodies out of the ground that are less deep in it
 _ROOM = 0.01  # m: points may stay this deep under a cell that is lowered
 
 
@@ -32,19 +32,19 @@ class Placement:
     """Where the ground of the source goes: turned and stretched about a place, then its heights about another."""
 
     matrix: np.ndarray  # [2, 2]
-    old_centre: np.ndarray  # [2] m
-    new_centre: np.ndarray  # [2] m
+    old_center: np.ndarray  # [2] m
+    new_center: np.ndarray  # [2] m
     base: float  # m, height that stays
     height_scale: float
     up: float  # m, added to all heights
 
     def forward(self, xy: np.ndarray) -> np.ndarray:
         """New places of old ones, ``[..., 2]`` m."""
-        return self.new_centre + (xy - self.old_centre) @ self.matrix.T
+        return self.new_center + (xy - self.old_center) @ self.matrix.T
 
     def back(self, xy: np.ndarray) -> np.ndarray:
         """Old places of new ones, ``[..., 2]`` m."""
-        return self.old_centre + (xy - self.new_centre) @ np.linalg.inv(self.matrix).T
+        return self.old_center + (xy - self.new_center) @ np.linalg.inv(self.matrix).T
 
     def height(self, height: np.ndarray) -> np.ndarray:
         """New heights of old ones, m."""
@@ -73,8 +73,8 @@ def turned_ground(
     errors = []
     for phase in phases:
         origin = start + phase * cell
-        centres = origin + np.floor((xy - origin) / cell + 0.5) * cell
-        seen = placement.height(source.height_at(placement.back(centres)))
+        centers = origin + np.floor((xy - origin) / cell + 0.5) * cell
+        seen = placement.height(source.height_at(placement.back(centers)))
         errors.append((np.abs(seen - levels) > SAME).mean() if len(xy) else 0.0)
     best = int(np.argmin(np.round(errors, 4)))  # of equal ones the first: the lines that the source has
     origin = start + phases[best] * cell
@@ -86,16 +86,16 @@ def turned_ground(
             "all. Is its unit right?"
         )
     grid = Terrain(height=np.zeros(count.astype(np.int64)), origin_xy=origin + first * cell, cell=cell)
-    old = placement.back(cell_centres(grid).astype(np.float64))
+    old = placement.back(cell_centers(grid).astype(np.float64))
     return attrs.evolve(grid, height=placement.height(source.height_at(old)))
 
 
 def place_boxes(terrain: Terrain, boxes: tuple[Box, ...], way: np.ndarray) -> Terrain:
     """The terrain, raised in a rectangle around the root of the frame of each box; where boxes overlap, by the most."""
-    centres = cell_centres(terrain)
+    centers = cell_centers(terrain)
     rise = np.zeros(terrain.shape)
     for box in boxes:
-        inside = (np.abs(centres - way[box.frame]) <= 0.5 * np.array(box.sides)).all(axis=-1)
+        inside = (np.abs(centers - way[box.frame]) <= 0.5 * np.array(box.sides)).all(axis=-1)
         inside[tuple(terrain.cell_of(way[box.frame]))] = True  # a small box, too, is a cell
         rise = np.where(inside & (np.abs(box.height) > np.abs(rise)), box.height, rise)
     return attrs.evolve(terrain, height=terrain.height + rise)

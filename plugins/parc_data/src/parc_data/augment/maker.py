@@ -1,4 +1,4 @@
-"""Makes the variations of one clip, a batch at a time: draw, optimise, judge, and draw again what was refused."""
+"""Makes the variations of one clip, a batch at a time: draw, optimize, judge, and draw again what was refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A variation of a clip, before it is optimised."""
+"""A variation of a clip, before it is optimized."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ def vary(original: Original, draw: Draw, config: AugmentConfig, name: str) -> Va
 def _placement(terrain: Terrain, clip: MotionClip, draw: Draw, config: AugmentConfig) -> Placement:
     start = clip.root_pos[0, :2].astype(np.float64)
     base = float(terrain.height_at(start))
-    at_start = config.centre == "start"
+    at_start = config.center == "start"
     return Placement(
         matrix=draw.matrix,
-        old_centre=start if at_start else np.zeros(2),
-        new_centre=np.zeros(2),
+        old_center=start if at_start else np.zeros(2),
+        new_center=np.zeros(2),
         base=base,
         height_scale=draw.height_scale,
         up=-base if at_start else 0.0,

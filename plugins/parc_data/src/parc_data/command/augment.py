@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from parc_data.augment.config import TERRAIN_CHANGES, AugmentConfig, GateConfig
+from parc_data.augment.config import AugmentConfig, GateConfig
 from parc_data.command.options import (
     character_option,
     folder_option,
@@ -21,7 +21,10 @@ from parc_data.command.options import (
 __all__ = ["augment"]
 
 _BAD_DATA = 65
-_NUMBERS = ("crop_length", "padding", "tries", "batch")
+_VARIATION = (
+    "terrain", "heading", "scale_x", "scale_y", "height_scale", "box_side", "box_height", "bad_heights", "num_boxes",
+    "center", "crop_length", "padding", "tries", "batch",
+)  # fmt: skip
 _LIMITS = (
     "min_num_frames",
     "max_root_speed",
@@ -38,28 +41,6 @@ _LIMITS = (
     "min_frames_share",
     "min_footing",
 )
-_RANGES = {
-    "heading": "Degrees to turn by.",
-    "scale_x": "Stretch along x.",
-    "scale_y": "Stretch along y.",
-    "height_scale": "Stretch of the heights.",
-    "box_side": "Sides of a box, metres.",
-    "box_height": "Metres that a box raises the ground.",
-}
-
-
-def _range_options(command: Any) -> Any:
-    for name, about in reversed(_RANGES.items()):
-        low, high = getattr(AugmentConfig(), name)
-        command = click.option(
-            f"--{name.replace('_', '-')}",
-            name,
-            type=(float, float),
-            default=None,
-            metavar="LOW HIGH",
-            help=f"{about} [default {low:g} {high:g}]",
-        )(command)
-    return command
 
 
 @click.command("augment", short_help="turn, stretch and raise clips with their ground")
@@ -76,25 +57,7 @@ def _range_options(command: Any) -> Any:
     help="What makes a variation fit its ground, e.g. none or '{use: kinopt, jerk_limit: 2000}'.",
 )
 @click.option("--threads", type=click.IntRange(1), help="Of the optimizer; changes no result.")
-@click.option(
-    "--terrain",
-    multiple=True,
-    type=click.Choice(TERRAIN_CHANGES),
-    help="A change of the ground that may be drawn; all of them if left out. May be repeated.",
-)
-@_range_options
-@click.option(
-    "--bad-heights",
-    multiple=True,
-    type=(float, float),
-    metavar="LOW HIGH",
-    help="Metres over the start that no changed cell may get. May be repeated.",
-)
-@click.option("--num-boxes", type=(int, int), default=None, metavar="LOW HIGH", help="[default 1 3]")
-@click.option(
-    "--centre", type=click.Choice(("start", "origin")), default=None, help="Of turning. [default start]"
-)
-@settings_options(AugmentConfig, only=_NUMBERS)
+@settings_options(AugmentConfig, only=_VARIATION)
 @settings_options(GateConfig, only=_LIMITS)
 @click.option(
     "--overwrite", is_flag=True, help="Remove variations in OUTPUT that have other settings or parents."
@@ -117,7 +80,7 @@ def augment(
 ) -> None:
     """Write variations of PATHS (clips, folders, manifests) as OUTPUT/<class>/<name>_aug_<number>.npz.
 
-    Each is turned, stretched and put on changed ground, optimised, and kept if it is good enough; else it is drawn
+    Each is turned, stretched and put on changed ground, optimized, and kept if it is good enough; else it is drawn
     again. A call that was interrupted continues when it is repeated. OUTPUT/augment.json tells what was drawn, how
     well it fits and what was refused. The exit code is 65 if a clip could not be varied at all.
     """
@@ -176,7 +139,7 @@ def _print(output: pathlib.Path, report: dict[str, Any]) -> None:
 
 
 def _pair(clip: dict[str, Any], name: str) -> str:
-    """The mean before and after optimisation."""
+    """The mean before and after optimization."""
     if name not in clip["before"] or name not in clip["after"]:
         return ""
     return f"{clip['before'][name]:.3f} -> {clip['after'][name]:.3f}"

@@ -40,7 +40,7 @@ _RANGE = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(\d+(?:\.\d*)?|\.\d+)")
 )
 @click.option("--without-flights", is_flag=True, help="What lies between flights that no body could make.")
 @click.option(
-    "--terrain-margin", type=click.FloatRange(0), help="Keep the terrain so many metres around the root."
+    "--terrain-margin", type=click.FloatRange(0), help="Keep the terrain so many meters around the root."
 )
 @click.option("--name", help="Name of the part, when there is only one.")
 @click.option(

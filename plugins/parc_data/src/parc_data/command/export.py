@@ -14,7 +14,10 @@ from parc_data.command.options import (
     overwrite_option,
     paths_argument,
     print_json,
+    settings_from,
+    settings_options,
 )
+from parc_data.export.config import ExportConfig
 
 __all__ = ["export"]
 
@@ -29,23 +32,7 @@ __all__ = ["export"]
     type=click.Choice(("npz", "mimickit", "bvh", "csv")),
     help="npz: our own; mimickit: frames, fps and loop_mode without pickles.",
 )
-@click.option(
-    "--up", type=click.Choice(("y", "z")), default="y", show_default=True, help="BVH: axis that points up."
-)
-@click.option(
-    "--scale",
-    type=click.FloatRange(0, min_open=True),
-    default=0.01,
-    show_default=True,
-    help="BVH: metres per unit.",
-)
-@click.option(
-    "--joints",
-    type=click.Choice(("quaternions", "dofs")),
-    default="quaternions",
-    show_default=True,
-    help="CSV: how joints are written.",
-)
+@settings_options(ExportConfig)
 @character_option
 @overwrite_option
 @json_option
@@ -56,19 +43,19 @@ def export(
     character: str,
     overwrite: bool,
     as_json: bool,
-    **how: Any,
+    **given: Any,
 ) -> None:
     """Write PATHS (clips, folders, manifests) for other programs, as OUTPUT/<class>/<name>.<suffix>.
 
     Only npz keeps everything. MimicKit and BVH have no place for contacts and terrain, CSV none for terrain.
     """
-    from parc_data.tools.export import FORMATS, ExportConfig, export_clip
+    from parc_data.tools.export import FORMATS, export_clip
     from parc_data.tools.find import find_clips, load_found_clips
     from parc_data.tools.output import clip_place, new_folder
     from parc_motion.errors import DataError
     from parc_motion.skeletons import load_skeleton
 
-    skeleton, found, config = load_skeleton(character), find_clips(paths), ExportConfig(**how)
+    skeleton, found, config = load_skeleton(character), find_clips(paths), settings_from(ExportConfig, given)
     suffix, _ = FORMATS[file_format]
     written: list[str] = []
     with new_folder(output, [item.file for item in found], overwrite=overwrite) as folder:

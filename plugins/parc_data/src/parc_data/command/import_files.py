@@ -14,16 +14,20 @@ from parc_data.command.options import (
     overwrite_option,
     paths_argument,
     print_json,
+    settings_from,
+    settings_options,
 )
+from parc_data.import_settings import ImportSettings
 
 if TYPE_CHECKING:
     from parc_data.formats.format import Format
-    from parc_data.importing import Imported, ImportSettings
+    from parc_data.importing import Imported
     from parc_motion.skeletons import Skeleton
 
 __all__ = ["import_files"]
 
 _BAD_DATA = 65
+_SETTINGS = ("fps", "scale", "up", "source_fps", "rest_frame", "retarget", "terrain")
 
 
 @click.command("import", short_help="read other people's motions into a folder of clips")
@@ -37,53 +41,7 @@ _BAD_DATA = 65
     help="Format of the files; auto: by content.",
 )
 @character_option
-@click.option(
-    "--fps",
-    type=click.FloatRange(0, 1000, min_open=True),
-    default=30.0,
-    show_default=True,
-    help="Frame rate of the clips.",
-)
-@click.option(
-    "--scale",
-    type=click.FloatRange(0, min_open=True),
-    default=None,
-    help="Metres per unit of the file; found from bone lengths when left out.",
-)
-@click.option(
-    "--up",
-    type=click.Choice(["auto", "x", "y", "z"]),
-    default="auto",
-    show_default=True,
-    help="Axis of the file that points up.",
-)
-@click.option(
-    "--source-fps",
-    type=click.FloatRange(0, 10_000, min_open=True),
-    default=None,
-    help="Frame rate of files that do not tell it.",
-)
-@click.option(
-    "--rest-frame",
-    type=click.Choice(["auto", "keep", "drop"]),
-    default="auto",
-    show_default=True,
-    help="What becomes of a first frame that is a T-pose.",
-)
-@click.option(
-    "--retarget",
-    type=click.Choice(["auto", "copy", "ik"]),
-    default="auto",
-    show_default=True,
-    help="Copy joint by joint, or inverse kinematics.",
-)
-@click.option(
-    "--terrain",
-    type=click.Choice(["auto", "flat", "boxes"]),
-    default="auto",
-    show_default=True,
-    help="Ground under motions that come without.",
-)
+@settings_options(ImportSettings, only=_SETTINGS)
 @click.option(
     "--class",
     "motion_class",
@@ -100,26 +58,23 @@ def import_files(
     motion_class: str | None,
     overwrite: bool,
     as_json: bool,
-    **settings: Any,
+    **given: Any,
 ) -> None:
     """Read PATHS (files and folders) and write OUTPUT/<class>/<name>.npz.
 
-    Every motion is resampled, retargeted onto the character, set on ground and labelled with contacts. A file that
+    Every motion is resampled, retargeted onto the character, set on ground and labeled with contacts. A file that
     cannot be read costs only itself: the others are written, and the exit code is 65.
     """
     from parc_data.formats.detect import find_format, motion_files
-    from parc_data.importing import ImportSettings
     from parc_data.tools.output import new_folder
     from parc_motion.errors import DataError
     from parc_motion.skeletons import load_skeleton
 
-    skeleton = load_skeleton(character)
+    settings, skeleton = settings_from(ImportSettings, given), load_skeleton(character)
     only = None if format_name == "auto" else find_format(format_name)
     files = motion_files(list(paths), only)
     with new_folder(output, [file for file, _ in files], overwrite=overwrite) as folder:
-        imported, failed = _import_all(
-            files, folder, skeleton, ImportSettings(**settings), motion_class, not as_json
-        )
+        imported, failed = _import_all(files, folder, skeleton, settings, motion_class, not as_json)
         if not imported:
             raise DataError("\n".join(failed))
         _write_report(folder, imported, failed)

@@ -11,8 +11,8 @@ import click
 from parc_data.command.options import (
     json_option,
     overwrite_option,
+    print_class_table,
     print_json,
-    print_table,
     settings_from,
     settings_options,
 )
@@ -97,11 +97,7 @@ def _report(merged: Merged, settings: MergeConfig, as_json: bool) -> None:
             }
         )
         return
-    table = [
-        [r["class"], str(r["clips"]), str(r["frames"]), f"{r['seconds']:.1f}", f"{r['weight']:.4f}"]
-        for r in rows
-    ]
-    print_table(("class", "clips", "frames", "seconds", "weight"), table)
+    print_class_table(rows)
     for why, count in Counter(why for _, why in merged.left_out).most_common():
         click.echo(f"left out: {count}  {why}")
     for file, name in merged.renamed:

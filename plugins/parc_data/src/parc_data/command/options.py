@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
+import types
+import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import click
@@ -19,6 +21,7 @@ __all__ = [
     "json_option",
     "overwrite_option",
     "paths_argument",
+    "print_class_table",
     "print_json",
     "print_table",
     "settings_from",
@@ -26,7 +29,6 @@ __all__ = [
 ]
 
 _PLAIN_WIDTH = 160  # columns of a table that goes into a file or pipe
-_TYPES = {int: int, float: float, str: str}
 
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
@@ -44,7 +46,8 @@ folder_option = click.option(
 def settings_options(cls: type, *, only: Sequence[str] | None = None) -> Callable[[Any], Any]:
     """A decorator that gives a command one option per setting of an attrs class: ``--max-slide`` for `max_slide`.
 
-    Numbers and texts take a value, truth values are flags, tuples may be repeated. What is not given is None.
+    Booleans become flags, literals choices, pairs options with two values; tuples of any length may be repeated. An
+    option that is not given is None.
     """
     hints = class_hints(cls)
     fields = [field for field in attrs.fields(cls) if only is None or field.name in only]
@@ -61,7 +64,7 @@ def settings_from(cls: type, given: Mapping[str, Any], base: Any = None) -> Any:
     """The settings with the options that were given.
 
     Args:
-        base: settings below them, e.g. of a file; the defaults when left out.
+        base: settings that the options override, e.g. of a file; the defaults when left out.
 
     Raises:
         click.UsageError: a value is out of its range.
@@ -81,7 +84,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; without a terminal plain text of a fixed width."""
+    """A table on stdout; plain text of a fixed width if stdout is not a terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -92,18 +95,49 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(table)
 
 
+def print_class_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rows of `tools.balance.class_table` as a table on stdout."""
+    print_table(
+        ("class", "clips", "frames", "seconds", "weight"),
+        [
+            [r["class"], str(r["clips"]), str(r["frames"]), f"{r['seconds']:.1f}", f"{r['weight']:.4f}"]
+            for r in rows
+        ],
+    )
+
+
 def _option(field: attrs.Attribute[Any], hint: Any) -> Callable[[Any], Any]:
     name = f"--{field.name.replace('_', '-')}"
-    unit, limits = field.metadata["unit"], describe_range(field.metadata)
-    about = field.metadata["help"]
+    unit, limits, about = field.metadata["unit"], describe_range(field.metadata), field.metadata["help"]
     text = f"{about[0].upper()}{about[1:].rstrip('.')}."
-    remarks = [part for part in (unit, limits) if part and not (part == unit and unit in limits)]
     if hint is bool:
         return click.option(name, field.name, is_flag=True, default=None, help=text)
-    if hint == tuple[str, ...]:
-        return click.option(name, field.name, multiple=True, help=f"{text} May be repeated.")
-    default = f"{field.default:g}" if isinstance(field.default, (int, float)) else str(field.default)
-    remarks.append(f"default {default}")
+    kind, multiple = _click_type(hint)
+    remarks = [part for part in (unit, limits) if part and not (part == unit and unit in limits)]
+    if multiple:
+        text += " May be repeated."
+    elif field.default is not None:
+        remarks.append(f"default {_shown(field.default)}")
+    text += f" [{', '.join(remarks)}]" if remarks else ""
+    metavar = "LOW HIGH" if isinstance(kind, tuple) else None
     return click.option(
-        name, field.name, type=_TYPES[hint], default=None, help=f"{text} [{', '.join(remarks)}]"
+        name, field.name, type=kind, multiple=multiple, default=None, metavar=metavar, help=text
     )
+
+
+def _click_type(hint: Any) -> tuple[Any, bool]:
+    """What click converts a value to, and whether the option may be repeated (a tuple of any length)."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:  # X | None
+        return _click_type(next(one for one in arguments if one is not type(None)))
+    if origin is Literal:
+        return click.Choice(arguments), False
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return _click_type(arguments[0])[0], True
+    return (arguments if origin is tuple else hint), False
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)

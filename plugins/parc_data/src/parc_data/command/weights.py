@@ -7,7 +7,13 @@ import pathlib
 
 import click
 
-from parc_data.command.options import json_option, overwrite_option, paths_argument, print_json, print_table
+from parc_data.command.options import (
+    json_option,
+    overwrite_option,
+    paths_argument,
+    print_class_table,
+    print_json,
+)
 
 __all__ = ["weights"]
 
@@ -53,11 +59,7 @@ def weights(
         clips = [{"file": str(e.file), "class": e.motion_class, "weight": e.weight} for e in dataset.entries]
         print_json({"classes": rows, "clips": clips, "output": None if output is None else str(output)})
         return
-    table = [
-        [r["class"], str(r["clips"]), str(r["frames"]), f"{r['seconds']:.1f}", f"{r['weight']:.4f}"]
-        for r in rows
-    ]
-    print_table(("class", "clips", "frames", "seconds", "weight"), table)
+    print_class_table(rows)
     if output is not None:
         click.echo(f"{output}: {len(dataset)} clips")
 

@@ -5,7 +5,7 @@ exponential maps, and where the model's origin is. No body model is needed: the 
 whatever the shape coefficients say, and fingers and face are left out. z is up in AMASS; rotations and offsets are in
 the frame of the model, with y up, z ahead and x to the left.
 
-Source: rest joints of the average SMPL body, to a tenth of a millimetre, from data/assets/mjcf/smpl_humanoid.xml of
+Source: rest joints of the average SMPL body, to a tenth of a millimeter, from data/assets/mjcf/smpl_humanoid.xml of
 ZhengyiLuo/PHC (BSD-3) and those of SMPL-X from its smplx_humanoid.xml; names and order from SMPL's documentation.
 """
 
@@ -67,7 +67,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         return [_assemble(path.stem, fields, options)]
 
 
-def _recognises(path: pathlib.Path, head: bytes) -> bool:
+def _recognizes(path: pathlib.Path, head: bytes) -> bool:
     members = ("trans", "poses", "root_orient", "pose_body", "surface_model_type", *_RATES[:2])
     return head.startswith(b"PK\x03\x04") and any(f"{name}.npy".encode() in head for name in members)
 
@@ -76,7 +76,7 @@ FORMAT = Format(
     name="amass",
     summary="SMPL, SMPL-H and SMPL-X parameters as in AMASS, .npz",
     suffixes=(".npz",),
-    recognises=_recognises,
+    recognizes=_recognizes,
     read=read,
 )
 

@@ -34,7 +34,7 @@ from parc_motion.kinematics import rotations as rot
 __all__ = ["FORMAT", "read"]
 
 _STILL_FPS = 30.0  # of a single pose, which has no rate of its own
-# metres per unit of files that are not in metres: centimetres, millimetres, inches, and the unit of the CMU database
+# meters per unit of files that are not in meters: centimeters, millimeters, inches, and the unit of the CMU database
 _UNITS = (1.0, 0.01, 0.001, 0.0254, 0.0254 / 0.45)
 _LONGEST_LIMB_M = (0.8, 1.4)  # from the root of a grown human to the tip of a foot, along the bones
 
@@ -56,7 +56,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         return [turn_world(_in_metres(motion, options.scale), options.up)]
 
 
-def _recognises(path: pathlib.Path, head: bytes) -> bool:
+def _recognizes(path: pathlib.Path, head: bytes) -> bool:
     return head.startswith(b"\x93NUMPY") and b"rotation" in head and b"'|O'" in head
 
 
@@ -64,7 +64,7 @@ FORMAT = Format(
     name="amp",
     summary="skeleton motions and poses of AMP, ASE and poselib, .npy",
     suffixes=(".npy",),
-    recognises=_recognises,
+    recognizes=_recognizes,
     read=read,
 )
 
@@ -182,7 +182,7 @@ def _in_metres(motion: SourceMotion, scale: float | None) -> SourceMotion:
     if scale is None and not fitting:
         raise DataError(
             f"the longest limb of its skeleton measures {reach.max():.4g} units, in no known unit that of a human "
-            f"({_LONGEST_LIMB_M[0]} to {_LONGEST_LIMB_M[1]} m). Say with --scale how many metres a unit has."
+            f"({_LONGEST_LIMB_M[0]} to {_LONGEST_LIMB_M[1]} m). Say with --scale how many meters a unit has."
         )
     unit = scale if scale is not None else fitting[0]
     if unit == 1.0:
@@ -191,5 +191,5 @@ def _in_metres(motion: SourceMotion, scale: float | None) -> SourceMotion:
         motion,
         root_pos=motion.root_pos * unit,
         offsets=offsets * unit,
-        notes={**motion.notes, "metres_per_unit": unit},
+        notes={**motion.notes, "meters_per_unit": unit},
     )

@@ -65,7 +65,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
     return [settle(raw, options)]
 
 
-def recognises(path: pathlib.Path, head: bytes) -> bool:
+def recognizes(path: pathlib.Path, head: bytes) -> bool:
     """Whether the file is called .amc or has an .amc's keyword."""
     return path.suffix.lower() == ".amc" or any(
         line.strip().upper() == b":FULLY-SPECIFIED" for line in head.split(b"\n")
@@ -142,6 +142,6 @@ FORMAT = Format(
     name="asf_amc",
     summary="Acclaim .amc motions with their .asf skeleton, as the CMU recordings",
     suffixes=(".amc",),
-    recognises=recognises,
+    recognizes=recognizes,
     read=read,
 )

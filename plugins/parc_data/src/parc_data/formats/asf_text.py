@@ -15,7 +15,7 @@ from parc_motion.errors import DataError
 
 __all__ = ["LARGEST", "AsfBone", "AsfSkeleton", "parse_asf", "read_number"]
 
-LARGEST = 1e7  # 10 km in millimetres, far more turns than a recording holds
+LARGEST = 1e7  # 10 km in millimeters, far more turns than a recording holds
 _DOFS = ("tx", "ty", "tz", "rx", "ry", "rz")
 
 

@@ -52,7 +52,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
     return [settle(raw, options)]
 
 
-def recognises(path: pathlib.Path, head: bytes) -> bool:
+def recognizes(path: pathlib.Path, head: bytes) -> bool:
     """Whether the file begins as BVH does, or is called so."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:9].upper()
     return start == b"HIERARCHY" or path.suffix.lower() == ".bvh"
@@ -140,6 +140,6 @@ FORMAT = Format(
     name="bvh",
     summary="BVH text: any channel order, unit and up axis",
     suffixes=(".bvh",),
-    recognises=recognises,
+    recognizes=recognizes,
     read=read,
 )

@@ -17,7 +17,7 @@ from parc_motion.errors import DataError
 
 __all__ = ["LARGEST", "Hierarchy", "parse_hierarchy"]
 
-LARGEST = 1e7  # 10 km in millimetres, far more turns than a recording holds
+LARGEST = 1e7  # 10 km in millimeters, far more turns than a recording holds
 _MAX_CHANNELS = 12  # of one joint
 _CHANNEL = re.compile(r"[xyz](position|rotation)", re.IGNORECASE)
 

@@ -63,7 +63,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         return [_assemble(path.stem, dict_of(tree, "the file"), options)]
 
 
-def _recognises(path: pathlib.Path, head: bytes) -> bool:
+def _recognizes(path: pathlib.Path, head: bytes) -> bool:
     return head.lstrip()[:1] == b"{" and b'"Frames"' in head
 
 
@@ -71,7 +71,7 @@ FORMAT = Format(
     name="deepmimic",
     summary="motions of DeepMimic's humanoid3d, JSON text",
     suffixes=(".txt", ".json"),
-    recognises=_recognises,
+    recognizes=_recognizes,
     read=read,
 )
 

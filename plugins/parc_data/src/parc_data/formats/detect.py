@@ -43,7 +43,7 @@ def formats() -> list[Format]:
 
 
 def detect(path: pathlib.Path) -> Format | None:
-    """The format that recognises the file, None when none does.
+    """The format that recognizes the file, None when none does.
 
     Raises:
         DataError: the file cannot be read.
@@ -53,7 +53,7 @@ def detect(path: pathlib.Path) -> Format | None:
             head = stream.read(_HEAD)
     except OSError as err:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err
-    return next((one for one in formats() if one.recognises(path, head)), None)
+    return next((one for one in formats() if one.recognizes(path, head)), None)
 
 
 def motion_files(paths: list[pathlib.Path], only: Format | None = None) -> list[tuple[pathlib.Path, Format]]:

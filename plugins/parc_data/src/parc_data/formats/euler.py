@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+
+from parc_motion.kinematics import rotations
 
 __all__ = ["euler_to_quat", "matrix_to_euler", "quat_to_matrix"]
 
@@ -32,14 +35,8 @@ def euler_to_quat(angles: np.ndarray, axes: str) -> np.ndarray:
 
 
 def quat_to_matrix(quat: np.ndarray) -> np.ndarray:
-    """Rotation matrices ``[..., 3, 3]`` of unit quaternions ``[..., 4]`` xyzw."""
-    x, y, z, w = np.moveaxis(quat, -1, 0)
-    rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
-    return np.stack(rows, axis=-1).reshape(*quat.shape[:-1], 3, 3)
+    """Rotation matrices ``[..., 3, 3]`` of unit quaternions ``[..., 4]`` xyzw, of and as NumPy arrays."""
+    return rotations.quat_to_matrix(torch.from_numpy(np.ascontiguousarray(quat))).numpy()
 
 
 def matrix_to_euler(matrix: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ MAX_BODIES = 1_000
 class ReadOptions:
     """What a user may have to say because the file does not; None or "auto" lets the reader find it out."""
 
-    scale: float | None = None  # metres per unit of the file
+    scale: float | None = None  # meters per unit of the file
     up: Literal["auto", "x", "y", "z"] = "auto"  # axis of the file that points up
     fps: float | None = None  # frames per second of the file, where the format does not store them
     rest_frame: Literal["auto", "keep", "drop"] = "auto"  # what becomes of a first frame that is a T-pose
@@ -33,7 +33,7 @@ class ReadOptions:
 class Format:
     """One file format.
 
-    `recognises(path, head)` looks at the name and the first 4096 bytes only and never raises. `read(path, options)`
+    `recognizes(path, head)` looks at the name and the first 4096 bytes only and never raises. `read(path, options)`
     returns the motions of a file (mostly one) and raises DataError with file, field and cause for anything that is
     wrong with it; no other exception leaves it.
     """
@@ -41,7 +41,7 @@ class Format:
     name: str
     summary: str
     suffixes: tuple[str, ...]  # with the dot, lower case
-    recognises: Callable[[pathlib.Path, bytes], bool]
+    recognizes: Callable[[pathlib.Path, bytes], bool]
     read: Callable[[pathlib.Path, ReadOptions], list[SourceMotion]]
 
 

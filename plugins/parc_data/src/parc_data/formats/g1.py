@@ -1,4 +1,4 @@
-"""Recogniser of Unitree G1 motions (.csv), which need a character that PARC does not have: `g1`.
+"""Recognizer of Unitree G1 motions (.csv), which need a character that PARC does not have: `g1`.
 
 Source: files of NVlabs/ProtoMotions: per frame the place of the root, its quaternion and 29 joint angles.
 """
@@ -29,7 +29,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
     )
 
 
-def _recognises(path: pathlib.Path, head: bytes) -> bool:
+def _recognizes(path: pathlib.Path, head: bytes) -> bool:
     if path.suffix.lower() != ".csv":
         return False
     lines = head.split(b"\n")
@@ -49,8 +49,8 @@ def _is_frame(line: bytes) -> bool:
 
 FORMAT = Format(
     name="g1",
-    summary="motions of the Unitree G1, .csv: recognised, but refused",
+    summary="motions of the Unitree G1, .csv: recognized, but refused",
     suffixes=(".csv",),
-    recognises=_recognises,
+    recognizes=_recognizes,
     read=read,
 )

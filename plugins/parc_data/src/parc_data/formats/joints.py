@@ -2,7 +2,7 @@
 
 An .npz holds the positions as `joint_positions` (or another name of `joint_file.POSITION_KEYS`) and may hold
 `joint_names` [J], `parents` [J], `fps`. A sidecar of the same stem (.json, .yaml, .yml) may say `joint_names` (a list,
-or a map from name to column), `parents`, `fps`, `scale` (metres per unit) and `up`. Without names the columns have to
+or a map from name to column), `parents`, `fps`, `scale` (meters per unit) and `up`. Without names the columns have to
 fit a layout of `joint_layouts`: the number of joints, bones of constant length, left and right alike.
 
 Ground: the .obj of the same stem, else all .obj files of the folder, in the unit and axes of the positions.
@@ -75,7 +75,7 @@ FORMAT = Format(
     name="joints",
     summary="world positions of joints [T, J, 3], boxes from .obj beside it",
     suffixes=(".npy", ".npz"),
-    recognises=holds_joints,
+    recognizes=holds_joints,
     read=read,
 )
 
@@ -151,7 +151,7 @@ def _scale(
     for value, source in ((options.scale, "options"), (stored.scale, "file")):
         if value is not None:
             if not (np.isfinite(value) and value > 0):
-                raise DataError(f"{path}: scale: {value} metres per unit, expected more than 0.")
+                raise DataError(f"{path}: scale: {value} meters per unit, expected more than 0.")
             return float(value), source
     some = pos[:: max(len(pos) // 500, 1)]
     reach = float(np.median(np.linalg.norm(some - some[:, :1], axis=-1).max(axis=1)))
@@ -160,7 +160,7 @@ def _scale(
             return unit, f"size of the body: positions in {name}"
     raise DataError(
         f"{path}: scale: the body reaches {reach:.4g} units from its root, which is no person in m, cm or mm. "
-        f"Say --scale (metres per unit), or 'scale' in {path.stem}.json beside it."
+        f"Say --scale (meters per unit), or 'scale' in {path.stem}.json beside it."
     )
 
 
@@ -218,7 +218,7 @@ def _obj_files(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _same(a: Box, b: Box) -> bool:
-    corners = [np.array([*box.centre, *sorted(box.half), box.bottom, box.top]) for box in (a, b)]
+    corners = [np.array([*box.center, *sorted(box.half), box.bottom, box.top]) for box in (a, b)]
     return bool(np.abs(corners[0] - corners[1]).max() < 1e-3)
 
 
@@ -227,10 +227,10 @@ def _check_standing(path: pathlib.Path, boxes: list[Box]) -> None:
         if box.bottom <= _FLOATS:
             continue
         under = [
-            b.top for b in boxes if b is not box and b.top < box.top and b.contains(np.array(box.centre))
+            b.top for b in boxes if b is not box and b.top < box.top and b.contains(np.array(box.center))
         ]
         if box.bottom > max(under, default=0.0) + _FLOATS:
             raise DataError(
-                f"{path}: the box at x {box.centre[0]:.2f}, y {box.centre[1]:.2f} begins {box.bottom:.2f} m above the "
+                f"{path}: the box at x {box.center[0]:.2f}, y {box.center[1]:.2f} begins {box.bottom:.2f} m above the "
                 "ground with nothing below; terrain has no room underneath. Let it reach the ground, or leave it out."
             )

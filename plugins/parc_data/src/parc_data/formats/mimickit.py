@@ -40,7 +40,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         return [turn_world(_assemble(path.stem, dict_of(tree, "the file")), options.up)]
 
 
-def _recognises(path: pathlib.Path, head: bytes) -> bool:
+def _recognizes(path: pathlib.Path, head: bytes) -> bool:
     keys = (b"frames", b"fps", b"loop_mode")
     return head[:1] == b"\x80" and b"motion_data" not in head[:200] and sum(key in head for key in keys) >= 2
 
@@ -49,7 +49,7 @@ FORMAT = Format(
     name="mimickit",
     summary="motions of MimicKit for the humanoid, .pkl",
     suffixes=(".pkl",),
-    recognises=_recognises,
+    recognizes=_recognizes,
     read=read,
 )
 

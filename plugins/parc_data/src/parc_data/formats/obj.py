@@ -29,7 +29,7 @@ _TOLERANCE = 2e-3  # of a box's diagonal: how far a corner may be from its place
 class Box:
     """An upright box; its sides may be turned about z."""
 
-    centre: tuple[float, float]  # m
+    center: tuple[float, float]  # m
     half: tuple[float, float]  # m, along its own sides
     yaw: float  # rad, of the first side
     bottom: float  # m
@@ -37,7 +37,7 @@ class Box:
 
     def contains(self, xy: np.ndarray) -> np.ndarray:
         """Whether the points are inside its outline: ``[...]`` bool for ``xy`` ``[..., 2]`` m."""
-        x, y = np.moveaxis(np.asarray(xy, dtype=np.float64) - self.centre, -1, 0)
+        x, y = np.moveaxis(np.asarray(xy, dtype=np.float64) - self.center, -1, 0)
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         return (np.abs(cos * x + sin * y) <= self.half[0]) & (np.abs(cos * y - sin * x) <= self.half[1])
 
@@ -55,7 +55,7 @@ def read_boxes(path: pathlib.Path, turn: np.ndarray | None = None, scale: float 
 
     Args:
         turn: rotation ``[3, 3]`` into a world with z up; None for none.
-        scale: metres per unit of the file.
+        scale: meters per unit of the file.
 
     Raises:
         DataError: the file is damaged or too large, or a part of it is not an upright box.
@@ -157,8 +157,8 @@ def _box(path: pathlib.Path, number: int, corners: np.ndarray) -> Box:
     order = np.lexsort((corners[:, 1], corners[:, 0], corners[:, 2]))
     low, high = corners[order][:4], corners[order][4:]
     limit = _TOLERANCE * float(np.linalg.norm(np.ptp(corners, axis=0)))
-    centre = low[:, :2].mean(axis=0)
-    spokes = low[:, :2] - centre
+    center = low[:, :2].mean(axis=0)
+    spokes = low[:, :2] - center
     around = spokes[np.argsort(np.arctan2(spokes[:, 1], spokes[:, 0]))]
     sides = around[[1, 2]] - around[[0, 1]]
     length = np.linalg.norm(sides, axis=1)
@@ -170,7 +170,7 @@ def _box(path: pathlib.Path, number: int, corners: np.ndarray) -> Box:
             f"{advice}"
         )
     return Box(
-        centre=(float(centre[0]), float(centre[1])),
+        center=(float(center[0]), float(center[1])),
         half=(float(length[0] / 2), float(length[1] / 2)),
         yaw=float(np.arctan2(sides[0, 1], sides[0, 0])),
         bottom=float(low[:, 2].mean()),

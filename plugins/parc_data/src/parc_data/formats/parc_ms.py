@@ -2,7 +2,7 @@
 
 Source: published PARC implementation. A file is a pickled dict of three separately pickled sections: motion (root and
 joint rotations of the 15-body humanoid, contacts), terrain (height grid, bounds) and free-form extras (touched cells,
-path nodes, constraints of the optimiser, recorded observations).
+path nodes, constraints of the optimizer, recorded observations).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         ]
 
 
-def _recognises(path: pathlib.Path, head: bytes) -> bool:
+def _recognizes(path: pathlib.Path, head: bytes) -> bool:
     return head[:1] == b"\x80" and b"motion_data" in head[:200]
 
 
@@ -106,7 +106,7 @@ FORMAT = Format(
     name="parc_ms",
     summary="motion and terrain of the published PARC, .pkl",
     suffixes=(".pkl",),
-    recognises=_recognises,
+    recognizes=_recognizes,
     read=read,
 )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import torch
 
 from parc_motion.errors import DataError
+from parc_motion.kinematics import rotations as rot
 
 __all__ = ["starts_with_rest_pose"]
 
@@ -39,19 +41,14 @@ def starts_with_rest_pose(
     head = local_rot[:_LOOK_FRAMES, 1:]
     if len(head) < 3 or not head.shape[1]:
         return 0, "kept"
-    steps = _angle(head[1:], head[:-1])
+    quats = torch.from_numpy(np.ascontiguousarray(head, dtype=np.float64))
+    steps = rot.angle_between(quats[1:], quats[:-1]).numpy()
     moving = steps.max(axis=0) > 1e-6
     if not moving.any():
         return 0, "kept"
     steps = steps[:, moving].mean(axis=1)
-    rest = 2.0 * np.arctan2(np.linalg.norm(head[0, moving, :3], axis=-1), np.abs(head[0, moving, 3])).mean()
+    rest = rot.angle_between(quats[0], rot.identity_like(quats[0])).numpy()[moving].mean()
     jumps = steps[0] > _JUMP_RAD and steps[0] > _JUMP_RATIO * np.median(steps[1:])
     if rest < _REST_RAD and jumps:
         return 1, f"left out: a rest pose, {np.degrees(steps[0]):.0f} degrees per joint from the second frame"
     return 0, "kept"
-
-
-def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Angle between rotations, rad; from the chord, which is exact for small ones."""
-    chord = np.minimum(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1))
-    return 4.0 * np.arcsin(np.minimum(0.5 * chord, 1.0))

@@ -20,15 +20,15 @@ from parc_motion.errors import DataError
 
 __all__ = ["UNITS", "RawMotion", "settle"]
 
-# metres per unit; the ranges below are narrower than the ratio of any two of them, so at most one unit fits a length
+# meters per unit; the ranges below are narrower than the ratio of any two of them, so at most one unit fits a length
 UNITS = {
-    "metre": 1.0,
+    "meter": 1.0,
     "foot": 0.3048,
-    "decimetre": 0.1,
+    "decimeter": 0.1,
     "inch / 0.45 (CMU)": 0.0254 / 0.45,  # Source: mocap.cs.cmu.edu, frequently asked questions
     "inch": 0.0254,
-    "centimetre": 0.01,
-    "millimetre": 0.001,
+    "centimeter": 0.01,
+    "millimeter": 0.001,
 }
 # m, hip to ankle of people 1.35 to 2.1 m tall. Source: Drillis and Contini 1966, 0.491 of the height
 _LEG = (0.65, 1.05)
@@ -57,7 +57,7 @@ class RawMotion:
 
 
 def settle(raw: RawMotion, options: ReadOptions) -> SourceMotion:
-    """The motion in metres with z up, without a first frame that is only a rest pose.
+    """The motion in meters with z up, without a first frame that is only a rest pose.
 
     Raises:
         DataError: the unit cannot be told from the motion, or the numbers do not make one.
@@ -168,7 +168,7 @@ def _find_scale(
 ) -> tuple[float, dict[str, Any]]:
     if options.scale is not None:
         if not (np.isfinite(options.scale) and options.scale > 0):
-            raise DataError(f"{raw.path}: --scale is {options.scale}, expected metres per unit, more than 0.")
+            raise DataError(f"{raw.path}: --scale is {options.scale}, expected meters per unit, more than 0.")
         return options.scale, {"scale": options.scale, "unit": "given", "unit_from": "the user"}
     units = dict([raw.first_unit] if raw.first_unit else []) | UNITS
     measures = _measures(sample, limbs, up)
@@ -180,12 +180,12 @@ def _find_scale(
     found = ", ".join(f"{what} {length:.4g}" for what, length, _ in measures) or "none of them is there"
     raise DataError(
         f"{raw.path}: OFFSET: the unit cannot be told. In no unit is this the size of a person ({found} units; "
-        "looked at legs by name, height of the rest pose, height of the root). Say the metres per unit with --scale."
+        "looked at legs by name, height of the rest pose, height of the root). Say the meters per unit with --scale."
     )
 
 
 def _measures(sample: SourceMotion, limbs: Limbs, up: int) -> list[tuple[str, float, tuple[float, float]]]:
-    """Lengths in units of the file, the most reliable first, with what each is on a person in metres."""
+    """Lengths in units of the file, the most reliable first, with what each is on a person in meters."""
     measures = []
     if limbs.legs:
         measures.append(("hip to ankle", float(np.mean([leg.length for leg in limbs.legs])), _LEG))

@@ -1,1 +1,1 @@
-"""Motions synthesised from footsteps, so that a run needs no recorded data."""
+"""Motions synthesized from footsteps, so that a run needs no recorded data."""

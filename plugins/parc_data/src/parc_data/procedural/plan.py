@@ -1,4 +1,4 @@
-"""What a synthesised motion is made from: footsteps along a route, in space and time, a style, and the ground."""
+"""What a synthesized motion is made from: footsteps along a route, in space and time, a style, and the ground."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Route:
 
     @staticmethod
     def of(segments: Sequence[tuple[float, float]], before: float = 2.0, step: float = 0.02) -> Route:
-        """A route from (length m, turning angle rad) segments; it starts `before` metres behind the origin, along x."""
+        """A route from (length m, turning angle rad) segments; it starts `before` meters behind the origin, along x."""
         curvature = np.concatenate(
             [np.full(round(length / step), angle / length) for length, angle in segments]
         )
@@ -65,8 +65,8 @@ class Style:
     clearance: float = 0.045  # m, of the swinging sole over the ground
     heel_off: float = 0.65  # rad, largest pitch of the foot that leaves while the other stands
     lean: float = 0.02  # rad, of the trunk, forward
-    climb_lean: float = 1.3  # rad per metre of rise that lies just ahead
-    arm_swing: float = 0.9  # rad per metre of distance between the feet
+    climb_lean: float = 1.3  # rad per meter of rise that lies just ahead
+    arm_swing: float = 0.9  # rad per meter of distance between the feet
     elbow: float = 0.35  # rad
     arm_out: float = 1.36  # rad, from the T-pose down
 

@@ -1,4 +1,4 @@
-"""From the paths of the centre of mass and the feet to the rotations of every joint."""
+"""From the paths of the center of mass and the feet to the rotations of every joint."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from parc_data.procedural.feet import FeetMotion
 from parc_data.procedural.plan import Style
 from parc_data.procedural.smooth import blur
-from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import Kinematics, body_masses, centre_of_mass
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
 
 __all__ = ["Body", "Pose", "body_of", "leg_joints", "pose_trunk"]
 
 _AXES = torch.eye(3, dtype=torch.float64)
-_TWIST = 0.22  # rad per metre between the feet: pelvis turns with the leading leg, the trunk against it
+_TWIST = 0.22  # rad per meter between the feet: pelvis turns with the leading leg, the trunk against it
 _MIN_BEND = 0.05  # rad
 _RELAXED_LEG = 0.76  # m
 _LEAN_BEFORE_S, _LEAN_AFTER_S = 0.25, 0.32  # how long around a step up the trunk leans
@@ -35,11 +35,10 @@ class Body:
     shin: float  # m
     joints: dict[str, int]  # joint that moves the named body
 
-    def centre(self, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor) -> Tensor:
-        """Centre of mass, ``[n, 3]`` m."""
+    def center(self, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor) -> Tensor:
+        """Center of mass, ``[n, 3]`` m."""
         body_pos, body_rot = self.kinematics.forward(root_pos, root_rot, joint_rot)
-        points = body_pos + rot.rotate(body_rot, self.com.expand_as(body_pos))
-        return (points * self.mass[:, None]).sum(dim=-2) / self.mass.sum()
+        return centre_of_mass(body_pos, body_rot, self.mass, self.com)
 
     def ankle_angle(self, pose: Pose) -> np.ndarray:
         """Rotation of both ankles about their y axis, toes down positive, ``[n, 2]`` rad."""
@@ -57,17 +56,13 @@ class Pose:
 
 def body_of(skeleton: Skeleton) -> Body:
     """Masses and leg lengths of a skeleton with the humanoid's body names."""
-    mass, moment = np.zeros(skeleton.num_bodies), np.zeros((skeleton.num_bodies, 3))
-    for geom in skeleton.geoms:
-        m = geom.density * _volume(geom.kind, geom.size.astype(float))
-        mass[geom.body] += m
-        moment[geom.body] += m * geom.pos
+    mass, com = body_masses(skeleton)
     offset = skeleton.offsets.astype(float)
     sides = ("right", "left")
     return Body(
         kinematics=Kinematics(skeleton, dtype=torch.float64),
         mass=torch.tensor(mass),
-        com=torch.tensor(moment / np.maximum(mass, 1e-9)[:, None]),
+        com=torch.tensor(com),
         hip=torch.tensor(np.stack([offset[skeleton.body_id(f"{side}_thigh")] for side in sides])),
         thigh=float(np.linalg.norm(offset[skeleton.body_id("right_shin")])),
         shin=float(np.linalg.norm(offset[skeleton.body_id("right_foot")])),
@@ -158,12 +153,3 @@ def _two_links(
 
 def _about(axis: int, angle: Tensor) -> Tensor:
     return rot.quat_about_axis(_AXES[axis], angle)
-
-
-def _volume(kind: str, size: np.ndarray) -> float:
-    if kind == "sphere":
-        return 4.0 / 3.0 * np.pi * size[0] ** 3
-    if kind == "box":
-        return 8.0 * float(np.prod(size))
-    cylinder = 2.0 * np.pi * size[0] ** 2 * size[1]
-    return cylinder + (4.0 / 3.0 * np.pi * size[0] ** 3 if kind == "capsule" else 0.0)

@@ -1,4 +1,4 @@
-"""The motions that can be synthesised: ground, footsteps and style of each."""
+"""The motions that can be synthesized: ground, footsteps and style of each."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _ground(low: tuple[float, float], high: tuple[float, float]) -> Terrain:
 
 
 def _raised(terrain: Terrain, areas: Sequence[tuple[float, float, float, float, float]]) -> Terrain:
-    # areas: x from, x to, y from, y to (m), height (m); a cell belongs where its centre lies
+    # areas: x from, x to, y from, y to (m), height (m); a cell belongs where its center lies
     height = terrain.height.copy()
     x, y = (terrain.origin_xy[i] + terrain.cell * np.arange(terrain.shape[i]) for i in range(2))
     for x0, x1, y0, y1, z in areas:

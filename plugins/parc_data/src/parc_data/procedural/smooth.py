@@ -8,7 +8,7 @@ from scipy.linalg import solveh_banded
 
 __all__ = ["Curve", "blur", "min_jerk"]
 
-_BAND = 3  # rows reach over four neighbouring samples
+_BAND = 3  # rows reach over four neighboring samples
 _HARD = 1e4  # 1/unit; weight of what must hold
 _SHARES = (0.01, 0.1, 1.0)
 _ROUNDS = 30

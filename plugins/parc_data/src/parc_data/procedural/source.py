@@ -12,7 +12,7 @@ from parc_core.errors import ConfigError
 from parc_core.interfaces import MotionSource, SeedStreams
 from parc_data.procedural.posture import body_of
 from parc_data.procedural.recipes import CLASSES, plans
-from parc_data.procedural.synthesis import synthesise
+from parc_data.procedural.synthesis import synthesize
 from parc_motion.clips import MotionClip
 from parc_motion.skeletons import Skeleton
 
@@ -44,7 +44,7 @@ class ProceduralSource(MotionSource):
     def clips(self) -> Iterator[MotionClip]:
         """The clips, class after class."""
         for plan in plans(self.config.classes, self.config.variations, self._rng):
-            clip = synthesise(plan, self.body, self.skeleton)
+            clip = synthesize(plan, self.body, self.skeleton)
             yield attrs.evolve(clip, provenance=attrs.evolve(clip.provenance, seed=self.seeds.seed))
 
     def _rng(self, name: str, variation: int) -> np.random.Generator:

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 import torch
 
-from parc_data.procedural.centre import centre_height, centre_over_ground, support_of
+from parc_data.procedural.center import center_height, center_over_ground, support_of
 from parc_data.procedural.feet import FeetMotion, move_feet
 from parc_data.procedural.plan import Plan
 from parc_data.procedural.posture import Body, Pose, leg_joints, pose_trunk
@@ -18,7 +18,7 @@ from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
 from parc_motion.terrains import Path, SegmentKind, Terrain
 
-__all__ = ["FPS", "synthesise"]
+__all__ = ["FPS", "synthesize"]
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ _ROUNDS = 5
 _GROUND_AROUND = 1.65  # m of ground on each side of the motion
 
 
-def synthesise(plan: Plan, body: Body, skeleton: Skeleton) -> MotionClip:
-    """The clip of a plan: 30 frames per second, feet labelled where the whole sole stands."""
+def synthesize(plan: Plan, body: Body, skeleton: Skeleton) -> MotionClip:
+    """The clip of a plan: 30 frames per second, feet labeled where the whole sole stands."""
     dt = 1.0 / (FPS * _FINE)
     before, after = round(_MARGIN_S / dt), round(_MARGIN_S / dt)
     frames = round((plan.end - plan.start) * FPS) + 1
@@ -62,18 +62,18 @@ def _whole_body(
     support = support_of(plan, feet, time)
     yaw = blur(support.yaw, 0.18 / dt)
     trunk = pose_trunk(body, feet, yaw, support.point[:, 2], plan.style, dt)
-    offset = np.tile([0.0, 0.0, 0.1], (len(time), 1))  # from the pelvis to the centre of mass, m
-    centre = np.concatenate([blur(support.point[:, :2], 0.15 / dt), support.point[:, 2:] + 0.9], axis=-1)
+    offset = np.tile([0.0, 0.0, 0.1], (len(time), 1))  # from the pelvis to the center of mass, m
+    center = np.concatenate([blur(support.point[:, :2], 0.15 / dt), support.point[:, 2:] + 0.9], axis=-1)
     hip = rot.rotate(trunk.root_rot[:, None], body.hip.expand(len(time), 2, 3)).numpy()
     for i in range(_ROUNDS):
         for _ in range(2):  # height and ground plane depend on each other
-            hips = (centre - offset)[:, None, :2] + hip[..., :2]
-            centre[:, 2] = centre_height(plan, feet, support, hips, offset[:, 2], dt)
-            centre[:, :2] = centre_over_ground(support, centre[:, 2], dt)
-        for _ in range(2):  # the legs' own weight moves the centre of mass
-            root_pos = torch.tensor(centre - offset)
+            hips = (center - offset)[:, None, :2] + hip[..., :2]
+            center[:, 2] = center_height(plan, feet, support, hips, offset[:, 2], dt)
+            center[:, :2] = center_over_ground(support, center[:, 2], dt)
+        for _ in range(2):  # the legs' own weight moves the center of mass
+            root_pos = torch.tensor(center - offset)
             pose, miss = leg_joints(body, root_pos, trunk, feet, dt)
-            offset = (body.centre(root_pos, pose.root_rot, pose.joint_rot) - root_pos).numpy()
+            offset = (body.center(root_pos, pose.root_rot, pose.joint_rot) - root_pos).numpy()
         if i < _ROUNDS - 2:
             feet = feet.relaxed(body.ankle_angle(pose), dt)
     log.debug("%s: largest distance by which an ankle misses its foot %.4f m", plan.name, float(miss.max()))
@@ -91,7 +91,7 @@ def _surrounded(terrain: Terrain, xy: np.ndarray) -> Terrain:
 
 
 def _path(plan: Plan, root_pos: np.ndarray) -> Path:
-    # a point every half metre or so of the pelvis' way, on the ground
+    # a point every half meter or so of the pelvis' way, on the ground
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(root_pos[:, :2], axis=0), axis=-1))])
     count = max(2, round(along[-1] / 0.5) + 1)
     marks = np.linspace(0.0, along[-1], count)

@@ -129,7 +129,7 @@ def cut_clip(clip: MotionClip, pieces: Sequence[Piece], margin: float | None = N
     """The pieces as clips, named `<name>_f<first>_<last>`; a looping clip that is cut loops no more.
 
     Args:
-        margin: keep only the terrain within this many metres of the root's way; None for all of it.
+        margin: keep only the terrain within this many meters of the root's way; None for all of it.
     """
     made = []
     for first, stop in pieces:

@@ -15,31 +15,18 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable
-from typing import Literal
 
-import attrs
 import numpy as np
 import torch
 
-from parc_core.config import setting
+from parc_data.export.config import ExportConfig
 from parc_motion import storage
 from parc_motion.clips import MotionClip, save_clip
 from parc_motion.kinematics import Kinematics
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
 
-__all__ = ["FORMATS", "ExportConfig", "export_clip", "mimickit_frames"]
-
-
-@attrs.frozen(kw_only=True)
-class ExportConfig:
-    """How text formats are written."""
-
-    up: Literal["y", "z"] = setting("y", choices=("y", "z"), help="BVH: axis that points up")
-    scale: float = setting(0.01, gt=0, unit="m", help="BVH: metres per unit of the file")
-    joints: Literal["quaternions", "dofs"] = setting(
-        "quaternions", choices=("quaternions", "dofs"), help="CSV: how joints are written"
-    )
+__all__ = ["FORMATS", "export_clip", "mimickit_frames"]
 
 
 def export_clip(

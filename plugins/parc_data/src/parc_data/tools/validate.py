@@ -37,7 +37,7 @@ class _Posed:
     points: Tensor  # [T, P, 3] m
     depth: Tensor  # [T, P] m
     gap: Tensor  # [T, B] m, distance of each body to the ground
-    centre: Tensor  # [T, 3] m, centre of mass
+    center: Tensor  # [T, 3] m, center of mass
     dof: Tensor  # [T, D] rad
 
 
@@ -87,7 +87,7 @@ class Validator:
     def _flights(self, clip: MotionClip, posed: _Posed) -> Flights:
         contacts, gap = torch.tensor(clip.contacts), posed.gap.amin(dim=1)
         airborne = airborne_frames(contacts, gap, height=self.config.flight_height)
-        return measure_flights(posed.centre, airborne, clip.fps)
+        return measure_flights(posed.center, airborne, clip.fps)
 
     def _pose(self, clips: list[MotionClip]) -> list[_Posed]:
         lengths = [clip.num_frames for clip in clips]
@@ -108,7 +108,7 @@ class Validator:
             "points": points,
             "depth": penetration_depth(packed, ids, points),
             "gap": gap,
-            "centre": centre_of_mass(body_pos, body_rot, *self._masses),
+            "center": centre_of_mass(body_pos, body_rot, *self._masses),
             "dof": self.kinematics.joint_rot_to_dof(joint_rot),
         }
         split = {name: part.split(lengths) for name, part in parts.items()}

@@ -1,6 +1,6 @@
-"""The centre of mass over the footsteps: ballistic in flight, balanced over the standing foot otherwise.
+"""The center of mass over the footsteps: ballistic in flight, balanced over the standing foot otherwise.
 
-With no change of angular momentum about the centre of mass c, the ground force passes through it, so that the point
+With no change of angular momentum about the center of mass c, the ground force passes through it, so that the point
 p where it acts obeys (c - p)_xy (c_z'' + g) = c_xy'' (c - p)_z. Given the height over time, that is linear in c_xy.
 """
 
@@ -15,7 +15,7 @@ from parc_data.procedural.feet import ANKLE_HEIGHT, FeetMotion
 from parc_data.procedural.plan import ALWAYS, Plan
 from parc_data.procedural.smooth import Curve, blur, min_jerk
 
-__all__ = ["GRAVITY", "Support", "centre_height", "centre_over_ground", "support_of"]
+__all__ = ["GRAVITY", "Support", "center_height", "center_over_ground", "support_of"]
 
 GRAVITY = 9.81  # m/s^2
 _SOLE_CENTRE = 0.06  # m ahead of the ankle
@@ -60,14 +60,14 @@ def _handover(time: np.ndarray, land: float, lift: float) -> np.ndarray:
     return (time > 0.5 * (land + lift)).astype(float)
 
 
-def centre_height(
+def center_height(
     plan: Plan, feet: FeetMotion, support: Support, hips: np.ndarray, offset: np.ndarray, dt: float
 ) -> np.ndarray:
-    """Height of the centre of mass, ``[n]`` m.
+    """Height of the center of mass, ``[n]`` m.
 
     Args:
-        hips: both hip joints relative to the centre of mass in the ground plane, plus that centre: ``[n, 2, 2]`` m.
-        offset: height of the centre of mass over the hips, ``[n]`` m.
+        hips: both hip joints relative to the center of mass in the ground plane, plus that center: ``[n, 2, 2]`` m.
+        offset: height of the center of mass over the hips, ``[n]`` m.
     """
     n = len(offset)
     away = np.linalg.norm(hips - feet.ankle[..., :2], axis=-1)  # [n, 2]
@@ -91,8 +91,8 @@ def centre_height(
     return curve.at_least(low, least[low], 1e3).solve()
 
 
-def centre_over_ground(support: Support, height: np.ndarray, dt: float) -> np.ndarray:
-    """The centre of mass in the ground plane, ``[n, 2]`` m, for its height ``[n]`` m."""
+def center_over_ground(support: Support, height: np.ndarray, dt: float) -> np.ndarray:
+    """The center of mass in the ground plane, ``[n, 2]`` m, for its height ``[n]`` m."""
     n = len(height)
     inner = np.arange(1, n - 1)
     force = np.zeros(n)
