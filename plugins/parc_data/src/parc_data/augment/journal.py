@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from parc_data.augment.maker import Made
-from parc_data.tools.output import clip_place
+from parc_data.tools.output import check_no_input_inside, clip_place
 from parc_motion import storage
 from parc_motion.clips import save_clip
 from parc_motion.errors import StorageError
@@ -67,11 +67,7 @@ class Journal:
         Raises:
             StorageError: an input lies in the folder, or files that `parc data augment` did not write.
         """
-        for file in inputs:
-            if file.resolve().is_relative_to(folder.resolve()):
-                raise StorageError(
-                    f"{folder}: holds the input {file}; inputs are never rewritten. Give another output folder."
-                )
+        check_no_input_inside(folder, inputs)
         ours = not folder.exists() or (
             folder.is_dir() and ((folder / JOURNAL).exists() or not _is_used(folder))
         )

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import pathlib
-import struct
-import tokenize
-import zipfile
-import zlib
 from typing import Any
 
 import attrs
@@ -17,6 +12,7 @@ import numpy as np
 
 from parc_core.config import parse_text, to_plain
 from parc_data.formats.format import read_file_bytes
+from parc_data.formats.npz import DAMAGED, MAGIC, array_names, npy_header, read_npy, read_npz
 from parc_motion.checks import check_finite
 from parc_motion.errors import DataError, ParcError
 
@@ -27,16 +23,8 @@ POSITION_KEYS = (
 )  # fmt: skip
 _FPS_KEYS = ("fps", "framerate", "frame_rate", "mocap_framerate")
 _KEYS = (*POSITION_KEYS, "joint_names", "parents", "scale", "up", *_FPS_KEYS)
-_MAX_ARRAY_BYTES = 1 << 30
-_MAX_MEMBERS = 64
 _MAX_SIDECAR_BYTES = 256 << 10
 _FAR = 1e8  # units
-_MAGIC = b"\x93NUMPY"
-_DAMAGED = (
-    ValueError, EOFError, OSError, TypeError, KeyError, IndexError, SyntaxError, RecursionError, MemoryError,
-    OverflowError, RuntimeError, NotImplementedError, AttributeError, struct.error, tokenize.TokenError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip  # what NumPy and zipfile are known to raise on damaged files
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -55,14 +43,13 @@ class StoredJoints:
 def holds_joints(path: pathlib.Path, head: bytes) -> bool:
     """Whether the file is a plain array [T, J, 3] in .npy, or an .npz with positions of joints."""
     try:
-        if head.startswith(_MAGIC):
-            shape, dtype = _npy_header(io.BytesIO(head))
+        if head.startswith(MAGIC):
+            shape, dtype = npy_header(io.BytesIO(head))
             return len(shape) == 3 and shape[2] == 3 and shape[1] > 1 and dtype.kind == "f"
         if head.startswith(b"PK"):
-            with zipfile.ZipFile(path) as archive:
-                names = {name.removesuffix(".npy") for name in archive.namelist()}
+            names = array_names(path)
             return any(key in names for key in POSITION_KEYS) and "root_rot" not in names
-    except _DAMAGED:
+    except DAMAGED:
         return False
     return False
 
@@ -75,10 +62,10 @@ def read_joint_file(path: pathlib.Path) -> StoredJoints:
     """
     data = read_file_bytes(path)
     said: dict[str, Any] = {}
-    if data.startswith(_MAGIC):
-        positions = _array(f"{path}: positions", data)
+    if data.startswith(MAGIC):
+        positions = read_npy(data, f"{path}: positions")
     elif data.startswith(b"PK"):
-        positions, said = _archive(path, data)
+        positions, said = _archive(path)
     else:
         raise DataError(f"{path}: it begins neither as .npy nor as .npz. Save the positions with numpy.save.")
     sidecar, where = _sidecar(path)
@@ -120,48 +107,12 @@ def _checked(
     )
 
 
-def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read:
-        raise ValueError(f"version {version} of the .npy format")
-    shape, _, dtype = read[version](stream)
-    return shape, dtype
-
-
-def _array(where: str, data: bytes) -> np.ndarray:
-    try:
-        stream = io.BytesIO(data)
-        shape, dtype = _npy_header(stream)
-        if dtype.hasobject:
-            raise ValueError("it holds pickled Python objects, which are not read")
-        needed = math.prod(shape) * dtype.itemsize
-        if min(shape, default=0) < 0 or needed > len(data):
-            raise ValueError(f"its header says {list(shape)} of {dtype}, the file has {len(data)} bytes")
-        return np.load(io.BytesIO(data), allow_pickle=False)
-    except _DAMAGED as err:
-        raise DataError(f"{where}: damaged: {_text(err)}. Save it again with numpy.save.") from err
-
-
-def _archive(path: pathlib.Path, data: bytes) -> tuple[np.ndarray, dict[str, Any]]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            size = sum(member.file_size for member in members)
-            if len(members) > _MAX_MEMBERS or size > _MAX_ARRAY_BYTES:
-                raise DataError(
-                    f"{path}: unpacks to {size / 1e6:.0f} MB in {len(members)} arrays; up to "
-                    f"{_MAX_ARRAY_BYTES / 1e6:.0f} MB in {_MAX_MEMBERS} are read."
-                )
-            found = {m.filename.removesuffix(".npy"): m for m in members}
-            raw = {key: archive.read(found[key]) for key in _KEYS if key in found}
-    except _DAMAGED as err:
-        raise DataError(f"{path}: damaged: {_text(err)}. Save it again with numpy.savez.") from err
-    arrays = {key: _array(f"{path}: {key}", member) for key, member in raw.items()}
+def _archive(path: pathlib.Path) -> tuple[np.ndarray, dict[str, Any]]:
+    arrays = read_npz(path, _KEYS)
     key = next((key for key in POSITION_KEYS if key in arrays), None)
     if key is None:
         raise DataError(
-            f"{path}: positions: it holds {', '.join(sorted(found)) or 'nothing'}; call the array [T, J, 3] "
+            f"{path}: positions: it holds {', '.join(array_names(path)) or 'nothing'}; call the array [T, J, 3] "
             f"'{POSITION_KEYS[0]}'."
         )
     return arrays[key], {name: _plain(array) for name, array in arrays.items() if name not in POSITION_KEYS}
@@ -184,7 +135,7 @@ def _sidecar(path: pathlib.Path) -> tuple[dict[str, Any], pathlib.Path | None]:
             said = json.loads(text) if suffix == ".json" else _yaml(file, text)
         except (ValueError, RecursionError, ParcError) as err:
             raise DataError(
-                f"{file}: cannot be read as {suffix[1:]}: {_text(err)}. It describes {path.name}."
+                f"{file}: cannot be read as {suffix[1:]}: {str(err)[:200]}. It describes {path.name}."
             ) from err
         if not isinstance(said, dict):
             raise DataError(
@@ -228,7 +179,3 @@ def _number(where: str, key: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e9:
         raise DataError(f"{where}: {key}: {str(value)[:40]!r}, expected a number above 0.")
     return float(value)
-
-
-def _text(err: Exception) -> str:
-    return (str(err) or type(err).__name__).splitlines()[0].rstrip(".")[:200]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -49,5 +50,5 @@ def _check_field(name: str, array: np.ndarray) -> list[Finding]:
     worst = int(error.max(axis=1).argmax())
     length = float(np.linalg.norm(quats[worst, int(error[worst].argmax())]))
     text = f"{name} holds a quaternion of length {length:.4f}, expected 1"
-    shown = {"where": name, "frames": frame_runs(frames), "worst_frame": worst}
+    shown: dict[str, Any] = {"where": name, "frames": frame_runs(frames), "worst_frame": worst}
     return [finding("not_unit", text, **shown, value=length, limit=1.0)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -71,13 +73,13 @@ def check_flights(flights: Flights, fps: float, config: ValidateConfig) -> list[
         first, last = int(flights.first[k]), int(flights.last[k])
         seconds, deficit = float(flights.duration[k]), float(flights.deficit[k])
         change = float(flights.speed_change[k])
-        shown = {"frames": ((first, last),), "worst_frame": first}
+        shown: dict[str, Any] = {"frames": ((first, last),), "worst_frame": first}
         if deficit > config.max_deficit:
             text = (
                 f"flight of {seconds:.2f} s takes off at {float(flights.takeoff_speed[k]):.2f} m/s, "
                 f"{deficit:.2f} m/s less than it needs"
             )
-            fields = {"where": "take-off", "value": deficit, "limit": config.max_deficit}
+            fields: dict[str, Any] = {"where": "take-off", "value": deficit, "limit": config.max_deficit}
             findings.append(finding("flight", text, **fields, **shown))
         if change > config.max_speed_change:
             text = f"horizontal velocity changes by {change:.2f} m/s during a flight of {seconds:.2f} s"

@@ -13,7 +13,7 @@ from parc_motion import storage
 from parc_motion.clips import MotionClip, save_clip
 from parc_motion.errors import DataError, StorageError
 
-__all__ = ["clip_place", "new_file", "new_folder", "save_in"]
+__all__ = ["check_no_input_inside", "clip_place", "new_file", "new_folder", "save_in"]
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,7 @@ def new_folder(
     """
     final = pathlib.Path(final).expanduser()
     _check_free(final, overwrite)
-    for file in inputs:
-        if file.resolve().is_relative_to(final.resolve()):
-            raise StorageError(
-                f"{final}: holds the input {file}; inputs are never rewritten. Give another output folder."
-            )
+    check_no_input_inside(final, inputs)
     if final.exists():
         _check_replaceable(final)
     staged = final.with_name(f".{final.name}.partial-{os.getpid()}")
@@ -67,6 +63,19 @@ def new_file(path: pathlib.Path, inputs: Iterable[pathlib.Path], *, overwrite: b
     if path.exists():
         log.warning("%s: is replaced", path)
     return path
+
+
+def check_no_input_inside(folder: pathlib.Path, inputs: Iterable[pathlib.Path]) -> None:
+    """Passes if none of the input files lies in the folder that will be written.
+
+    Raises:
+        StorageError: one does.
+    """
+    for file in inputs:
+        if file.resolve().is_relative_to(folder.resolve()):
+            raise StorageError(
+                f"{folder}: holds the input {file}; inputs are never rewritten. Give another output folder."
+            )
 
 
 def clip_place(clip: MotionClip, suffix: str = ".npz") -> pathlib.Path:
