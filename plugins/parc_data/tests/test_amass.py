@@ -132,7 +132,9 @@ def test_a_file_without_rate_takes_that_of_the_user_or_is_refused(tmp_path: path
     stored = fields()
     del stored["mocap_framerate"]
     assert load(tmp_path, ReadOptions(fps=24.0), **stored).fps == 24.0
-    with pytest.raises(DataError, match=r"mocap_framerate is missing\. Say with --fps"):
+    with pytest.raises(
+        DataError, match=r"mocap_framerate is missing\. Give the frames per second as --source-fps"
+    ):
         load(tmp_path, **stored)
 
 

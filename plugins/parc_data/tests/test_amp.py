@@ -92,7 +92,9 @@ def test_a_motion_without_rate_takes_that_of_the_user_or_is_refused(tmp_path: pa
     value = tree()
     del value["fps"]
     assert load(tmp_path, value, ReadOptions(fps=25.0)).fps == 25.0
-    with pytest.raises(DataError, match=r"clip\.npy: fps is missing\. Say with --fps"):
+    with pytest.raises(
+        DataError, match=r"clip\.npy: fps is missing\. Give the frames per second as --source-fps"
+    ):
         load(tmp_path, value)
 
 
@@ -140,7 +142,7 @@ def test_a_skeleton_of_no_known_unit_asks_for_the_scale(tmp_path: pathlib.Path) 
     value["skeleton_tree"]["local_translation"]["arr"] = (
         value["skeleton_tree"]["local_translation"]["arr"] * 3
     )
-    with pytest.raises(DataError, match="Say with --scale how many meters a unit has"):
+    with pytest.raises(DataError, match="Give the meters per unit as --scale"):
         load(tmp_path, value)
 
 

@@ -149,11 +149,11 @@ def test_a_missing_skeleton_is_named_with_what_was_looked_for(tmp_path: pathlib.
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (":hierarchy", ":other", "no section ':hierarchy'. Is the file cut off, or no .asf?"),
+        (":hierarchy", ":other", "no section ':hierarchy'. Is the file truncated, or not .asf?"),
         ("length 1.0", "length 0", "units: length is '0' and angle 'deg', expected a number above 0"),
         ("     id 1", "begin\n", None),
-        ("name upper", "name", "line 22: a bone has no name of its own: ''."),
-        ("name lower", "name upper", "line 29: a bone has no name of its own: 'upper'."),
+        ("name upper", "name", "line 22: the name of a bone is missing or repeated: ''."),
+        ("name lower", "name upper", "line 29: the name of a bone is missing or repeated: 'upper'."),
         (
             "direction 1 0 0",
             "direction 1 0",
@@ -165,11 +165,11 @@ def test_a_missing_skeleton_is_named_with_what_was_looked_for(tmp_path: pathlib.
         (
             "upper lower",
             "upper lower thumb",
-            "line 33: hierarchy names 'thumb', which is no bone of bonedata.",
+            "line 33: hierarchy names 'thumb', which is not a bone of bonedata.",
         ),
         ("root upper", "root upper lower", "line 33: 'lower' gets a second parent, 'upper'."),
-        ("root upper", "upper upper", "hierarchy: 'lower' does not hang on the root."),
-        ("upper lower", "", "hierarchy: 'lower' does not hang on the root."),
+        ("root upper", "upper upper", "hierarchy: 'lower' does not descend from the root."),
+        ("upper lower", "", "hierarchy: 'lower' does not descend from the root."),
         ("order TX TY TZ RX RY RZ", "order", "root: order is empty, so the character cannot be placed."),
     ],
 )
@@ -195,14 +195,14 @@ def test_what_is_wrong_in_the_skeleton_is_named(
         (
             "upper 0 0",
             "thumb 0 0",
-            "line 6: 'thumb' is no moving bone of the .asf, or stands before the first frame.",
+            "line 6: 'thumb' is not a moving bone of the .asf, or appears before the first frame.",
         ),
         ("upper 0 0\n", "", "line 6: frame 1 has no 'upper'."),
-        ("upper 90 0\n", "", "frame 2 has no 'upper'. Is the file cut off?"),
+        ("upper 90 0\n", "", "frame 2 has no 'upper'. Is the file truncated?"),
         ("upper 0 0", "upper 0 0\nupper 0 0", "line 7: 'upper' is named twice"),
         ("\n2\n", "\n3\n", "line 7: frame 3 follows frame 1."),
         ("\n2\n", "\nzwei\n", "line 7: expected the number of a frame, not 'zwei'."),
-        (AMC[AMC.index("1\n") :], "", "holds no frame. Is the file cut off, or no .amc?"),
+        (AMC[AMC.index("1\n") :], "", "holds no frame. Is the file truncated, or not .amc?"),
     ],
 )
 def test_what_is_wrong_in_the_motion_is_named(

@@ -53,7 +53,7 @@ def clips(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "in"
 
 
-def test_variations_carry_their_class_parent_and_draw(clips, tmp_path):
+def test_variations_carry_their_class_parent_and_parameters(clips, tmp_path):
     run(clips, "-o", tmp_path / "out", "--variations", 3, "--seed", 5)
     assert [name for name in digests(tmp_path / "out") if name.endswith("npz")] == [
         f"stand/{name}_aug_{number}.npz" for name in "ab" for number in range(3)
@@ -160,7 +160,7 @@ def test_a_shortfall_is_reported_with_its_reasons(clips, tmp_path):
     (clip,) = report["clips"]
     assert result.exit_code == 0
     assert (clip["wanted"], clip["kept"], clip["missing"]) == (2, 0, [0, 1])
-    assert clip["refused"] == {"bad_heights": 20}  # ten draws for each
+    assert clip["refused"] == {"bad_heights": 20}  # ten samples for each
 
 
 def test_threads_of_an_optimizer_without_any_are_refused(clips, tmp_path):

@@ -1,4 +1,4 @@
-"""Variations of a clip: drawn, placed, put on their ground, judged."""
+"""Variations of a clip: sampled, placed, put on their terrain, checked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from parc_core.interfaces import Refined, SeedStreams
 from parc_data.augment.config import AugmentConfig, GateConfig
-from parc_data.augment.draw import Box, Draw, draw
 from parc_data.augment.gate import Gate, deviation
-from parc_data.augment.stands import Stands, follow
+from parc_data.augment.parameters import Box, Parameters, sample_parameters
+from parc_data.augment.stances import Stances, follow
 from parc_data.augment.variation import Original, Variation, vary
 from parc_data.contacts import clip_points
 from parc_motion.clips import MotionClip
@@ -24,9 +24,9 @@ SKELETON = load_skeleton("humanoid")
 FEET = [11, 14]
 
 
-def make_draw(**override: Any) -> Draw:
+def make_parameters(**override: Any) -> Parameters:
     fields: dict[str, Any] = {"first": 0, "stop": 30, "heading": 0.0, "scale": (1.0, 1.0), "terrain": "none"}
-    return Draw(**{**fields, **override})
+    return Parameters(**{**fields, **override})
 
 
 def make_config(**override: Any) -> AugmentConfig:
@@ -34,7 +34,7 @@ def make_config(**override: Any) -> AugmentConfig:
 
 
 def varied(clip: MotionClip, config: AugmentConfig | None = None, **override: Any) -> Variation:
-    return vary(Original.of(clip, SKELETON), make_draw(**override), config or make_config(), "varied")
+    return vary(Original.of(clip, SKELETON), make_parameters(**override), config or make_config(), "varied")
 
 
 def step_up() -> MotionClip:
@@ -126,51 +126,51 @@ def test_ground_that_a_body_is_deep_in_is_lowered():
 
 
 def test_a_flight_is_raised_along_a_straight_line():
-    stands = Stands(
-        first=np.array([0, 30]), stop=np.array([15, 45]), stand=np.zeros(0), frame=np.zeros(0), point=np.zeros(0),
+    stances = Stances(
+        first=np.array([0, 30]), stop=np.array([15, 45]), stance=np.zeros(0), frame=np.zeros(0), point=np.zeros(0),
         ground=np.zeros(0),
     )  # fmt: skip
-    rise = follow(stands, np.array([0.0, 0.3]), 45, 30.0)
+    rise = follow(stances, np.array([0.0, 0.3]), 45, 30.0)
     fall = np.diff(rise, n=2)[15:28] * 30.0**2  # m/s^2, of the frames in the air
     assert np.abs(fall).max() < 0.05
     assert rise[0] == pytest.approx(0.0, abs=0.02)
     assert rise[-1] == pytest.approx(0.3, abs=0.02)
 
 
-def test_forbidden_heights_are_drawn_again():
+def test_forbidden_heights_are_sampled_again():
     config = make_config(terrain=("height_scale",), height_scale=(0.5, 1.5), bad_heights=((0.4, 0.6),))
-    drawn = [draw(config, step_up(), SeedStreams(1).numpy("draw", k=k)) for k in range(100)]
-    heights = [0.5 * one.height_scale for one in drawn]
+    sampled = [sample_parameters(config, step_up(), SeedStreams(1).numpy("draw", k=k)) for k in range(100)]
+    heights = [0.5 * one.height_scale for one in sampled]
     assert not any(0.4 <= height <= 0.6 for height in heights)
     assert min(heights) < 0.4
     assert max(heights) > 0.6
 
 
-def test_nothing_is_drawn_where_every_height_is_forbidden():
+def test_nothing_is_sampled_where_every_height_is_forbidden():
     config = make_config(terrain=("height_scale",), bad_heights=((0.0, 9.0),))
-    assert draw(config, step_up(), SeedStreams(1).numpy("draw")) is None
+    assert sample_parameters(config, step_up(), SeedStreams(1).numpy("draw")) is None
 
 
 def test_long_clips_are_cut_to_parts_that_begin_anywhere():
     config = make_config(crop_length=0.5)
-    drawn = [draw(config, make_clip(60), SeedStreams(1).numpy("draw", k=k)) for k in range(20)]
-    assert {one.stop - one.first for one in drawn} == {16}  # 15 steps of 1/30 s
-    assert len({one.first for one in drawn}) > 5
-    assert all(one.first >= 0 and one.stop <= 60 for one in drawn)
+    sampled = [sample_parameters(config, make_clip(60), SeedStreams(1).numpy("draw", k=k)) for k in range(20)]
+    assert {one.stop - one.first for one in sampled} == {16}  # 15 steps of 1/30 s
+    assert len({one.first for one in sampled}) > 5
+    assert all(one.first >= 0 and one.stop <= 60 for one in sampled)
 
 
 def test_clip_without_contacts_is_refused_by_name():
     clip = make_clip(30, contacts=np.zeros((30, 15)))
     with pytest.raises(
-        DataError, match="clip 'standing' has no contact labels, so nothing tells when it stands"
+        DataError, match="clip 'standing' has no contact labels, so its stance phases are unknown"
     ):
         Original.of(clip, SKELETON)
 
 
-def judged(drawn: MotionClip, refined: MotionClip, original: MotionClip | None = None) -> str | None:
+def refused(sampled: MotionClip, refined: MotionClip, original: MotionClip | None = None) -> str | None:
     gate = Gate(SKELETON, GateConfig(), original or make_clip(30))
     result = Refined(clip=refined, before={}, after={})
-    refusal = gate.judge(drawn, result, deviation(drawn, result, SKELETON.key_bodies))
+    refusal = gate.refusal(sampled, result, deviation(sampled, result, SKELETON.key_bodies))
     return refusal and refusal.reason
 
 
@@ -179,28 +179,28 @@ def lower(clip: MotionClip, by: float) -> MotionClip:
 
 
 def test_good_variation_passes_the_gate():
-    assert judged(make_clip(30), make_clip(30)) is None
+    assert refused(make_clip(30), make_clip(30)) is None
 
 
 def test_feet_in_the_ground_are_refused():
-    assert judged(make_clip(30), lower(make_clip(30), 0.04)) == "penetration"
+    assert refused(make_clip(30), lower(make_clip(30), 0.04)) == "penetration"
 
 
 def test_a_fault_of_the_source_is_no_reason_to_refuse():
-    assert judged(make_clip(30), lower(make_clip(30), 0.04), lower(make_clip(30), 0.05)) is None
+    assert refused(make_clip(30), lower(make_clip(30), 0.04), lower(make_clip(30), 0.05)) is None
 
 
 def test_root_that_was_moved_far_is_refused():
     moved = attrs.evolve(make_clip(30), root_pos=make_clip(30).root_pos + np.float32([0.4, 0, 0]))
-    assert judged(make_clip(30), moved) == "root_deviation"
+    assert refused(make_clip(30), moved) == "root_deviation"
 
 
 def test_stands_that_got_lost_are_refused():
     contacts = make_clip(30).contacts.copy()
     contacts[6:, 11] = 0.0  # 36 of 60 labeled frames remain: 60 %
-    assert judged(make_clip(30), make_clip(30, contacts=contacts)) is None
+    assert refused(make_clip(30), make_clip(30, contacts=contacts)) is None
     contacts[5, 11] = 0.0
-    assert judged(make_clip(30), make_clip(30, contacts=contacts)) == "lost_contacts"
+    assert refused(make_clip(30), make_clip(30, contacts=contacts)) == "lost_contacts"
 
 
 def test_optimizer_that_loses_frames_without_saying_so_is_an_error():
@@ -212,7 +212,7 @@ def test_optimizer_that_loses_frames_without_saying_so_is_an_error():
 @pytest.mark.parametrize(
     ("override", "text"),
     [
-        ({"heading": (20.0, 10.0)}, "heading: 20 to 10 is no range"),
+        ({"heading": (20.0, 10.0)}, "heading: 20 to 10 is not a range"),
         ({"terrain": ("hills",)}, "expected some of none, height_scale, boxes"),
         ({"scale_x": (0.0, 1.0)}, "scale_x: 0.0 is out of range"),
     ],

@@ -223,9 +223,9 @@ def test_a_size_of_no_person_asks_for_the_scale(tmp_path: pathlib.Path) -> None:
         read(tmp_path, BONE)
     # 1 to 2 m above 0 is the root of no unit: 2 m, 0.61 m, 0.2 m, 0.11 m, ...
     assert str(caught.value) == (
-        f"{tmp_path}/take.bvh: OFFSET: the unit cannot be told. In no unit is this the size of a person (height of the "
-        "root in the motion 2 units; looked at legs by name, height of the rest pose, height of the root). Say the "
-        "meters per unit with --scale."
+        f"{tmp_path}/take.bvh: OFFSET: the unit cannot be inferred: in no known unit is this the size of a person "
+        "(height of the root in the motion 2 units; considered were the legs, the height of the rest pose and of the "
+        "root). Give the meters per unit as --scale."
     )
 
 
@@ -342,7 +342,7 @@ def test_the_user_decides_about_the_first_frame(tmp_path: pathlib.Path) -> None:
             "Wposition",
             "line 5: 'Wposition': expected 6 channels such as Xposition or Zrotation.",
         ),
-        ("Xposition", "Yposition", "line 5: 'yp yp zp': a position channel stands twice."),
+        ("Xposition", "Yposition", "line 5: 'yp yp zp': a position channel is repeated."),
         (
             "RightUpLeg",
             "LeftUpLeg",
@@ -360,12 +360,12 @@ def test_the_user_decides_about_the_first_frame(tmp_path: pathlib.Path) -> None:
             "line 54: 'ROOT': a second ROOT; the first is 'Hips'. Split the file",
         ),
         ("MOTION", "", "no 'MOTION' section with 'Frames:' and 'Frame Time:' in it."),
-        ("Frames: 2", "Frames: 3", "'Frames:' says 3, but 2 follow. Is the file cut off?"),
+        ("Frames: 2", "Frames: 3", "'Frames:' says 3, but 2 follow. Is the file truncated?"),
         ("Frames: 2", "Frames: 1", "'Frames:' says 1, but 2 follow. "),
         ("Frames: 2", "Frames: -2", "line 55: Frames is '-2', expected a number from 1 to 2000000."),
         ("0.0333333", "0", "line 56: Frame Time is '0', expected the seconds between two frames"),
         ("0.0333333", "nan", "line 56: Frame Time is 'nan', expected"),
-        (STILL, "0 x" + STILL[4:], "line 57: 'x' is no number. Correct the motion data."),
+        (STILL, "0 x" + STILL[4:], "line 57: 'x' is not a number. Correct the motion data."),
         (STILL, "0 nan" + STILL[4:], "frame 0: Hips.yp is nan, expected finite numbers up to 1e+07."),
         (STILL, "0 inf" + STILL[4:], "frame 0: Hips.yp is inf, expected"),
         (STILL, STILL[:-2], f"line 57: {COLUMNS - 1} numbers, expected {COLUMNS}, one per channel."),

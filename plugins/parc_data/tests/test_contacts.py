@@ -131,7 +131,7 @@ def test_thresholds_in_the_wrong_order_are_refused() -> None:
 def test_a_clip_without_terrain_is_refused() -> None:
     with pytest.raises(DataError) as caught:
         label_clip(make_clip(terrain=None), SKELETON)
-    assert str(caught.value) == "clip 'standing' has no terrain to touch; fit one first."
+    assert str(caught.value) == "clip 'standing' has no terrain to be in contact with; fit one first."
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no published motions at {REAL}")

@@ -123,7 +123,7 @@ def test_quaternions_of_other_length_are_brought_to_one_and_noted(tmp_path: path
 @pytest.mark.parametrize(
     ("tree", "cause"),
     [
-        ({"Skeleton": {}, "BodyDefs": []}, "Frames is missing or no list; .*description of a character, not a motion"),
+        ({"Skeleton": {}, "BodyDefs": []}, "Frames is missing or not a list; .*of a character, not a motion"),
         ({"Frames": []}, "Frames holds 0 frames"),
         ({"Frames": [[0.0] * 44, [0.0] * 43]}, r"Frames\[1\] holds 43 numbers, expected 44 as for humanoid3d"),
         ({"Frames": [[0.0] * 44]}, "Frames, rotation of pelvis holds a quaternion of length 0.0000"),
@@ -146,7 +146,7 @@ def test_what_is_wrong_is_named(tmp_path: pathlib.Path, tree: Any, cause: str) -
 def test_text_that_is_no_json_is_refused(tmp_path: pathlib.Path, content: str) -> None:
     path = tmp_path / "clip.txt"
     path.write_bytes(content.encode("latin1"))
-    with pytest.raises(DataError, match=r"clip\.txt: (no readable JSON text|the file is empty)"):
+    with pytest.raises(DataError, match=r"clip\.txt: (not readable as JSON|the file is empty)"):
         read(path, PLAIN)
 
 

@@ -42,7 +42,7 @@ def test_short_clips_and_wide_terrains_are_left_out_and_named(
 
 def test_a_folder_of_which_nothing_is_left_is_refused(tmp_path: pathlib.Path) -> None:
     save_clip(tmp_path / "a.npz", make_clip(name="a", frames=14))
-    with pytest.raises(DataError, match="none of its 1 clips is left"):
+    with pytest.raises(DataError, match="none of its 1 clips can be used"):
         read(tmp_path)
 
 

@@ -121,7 +121,7 @@ def test_every_format_has_a_reader():
 def test_folders_are_searched_and_other_files_passed_over(folder):
     names = [path.relative_to(folder).as_posix() for path, _ in motion_files([folder])]
     assert names == ["turns/one.bvh", "walks/one.bvh", "walks/torn.bvh"]
-    with pytest.raises(DataError, match="LICENSE: no known motion format"):
+    with pytest.raises(DataError, match="LICENSE: not a known motion format"):
         motion_files([folder / "LICENSE"])
 
 

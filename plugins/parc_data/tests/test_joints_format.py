@@ -171,8 +171,8 @@ def test_a_box_in_the_air_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(DataError) as caught:
         read(path)
     assert str(caught.value) == (
-        f"{path}: the box at x 0.50, y 1.00 begins 1.50 m above the ground with nothing below; terrain has no room "
-        "underneath. Let it reach the ground, or leave it out."
+        f"{path}: the box at x 0.50, y 1.00 begins 1.50 m above the ground with nothing below it; terrain has no "
+        "overhangs. Extend it to the ground, or remove it."
     )
 
 
@@ -180,14 +180,14 @@ def test_a_box_in_the_air_is_refused(tmp_path: pathlib.Path) -> None:
     ("change", "cause"),
     [
         ({"joint_names": np.array(["a", "b"])}, "joint_names: 2 names for 4 joints"),
-        ({"joint_names": np.array(["a", "a", "b", "c"])}, "given twice"),
+        ({"joint_names": np.array(["a", "a", "b", "c"])}, "repeated"),
         ({"parents": np.array([1, 0, 0, 0])}, "parents: 0 roots"),
-        ({"parents": np.array([-1, 2, 1, 0])}, "form a circle"),
+        ({"parents": np.array([-1, 2, 1, 0])}, "form a cycle"),
         ({"parents": np.array([-1, 0, 0, 9])}, "indices below 4"),
         ({"fps": 0.0}, "fps: '0.0', expected a number above 0"),
         ({"positions_": np.zeros((5, 4))}, "expected numbers [T, J, 3]"),
         ({"positions_": np.full((5, 4, 3), np.nan)}, "nan at index [0, 0, 0]"),
-        ({"positions_": walker() * 1e5}, "which is no person in m, cm or mm"),
+        ({"positions_": walker() * 1e5}, "which is not the size of a person in m, cm or mm"),
         ({"positions_": walker() * [1, 1, -1]}, "so that axis points down"),
     ],
     ids=["names", "twice", "no-root", "circle", "index", "fps", "shape", "nan", "unit", "down"],
@@ -203,7 +203,7 @@ def test_what_does_not_fit_is_refused(tmp_path: pathlib.Path, change: dict, caus
 def test_a_file_without_rate_asks_for_it(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "walk.npz"
     np.savez(path, positions=walker(), joint_names=np.array(NAMES))
-    with pytest.raises(DataError, match=r"walk.npz: fps: nothing says how many frames per second it has"):
+    with pytest.raises(DataError, match=r"walk.npz: fps: its frame rate is unknown"):
         read(path)
 
 

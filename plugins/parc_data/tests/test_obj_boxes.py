@@ -85,10 +85,10 @@ def test_scale_and_axes_are_applied(tmp_path: pathlib.Path) -> None:
     ("text", "cause"),
     [
         ("v 0 0\nf 1 1 1\n", ":1: v: 2 coordinates, expected 3"),
-        ("v 0 0 x\n", ":1: v: a coordinate is no number"),
+        ("v 0 0 x\n", ":1: v: a coordinate is not a number"),
         ("v 0 0 nan\n", ":1: v: a coordinate is not finite"),
         ("v 0 0 0\nf 1 2 3\n", ":2: f: corner 2 does not exist, there are 1 vertices so far"),
-        ("v 0 0 0\nf 1 a 3\n", ":2: f: corner 'a' is no number"),
+        ("v 0 0 0\nf 1 a 3\n", ":2: f: corner 'a' is not the number of a vertex"),
         ("v 0 0 0\nf 0 0 0\n", ":2: f: corner 0 does not exist"),
         ("v 0 0 0\n", ": f: the file has no face"),
         ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "it has 3 distinct corners, a box has 8"),

@@ -29,7 +29,7 @@ from parc_data.formats.format import Format, ReadOptions
 from parc_motion.errors import DataError
 
 INPUTS = 1000
-MOST_S = 2.0  # CPU, one input
+MAX_CPU_S = 2.0  # CPU, one input
 CHILD = pathlib.Path(parc_data.__file__).with_name("unpickle_child.py")
 IDENTITY = [0.0, 0.0, 0.0, 1.0]
 ODD: list[Any] = [
@@ -245,7 +245,7 @@ def test_a_thousand_mutated_pickles_give_a_motion_or_an_error(
         monkeypatch.setattr(pickles, "_run_child", lambda *_, a=answer, s=status: (a, s))
         read, reading = read_or_refuse(reader, path)
         assert read or place > 0, "the sound one is read"
-        assert spent + reading < MOST_S
+        assert spent + reading < MAX_CPU_S
         readable += read
     # some damage does no harm, most is found
     assert 20 < readable < 700
@@ -289,6 +289,6 @@ def test_a_thousand_mutated_texts_and_archives_give_a_motion_or_an_error(
         path.write_bytes(data)
         read, spent = read_or_refuse(reader, path)
         assert read or place > 0, "the sound one is read"
-        assert spent < MOST_S
+        assert spent < MAX_CPU_S
         readable += read
     assert 20 < readable < 700

@@ -90,7 +90,7 @@ def test_a_foot_that_is_held_in_the_air_makes_no_plateau() -> None:
     standing, held = np.zeros((90, 3)), np.tile([0.0, 0.3, 0.4], (90, 1))
     points, body = feet_points([standing, held])
     fit = fit_terrain(points, body, standing, 30.0, np.array([0, 1]))
-    assert (fit.mode, fit.num_stands) == ("flat", 1)
+    assert (fit.mode, fit.num_stances) == ("flat", 1)
     assert (fit.terrain.height == 0.0).all()
 
 
@@ -125,12 +125,12 @@ def test_a_dangling_foot_over_ground_that_is_stepped_on_later_makes_no_plateau()
 
 def test_no_cell_stays_above_a_body_that_passed_lower() -> None:
     # stands on 0.5 m, then swings a foot at 0.3 m through the space beside
-    stand = np.tile([0.0, 0.0, 0.5], (120, 1))
+    stance = np.tile([0.0, 0.0, 0.5], (120, 1))
     ground = np.tile([-2.0, 0.0, 0.0], (120, 1))
     swing = np.stack([np.linspace(0.3, 1.2, 120), np.zeros(120), np.full(120, 0.3)], axis=-1)
-    points, body = feet_points([stand, ground, swing])
+    points, body = feet_points([stance, ground, swing])
     labels = np.tile([1.0, 1.0, 0.0], (120, 1))
-    fit = fit_terrain(points, body, stand, 30.0, np.array([0, 1]), labels)
+    fit = fit_terrain(points, body, stance, 30.0, np.array([0, 1]), labels)
     over = points[..., 2] - fit.terrain.height_at(points[..., :2])
     assert over.min() >= -0.0101
     assert fit.terrain.height_at(np.array([0.0, 0.0])) == pytest.approx(0.5)
@@ -148,13 +148,13 @@ def test_a_motion_without_stands_gets_ground_under_its_lowest_points() -> None:
     rise = np.stack([np.linspace(0, 9, 60), np.zeros(60), np.full(60, 0.2)], axis=-1)
     points, body = feet_points([rise])
     fit = fit_terrain(points, body, rise, 30.0, np.array([0]))
-    assert (fit.num_stands, fit.mode) == (0, "flat")
+    assert (fit.num_stances, fit.mode) == (0, "flat")
     assert fit.terrain.height == pytest.approx(0.2)
 
 
 def test_a_motion_that_spreads_too_far_is_refused() -> None:
     clip = make_clip(speed=1e5)
-    with pytest.raises(DataError, match=r"clip 'standing': the motion spreads over .* Is its unit right\?"):
+    with pytest.raises(DataError, match=r"clip 'standing': the motion covers .* Is its unit right\?"):
         fit_clip(clip, SKELETON)
 
 

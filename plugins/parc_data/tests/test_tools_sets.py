@@ -184,7 +184,7 @@ def test_halving_a_class_that_no_clip_has_is_refused(tmp_path):
     put(tmp_path / "a", "run/x")
     result = run(merge_verb, tmp_path / "a", "-o", tmp_path / "out", "--halve", "walk")
     assert isinstance(result.exception, DataError)
-    assert "no clip is of class 'walk', which is to be cut in half; there are run." in str(result.exception)
+    assert "no clip has class 'walk', which is to be cut in half; there are run." in str(result.exception)
 
 
 def test_merging_preprocesses_what_lacks_it(tmp_path):
@@ -227,7 +227,7 @@ def test_a_folder_with_other_peoples_files_is_never_replaced(tmp_path):
     (tmp_path / "out" / "thesis.tex").write_text("")
     result = run(merge_verb, tmp_path / "a", "-o", tmp_path / "out", "--overwrite")
     assert isinstance(result.exception, StorageError)
-    assert "holds thesis.tex, which no tool of `parc data` wrote" in str(result.exception)
+    assert "holds thesis.tex, which `parc data` did not write" in str(result.exception)
     assert places(tmp_path / "out") == ["thesis.tex"]
 
 

@@ -1,7 +1,7 @@
-"""A grid of cells for given ground: which cell size, and where its lines run.
+"""The terrain grid that represents given ground best: its cell size and its offset.
 
-Boxes of a capture and plateaus under its feet seldom lie on a grid of 0.4 m cells. Moving the grid by parts of a cell
-costs nothing and mostly puts walls where they are; where that does not do, cells are halved.
+Boxes of a capture and plateaus under its feet seldom lie on a grid of 0.4 m cells. Shifting the grid by a part of a
+cell is free and puts most walls in the right place; if that is not enough, the cell size is halved.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ __all__ = ["LARGEST_CELL", "PADDING", "best_grid", "boxes_terrain", "cell_center
 
 PADDING = 1.6  # m of ground around the root, as the procedural motions have
 MAX_CELLS = 250_000
-LARGEST_CELL = 0.4  # m, the system's
+LARGEST_CELL = 0.4  # m, of all generated terrain
 _CELLS = (LARGEST_CELL, 0.2, 0.1)  # m
-_PHASES = 8  # places of the grid's lines that are tried along each axis
-_ENOUGH = 0.01  # share of the points near the ground that may see another height
-_NEAR = 0.15  # m over the ground
-_WRONG = 0.03  # m
+_PHASES = 8  # shifts of the grid that are tried along each axis, in parts of a cell
+_ENOUGH = 0.01  # accepted share of points near the ground with a wrong height
+_NEAR = 0.15  # m above the ground
+_HEIGHT_ERROR = 0.03  # m
 _MAX_POINTS = 20_000
 
 
 def boxes_terrain(boxes: list[Box], root_pos: np.ndarray, points: np.ndarray) -> tuple[Terrain, float]:
-    """Boxes on level ground at z = 0 as a grid, chosen so that the motion sees the same heights on it.
+    """Boxes on level ground at z = 0 as a grid, chosen so that the heights under the motion are preserved.
 
-    A cell has the height of the box that its center lies in, as generated terrains do it: in the mean that neither
-    widens nor narrows boxes. The cells are the largest of 0.4, 0.2 and 0.1 m with which at most 1 % of the points
-    near the ground see another height, else the best.
+    A cell has the height of the box that its center lies in, as in generated terrains: on average that neither widens
+    nor narrows boxes. The cell size is the largest of 0.4, 0.2 and 0.1 m for which at most 1 % of the points near the
+    ground get a wrong height, or else the best of them.
 
     Args:
         root_pos: ``[T, 3]`` m.
@@ -43,16 +43,16 @@ def boxes_terrain(boxes: list[Box], root_pos: np.ndarray, points: np.ndarray) ->
         The terrain, and the share of points near the ground for which it is more than 3 cm off.
 
     Raises:
-        DataError: the motion spreads so far that it needs too many cells.
+        DataError: the motion covers so large an area that the grid needs too many cells.
     """
     points = points.reshape(-1, 3)
     points = points[:: max(len(points) * (1 + len(boxes) // 20) // _MAX_POINTS, 1)]
-    truth = heights_of(boxes, points[:, :2])
+    true_height = heights_of(boxes, points[:, :2])
 
     def error(grid: Terrain) -> float:
-        seen = heights_of(boxes, grid.centre_of(grid.cell_of(points[:, :2]))[:, :2])
-        near = points[:, 2] < np.maximum(seen, truth) + _NEAR
-        return float((np.abs(seen - truth)[near] > _WRONG).mean()) if near.any() else 0.0
+        grid_height = heights_of(boxes, grid.centre_of(grid.cell_of(points[:, :2]))[:, :2])
+        near = points[:, 2] < np.maximum(grid_height, true_height) + _NEAR
+        return float((np.abs(grid_height - true_height)[near] > _HEIGHT_ERROR).mean()) if near.any() else 0.0
 
     grid, wrong = best_grid(root_pos, error)
     return attrs.evolve(grid, height=heights_of(boxes, cell_centers(grid))), wrong
@@ -61,13 +61,13 @@ def boxes_terrain(boxes: list[Box], root_pos: np.ndarray, points: np.ndarray) ->
 def best_grid(
     root_pos: np.ndarray, error: Callable[[Terrain], float], padding: float = PADDING
 ) -> tuple[Terrain, float]:
-    """The level grid with the largest cells whose best place has a small error; and that error.
+    """The level grid with the largest cells for which a shift with a small error exists; and that error.
 
     Args:
-        error: of a grid: the share of points that it serves badly.
+        error: the error of a grid: the share of points for which it is wrong.
 
     Raises:
-        DataError: the motion spreads so far that it needs too many cells.
+        DataError: the motion covers so large an area that the grid needs too many cells.
     """
     best: tuple[float, Terrain] | None = None
     for cell in _CELLS:
@@ -83,15 +83,15 @@ def best_grid(
 
 
 def level_grids(root_pos: np.ndarray, cell: float, padding: float = PADDING) -> Iterator[Terrain]:
-    """Level terrains that hold the motion with padding, one for every place that the grid's lines may have.
+    """Level terrains that contain the motion with padding, one for each shift of the grid.
 
     Raises:
-        DataError: the motion spreads so far that it needs too many cells.
+        DataError: the motion covers so large an area that the grid needs too many cells.
     """
     low, high = _extent(root_pos, padding)
     if not _fits(root_pos, cell, padding):
         raise DataError(
-            f"the motion spreads over {high[0] - low[0]:.4g} x {high[1] - low[1]:.4g} m with padding, which needs "
+            f"the motion covers {high[0] - low[0]:.4g} x {high[1] - low[1]:.4g} m with padding, which needs "
             f"more than {MAX_CELLS} cells of {cell:g} m. Is its unit right?"
         )
     height = np.zeros(_counts(root_pos, cell, padding).astype(np.int64), dtype=np.float32)

@@ -1,8 +1,8 @@
-"""Which bodies touch the ground, for motions whose file does not say.
+"""Contact labels for motions that come without.
 
-A body is in contact while one of its points is close to the ground and nearly still. Both have two thresholds: a
-contact starts below the lower one and lasts up to the higher one, so that noise does not make it flicker. Then short
-gaps are closed and short contacts dropped.
+A body is in contact while one of its points is close to the ground and nearly still. Both criteria have hysteresis: a
+contact starts below the lower threshold and ends above the higher one, so that noise does not make it flicker. Then
+short gaps are closed and short contacts are dropped.
 
 The speed is that of the slowest point near the ground, so a foot that rolls over its toes stays in contact, and of
 the slower of the steps before and after a frame, so the frame of touch-down belongs to the contact. The distance is
@@ -82,7 +82,7 @@ def label_clip(clip: MotionClip, skeleton: Skeleton, config: ContactConfig = _DE
         DataError: it has no terrain.
     """
     if clip.terrain is None:
-        raise DataError(f"clip '{clip.name}' has no terrain to touch; fit one first.")
+        raise DataError(f"clip '{clip.name}' has no terrain to be in contact with; fit one first.")
     points, body = clip_points(clip, skeleton)
     labeled = np.zeros(skeleton.num_bodies, dtype=bool)
     labeled[list(skeleton.key_bodies)] = True
@@ -141,10 +141,10 @@ def _hysteresis(start: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return held
 
 
-def _without_short(held: np.ndarray, value: bool, most: int) -> np.ndarray:
-    """The labels with runs of `value` of up to `most` frames turned over, those at the ends kept."""
+def _without_short(held: np.ndarray, value: bool, longest: int) -> np.ndarray:
+    """The labels with runs of `value` of up to `longest` frames inverted, except those at the ends."""
     held = held.copy()
     for first, stop in runs(held == value):
-        if stop - first <= most and first > 0 and stop < len(held):
+        if stop - first <= longest and first > 0 and stop < len(held):
             held[first:stop] = not value
     return held

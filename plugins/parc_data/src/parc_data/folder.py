@@ -25,12 +25,15 @@ log = logging.getLogger(__name__)
 class FolderConfig:
     """Settings of `folder`."""
 
-    path: str = setting(path=True, help="folder with .npz clips, searched recursively; ~ is expanded")
+    path: str = setting(path=True, help="Folder with .npz clips, searched recursively; ~ is expanded.")
     min_num_frames: int = setting(
-        15, ge=1, unit="frames", help="shorter clips are left out, and named in the log"
+        15, ge=1, unit="frames", help="Shorter clips are left out and named in the log."
     )
     max_terrain_dim: int = setting(
-        1001, ge=1, unit="cells", help="clips on wider terrain are left out, likewise"
+        1001,
+        ge=1,
+        unit="cells",
+        help="Clips on terrain with more cells per side are left out and named in the log.",
     )
 
 
@@ -38,7 +41,7 @@ class FolderSource(MotionSource):
     """Clips of a folder, files sorted by path.
 
     The class of a clip is the name of the first sub-folder that it lies in; a clip directly in the folder keeps its own
-    class, or takes the folder's name when it has none.
+    class, or takes the name of the folder if it has none.
     """
 
     def __init__(self, config: FolderConfig, *, skeleton: Skeleton, seeds: SeedStreams) -> None:
@@ -61,7 +64,7 @@ class FolderSource(MotionSource):
                 continue
             if clip.name in seen:
                 raise DataError(
-                    f"{file}: its clip is called '{clip.name}', as that of {seen[clip.name]}. Rename one."
+                    f"{file}: its clip is called '{clip.name}', like that of {seen[clip.name]}. Rename one."
                 )
             seen[clip.name] = file
             yield attrs.evolve(clip, motion_class=self._class_of(file, clip))
@@ -69,7 +72,7 @@ class FolderSource(MotionSource):
             log.info("%s: %d of %d clips left out", self.root, left_out, len(files))
         if not seen:
             raise DataError(
-                f"{self.root}: none of its {len(files)} clips is left: all are shorter than "
+                f"{self.root}: none of its {len(files)} clips can be used: all are shorter than "
                 f"{self.config.min_num_frames} frames, on terrain wider than "
                 f"{self.config.max_terrain_dim} cells, or without terrain. "
                 "Lower min_num_frames or raise max_terrain_dim."

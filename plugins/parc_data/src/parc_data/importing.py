@@ -28,13 +28,13 @@ _UNSAFE = re.compile(r"[^\w.+-]+")
 
 @attrs.frozen(kw_only=True, eq=False)
 class Imported:
-    """A clip and how it came about."""
+    """A clip and the report of its import."""
 
     clip: MotionClip
     file: pathlib.Path
     format: str
     report: RetargetReport
-    ground: dict[str, Any]  # how the terrain was found, JSON values
+    ground: dict[str, Any]  # where the terrain comes from, JSON values
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -116,7 +116,7 @@ def import_motion(
 def _labeled(
     clip: MotionClip, skeleton: Skeleton, result: Retargeted, settings: ImportSettings
 ) -> MotionClip:
-    """The clip with contact labels: feet that the fit held in place stand, the rest goes by distance and speed."""
+    """The clip with contact labels: retargeting decides for feet, distance and speed for other bodies."""
     clip = label_clip(clip, skeleton, settings.contacts)
     if result.report.method != "ik":
         return clip
@@ -129,10 +129,10 @@ def _labeled(
 def _with_ground(
     clip: MotionClip, skeleton: Skeleton, result: Retargeted, settings: ImportSettings
 ) -> tuple[MotionClip, dict[str, Any]]:
-    """The clip on its own terrain, or on one that is fitted under it; and how it was found."""
+    """The clip on its own terrain or on fitted terrain, and where the terrain comes from."""
     if clip.terrain is not None:
         return clip, {"from": "file", "cells": list(clip.terrain.shape)}
-    # feet that were held in place are known to stand, whatever a fit would say
+    # feet that were held in place are known to be in contact, whatever a fit would find
     standing = attrs.evolve(clip, contacts=result.held.astype(np.float32)) if result.held.any() else clip
     fit = fit_clip(standing, skeleton, FitConfig(mode=settings.terrain))
     ground = {
@@ -140,6 +140,6 @@ def _with_ground(
         "cells": list(fit.terrain.shape),
         "residual_m": fit.residual_m,
         "deepest_m": fit.max_depth_m,
-        "stands": fit.num_stands,
+        "stands": fit.num_stances,
     }
     return attrs.evolve(clip, terrain=fit.terrain), ground

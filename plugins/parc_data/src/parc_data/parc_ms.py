@@ -1,4 +1,4 @@
-"""Clips of published PARC's motion-terrain files as a motion source; `formats.parc_ms` reads the files."""
+"""Motion source for the motion-terrain files of the published system; `formats.parc_ms` reads the files."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ class PublishedConfig:
     """Settings of `parc_ms`."""
 
     path: str = setting(
-        path=True, help="a .pkl file, a folder (searched recursively) or a glob pattern; ~ is expanded"
+        path=True, help="A .pkl file, a folder (searched recursively) or a glob pattern; ~ is expanded."
     )
     cut_s: tuple[float, float] | None = setting(
-        None, unit="s", help="keep only this window of time of every motion; the name tells it"
+        None, unit="s", help="Keep only this time window of every motion; the clip name states it."
     )
     motion_class: str | None = setting(
-        None, help="class of every clip; none: the name of the folder, 'parkour' for a file or pattern"
+        None,
+        help="Class of every clip; if left out, the name of the folder, or 'parkour' for a file or pattern.",
     )
 
 
@@ -121,6 +122,6 @@ def _cut(clip: MotionClip, window: tuple[float, float], file: pathlib.Path) -> M
     stop = min(round(end * clip.fps) + 1, clip.num_frames)
     if not 0 <= first < stop:
         raise DataError(
-            f"{file}: cut_s is {start} to {end} s, the motion lasts {clip.length:.2f} s; nothing is left. Widen it."
+            f"{file}: cut_s is {start} to {end} s, the motion lasts {clip.length:.2f} s; no frame is left. Widen it."
         )
     return clip.frames(first, stop, name=f"{clip.name}_{start:.1f}s_{end:.1f}s")

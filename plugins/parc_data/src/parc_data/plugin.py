@@ -30,21 +30,21 @@ def parc_providers() -> list[Provider]:
             name="parc_ms",
             target="parc_data.parc_ms:PublishedSource",
             config="parc_data.parc_ms:PublishedConfig",
-            summary="motion-terrain files of the published PARC (.pkl), read in a limited child process",
+            summary="motion-terrain files of the published PARC (.pkl), read in a restricted child process",
         ),
         Provider(
             kind="motion_source",
             name="augmented",
             target="parc_data.augment.source:AugmentedSource",
             config="parc_data.augment.source:AugmentedConfig",
-            summary="another source's clips, and variations of each",
+            summary="clips of another source, and variations of each",
         ),
         Provider(
             kind="motion_source",
             name="auto",
             target="parc_data.sources:AnySource",
             config="parc_data.sources:FilesConfig",
-            summary="motion files of every known format, by content",
+            summary="motion files of every known format, detected by content",
         ),
         Provider(
             kind="motion_source",
@@ -86,7 +86,7 @@ def parc_providers() -> list[Provider]:
             name="mimickit",
             target="parc_data.sources:MimicKitSource",
             config="parc_data.sources:FilesConfig",
-            summary="MimicKit's motions (.pkl), read in a limited child process",
+            summary="MimicKit's motions (.pkl), read in a restricted child process",
         ),
         Provider(
             kind="motion_source",

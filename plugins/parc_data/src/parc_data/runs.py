@@ -1,4 +1,4 @@
-"""Runs of True along time."""
+"""Runs of True in boolean arrays."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A motion as its file has it: somebody else's skeleton, already in meters, seconds and z up.
+"""A motion on the skeleton of its file, converted to meters, seconds and z up.
 
-Readers give `SourceMotion`; resampling, retargeting, contact labels and terrain fitting make a `MotionClip` of it.
+Readers return a `SourceMotion`; resampling, retargeting, contact labeling and terrain fitting turn it into a
+`MotionClip`.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class SourceMotion:
     local_rot: np.ndarray | None = attrs.field(
         converter=_optional_float64, default=None
     )  # [T, K, 4], root first
-    # per-frame places in the parent frame where the file moves them; the root's is ignored
+    # positions in the parent frame, for files that animate them; that of the root is ignored
     local_pos: np.ndarray | None = attrs.field(converter=_optional_float64, default=None)  # [T, K, 3] m
     marker_pos: np.ndarray | None = attrs.field(converter=_optional_float64, default=None)  # [T, K, 3] m
     contacts: np.ndarray | None = attrs.field(converter=_optional_float64, default=None)  # [T, K] 0..1
@@ -66,7 +67,7 @@ class SourceMotion:
     terrain: Terrain | None = None
     path: Path | None = None
     touched: np.ndarray | None = None  # [n, 3] int64 frame, i, j, as in MotionClip
-    notes: dict[str, Any] = attrs.field(factory=dict)  # JSON values: what the reader found and decided
+    notes: dict[str, Any] = attrs.field(factory=dict)  # JSON values: what the reader found out and decided
 
     def __attrs_post_init__(self) -> None:
         bodies, frames = len(self.body_names), len(self.root_pos)
@@ -105,7 +106,7 @@ class SourceMotion:
 
     @property
     def has_rotations(self) -> bool:
-        """Whether the motion says how bodies are turned, not only where they are."""
+        """Whether the motion has rotations, not only positions."""
         return self.local_rot is not None
 
     @property
@@ -189,9 +190,9 @@ class SourceMotion:
 
 
 def up_to_z(up: str) -> np.ndarray:
-    """Rotation matrix ``[3, 3]`` that turns a world with this axis up into one with z up; axes change cyclically.
+    """Rotation matrix ``[3, 3]`` from a world with this axis up to one with z up: a cyclic permutation of the axes.
 
-    With y up, a character that looks along z and has x on its left (the habit of BVH) then looks along x and has y on
-    its left, as ours.
+    With y up, a character that faces z and has x on its left (the convention of BVH) then faces x and has y on its
+    left, as PARC's characters do.
     """
     return np.roll(np.eye(3), {"x": 1, "y": 2, "z": 0}[up], axis=1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Motion sources that read other people's files in a run; `parc data import` does the same beforehand."""
+"""Motion sources that import files of other formats during a run; `parc data import` does the same in advance."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ log = logging.getLogger(__name__)
 
 @attrs.frozen(kw_only=True)
 class FilesConfig(ImportSettings):
-    """Settings of the sources that read other people's files."""
+    """Settings of the sources that import files of other formats."""
 
-    path: str = setting(path=True, help="a file, or a folder that is searched; ~ is expanded")
+    path: str = setting(path=True, help="File, or folder that is searched recursively; ~ is expanded.")
     motion_class: str | None = setting(
-        None, help="class of every clip; none: the first folder below `path`, or its own"
+        None, help="Class of every clip; if left out, the first folder below `path` that the file is in."
     )
     min_num_frames: int = setting(
-        15, ge=1, unit="frames", help="shorter clips are left out, and named in the log"
+        15, ge=1, unit="frames", help="Shorter clips are left out and named in the log."
     )
 
 
 class FilesSource(MotionSource):
     """Clips of all files of one format, files sorted by path.
 
-    A file that cannot be used is named in the log and costs only itself; it is an error when none is left.
+    A file that cannot be used is named in the log and skipped; it is an error if no clip is left.
     """
 
     format_name: ClassVar[str | None] = None  # None: by content
@@ -86,7 +86,7 @@ class FilesSource(MotionSource):
                 if last
                 else f" All are shorter than {self.config.min_num_frames} frames."
             )
-            raise DataError(f"{root}: none of its motions is left.{reason}")
+            raise DataError(f"{root}: no motion is left.{reason}")
 
     def _class_of(self, file: pathlib.Path, root: pathlib.Path) -> str:
         if self.config.motion_class is not None:
@@ -96,7 +96,7 @@ class FilesSource(MotionSource):
 
 
 def unused_name(name: str, suffix: str, taken: set[str]) -> str:
-    """The name, or one with the format and a number behind it when another clip has it."""
+    """The name, or the name with the format and a number appended if another clip has it."""
     if name not in taken:
         return name
     candidates = (f"{name}_{suffix}", *(f"{name}_{suffix}_{k}" for k in range(2, len(taken) + 3)))
@@ -104,7 +104,7 @@ def unused_name(name: str, suffix: str, taken: set[str]) -> str:
 
 
 class AnySource(FilesSource):
-    """Files of every known format, told by their content."""
+    """Files of every known format, detected by their content."""
 
 
 class BvhSource(FilesSource):
@@ -138,7 +138,7 @@ class AmpSource(FilesSource):
 
 
 class MimicKitSource(FilesSource):
-    """MimicKit's .pkl files, read in a limited child process."""
+    """MimicKit's .pkl files, read in a restricted child process."""
 
     format_name = "mimickit"
 

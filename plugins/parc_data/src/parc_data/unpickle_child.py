@@ -1,13 +1,13 @@
-"""Turns a pickle of plain values and NumPy arrays into text and raw bytes. Run as a program in a child process only.
+"""Converts a pickle of plain values and NumPy arrays to text and raw bytes. Run as a program in a child process only.
 
 This is the only file of PARC that imports `pickle`, and only its main program unpickles; it can import nothing of
-PARC, so all that it needs is here. The parent (`parc_data.formats.pickles`) starts it with an empty environment, feeds
-it the file on standard input and reads the answer, or one line that says what is wrong, from standard output. The
+PARC, so everything that it needs is here. The parent (`parc_data.formats.pickles`) starts it with an empty environment,
+feeds it the file on standard input and reads the answer, or one line that states the error, from standard output. The
 process limits its own memory, time, files and children first.
 
 What a pickle can call here are stand-ins made for it (`_TOKENS`), which check their arguments and store plain data:
 no class, no function of Python's library and no code of NumPy is within its reach, and no stand-in can be changed.
-The worst that a hostile file gets is a child that ends.
+The worst that a hostile file can cause is that the child ends.
 
 The answer is one line of JSON, then the bytes of all arrays. Values are: null, true, false, text, numbers as they are;
 ``{"float": "nan"}`` for what JSON lacks; ``{"dict": [[key, value], ...]}``, ``{"list": [...]}``, ``{"tuple": [...]}``;
@@ -15,7 +15,7 @@ The answer is one line of JSON, then the bytes of all arrays. Values are: null, 
 for sequences of equal numbers; ``{"refused": why}`` for a section that cannot be read.
 
 Usage: ``python -I -S unpickle_child.py MEMORY_BYTES CPU_SECONDS [SECTION ...] < file``
-Sections are keys of the outermost dict whose values are pickles of their own, as published motion files have them.
+Sections are keys of the outermost dict whose values are pickled separately, as in the published motion files.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from collections.abc import Callable
 from typing import Any
 
 _MAX_OPEN_FILES = 16
-_MAX_DEPTH = 32  # containers inside containers
+_MAX_DEPTH = 32  # nested containers
 _MAX_ITEMS = 500_000  # values of the whole tree but packed numbers, shared ones as often as they occur
-_MAX_NUMBERS = 32_000_000  # packed numbers, likewise
-_MAX_TEXT = 32 << 20  # characters of all strings together, likewise
+_MAX_NUMBERS = 32_000_000  # packed numbers of the whole tree, counted the same way
+_MAX_TEXT = 32 << 20  # characters of all strings together, counted the same way
 _MAX_LINE = 64 << 20  # bytes of JSON
 _MAX_BYTES = 512 << 20  # of all arrays together
 _MAX_INT = 1 << 63
@@ -137,7 +137,7 @@ class _Array:
 
     def __setstate__(self, state: object) -> None:
         if self.shape is not None or not isinstance(state, tuple) or len(state) != 5:
-            raise Refused("it holds an array whose state is no (version, shape, type, order, bytes)")
+            raise Refused("it holds an array whose state is not (version, shape, type, order, bytes)")
         self.fill(state[1], state[2], bool(state[3]), state[4])
 
     def fill(self, shape: object, dtype: object, fortran: bool, raw: object) -> None:
@@ -165,7 +165,7 @@ class _Array:
 
 def _reconstruct(subtype: object, shape: object, code: object) -> _Array:
     if subtype is not _NDARRAY or shape != (0,) or code not in (b"b", "b"):
-        raise Refused("it makes an array of a type of its own")
+        raise Refused("it makes an array of a custom type")
     return _Array()
 
 
@@ -273,7 +273,7 @@ def answer_to(data: bytes, sections: list[str]) -> list[bytes]:
     """The answer for the bytes of a file, in pieces.
 
     Raises:
-        Refused: they are no pickle of plain values and arrays.
+        Refused: they are not a pickle of plain values and arrays.
     """
     if data.startswith(_NPY_MAGIC):
         tree = _only_object(_unpickle(_after_npy_header(data), "the file"))
@@ -323,7 +323,7 @@ def _only_object(tree: Any) -> Any:
 
 
 class _Weight:
-    """What a tree unfolds to, found without unfolding it: shared parts are weighed once and count as often as used."""
+    """Size of a tree without expanding it: shared parts are measured once and count as often as they are used."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[int, int]] = {}
@@ -332,13 +332,13 @@ class _Weight:
         """Number of values, and of numbers in sequences that can be packed.
 
         Raises:
-            Refused: too many of either, or nested too deep, which a circle is.
+            Refused: too many of either, or nested too deep, e.g. in a cycle.
         """
         known = self._known.get(id(value))
         if known is not None:
             return known
         if depth >= _MAX_DEPTH:
-            raise Refused(f"it nests containers more than {_MAX_DEPTH} deep, or in a circle")
+            raise Refused(f"it nests containers more than {_MAX_DEPTH} deep, or in a cycle")
         if type(value) is not dict and _packing(value):
             items, numbers = 1, len(value)
         else:
@@ -428,7 +428,7 @@ class _Answer:
         try:
             raw = array.array(code, values).tobytes()
         except OverflowError:
-            return None  # one by one: the error tells which number
+            return None  # one by one: the error names the number
         dtype = ("<" if sys.byteorder == "little" else ">") + ("f8" if code == "d" else "i8")
         spelled = {"packed": [dtype, len(values), self._store(raw), type(values).__name__]}
         self._stored[id(values)] = values, spelled

@@ -25,12 +25,12 @@ __all__ = ["MotionClip", "Provenance"]
 
 @attrs.frozen(kw_only=True)
 class Provenance:
-    """Where a clip came from; enough to make it again. Holds no wall time, so that equal runs give equal files."""
+    """Where a clip came from; enough to reproduce it. Holds no wall time, so that equal runs give equal files."""
 
     stage: str = ""  # dataset | kin_gen | phys_record | ...
     provider: str = ""  # e.g. "mdm" or "retry"
     seed: int | None = None
-    parents: tuple[str, ...] = attrs.field(default=(), converter=as_strings)  # digests of the clips it was made of
+    parents: tuple[str, ...] = attrs.field(default=(), converter=as_strings)  # digests of the clips it was made from
     scores: dict[str, float] = attrs.field(factory=dict)
     notes: dict[str, Any] = attrs.field(factory=dict)  # JSON values only
 
@@ -39,7 +39,7 @@ class Provenance:
 class MotionClip:
     """Root and joint rotations of one character over time, contact labels, and the terrain that it moves on.
 
-    World frame, meters, z up, quaternions xyzw. `joint_rot[t, j]` turns body j + 1 in the frame of its parent.
+    World frame, meters, z up, quaternions xyzw. `joint_rot[t, j]` rotates body j + 1 in the frame of its parent.
     """
 
     name: str
@@ -54,7 +54,7 @@ class MotionClip:
     skeleton: str = "humanoid"  # id of the character
     motion_class: str = ""  # for class-balanced weights; "" means unclassified
     terrain: Terrain | None = None
-    # cells touched per frame: rows (frame, i, j), sorted by frame; None when nobody computed them
+    # cells touched per frame: rows (frame, i, j), sorted by frame; None if they were not computed
     touched: np.ndarray | None = attrs.field(default=None, converter=as_int64_or_none)
     path: Path | None = None
     provenance: Provenance = attrs.field(factory=Provenance)
@@ -89,7 +89,7 @@ class MotionClip:
         return (self.num_frames - 1) / self.fps
 
     def require_skeleton(self, skeleton_id: str, num_joints: int) -> None:
-        """Nothing, if the clip belongs to that character.
+        """Passes if the clip belongs to that character.
 
         Raises:
             SkeletonMismatch: another id or another number of joints.

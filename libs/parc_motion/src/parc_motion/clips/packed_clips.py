@@ -21,7 +21,7 @@ FRAME_FIELDS = ("root_pos", "root_rot", "joint_rot", "contacts")
 
 
 def write_packed_clips(folder: pathlib.Path, dataset: MotionDataset) -> None:
-    """Write the clips of a data set, one after the other, into a folder that nobody reads yet.
+    """Write the clips of a data set, one after the other, into a folder that has no readers yet.
 
     Raises:
         CorruptArtifact: a clip's file changed since the data set was made.
@@ -137,7 +137,7 @@ class PackedClips(Sequence[MotionClip]):
         return {name: rows[place] for name, rows in self.frames}
 
     def require_fresh(self, dataset: MotionDataset) -> None:
-        """Nothing, if the store was made of this data set.
+        """Passes if the store was made from this data set.
 
         Raises:
             DataError: clips, names, classes or weights differ; the text counts them.

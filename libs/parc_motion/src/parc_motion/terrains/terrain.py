@@ -24,7 +24,7 @@ class Terrain:
         converter=as_float32, default=(0.0, 0.0)
     )  # [2] m, center of cell (0, 0)
     cell: float = attrs.field(converter=float, default=0.4)  # m
-    # lowest and highest height of each cell that keep the clip valid; None when nobody computed them
+    # lowest and highest height of each cell that keep the clip valid; None if they were not computed
     bounds: np.ndarray | None = attrs.field(converter=as_float32_or_none, default=None)  # [nx, ny, 2] m
 
     def __attrs_post_init__(self) -> None:

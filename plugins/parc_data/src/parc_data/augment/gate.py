@@ -1,4 +1,4 @@
-"""Whether an optimized variation is fit for a data set, and if not, why."""
+"""Quality checks of optimized variations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LABEL = 0.5
 
 @attrs.frozen
 class Refusal:
-    """Why a variation is not kept."""
+    """Why a variation was rejected."""
 
     reason: str  # e.g. "penetration", for counting
     text: str  # with the value
@@ -32,16 +32,16 @@ class Refusal:
 
 @attrs.frozen(kw_only=True)
 class Deviation:
-    """What the optimizer changed."""
+    """How far the optimized clip is from the clip that the optimizer was given."""
 
-    root_m: float  # furthest that the root was moved
-    pose_rad: float  # mean angle over the joints, in the frame where it is largest
-    contact_share: float  # of the labeled frames of feet and hands, those that are still labeled
-    frames_share: float  # of the frames, those that are left
+    root_m: float  # largest displacement of the root
+    pose_rad: float  # mean rotation over the joints, in the frame where it is largest
+    contact_share: float  # share of the contact labels of feet and hands that remain
+    frames_share: float  # share of the frames that remain
 
 
 class Gate:
-    """Judges variations of one clip against the limits, and against faults that the clip itself has."""
+    """Checks variations of one clip against the limits; faults that the clip itself has are not counted."""
 
     def __init__(self, skeleton: Skeleton, config: GateConfig, original: MotionClip) -> None:
         self.config = config
@@ -52,29 +52,29 @@ class Gate:
             self.own[finding.check] = max(worst, np.inf if finding.value is None else finding.value)
 
     def footing(self, share: float) -> Refusal | None:
-        """A refusal where the ground cannot serve a stand, found before anything is optimized."""
+        """A refusal if a foot or hand in contact lacks ground; checked before anything is optimized."""
         if share >= self.config.min_footing:
             return None
-        text = f"the ground has the right height under {100 * share:.0f} % of a standing foot or hand"
+        text = f"the ground has the right height under {100 * share:.0f} % of a foot or hand in contact"
         return Refusal("footing", text)
 
-    def judge(self, drawn: MotionClip, refined: Refined, left: Deviation) -> Refusal | None:
-        """None for a good variation.
+    def refusal(self, sampled: MotionClip, refined: Refined, left: Deviation) -> Refusal | None:
+        """Why the optimized variation is rejected; None if it is good enough.
 
         Args:
-            drawn: the variation before it was optimized.
+            sampled: the variation before it was optimized.
             left: how far the optimizer went from it.
         """
         clip, config = refined.clip, self.config
         if left.frames_share < config.min_frames_share:
-            return Refusal("frames", f"{clip.num_frames} of {drawn.num_frames} frames are left")
+            return Refusal("frames", f"{clip.num_frames} of {sampled.num_frames} frames are left")
         for finding in self.validator.check([clip])[0]:
             if finding.level != "note" and not self._is_own(finding):
                 return Refusal(finding.check, finding.text)
         if left.root_m > config.max_root_deviation:
             return Refusal("root_deviation", f"the root moved by {left.root_m:.2f} m")
         if left.pose_rad > config.max_pose_deviation:
-            text = f"the joints turned by {left.pose_rad:.2f} rad in the mean of a frame"
+            text = f"the joints rotated by {left.pose_rad:.2f} rad on average in one frame"
             return Refusal("pose_deviation", text)
         if left.contact_share < config.min_contact_share:
             text = f"{100 * left.contact_share:.0f} % of the contacts of feet and hands remain"
@@ -86,25 +86,27 @@ class Gate:
         return (finding.value is None and finding.check in self.own) or (finding.value or 0.0) <= worst
 
 
-def deviation(drawn: MotionClip, refined: Refined, key_bodies: Sequence[int]) -> Deviation:
-    """How far an optimizer went from what it got.
+def deviation(sampled: MotionClip, refined: Refined, key_bodies: Sequence[int]) -> Deviation:
+    """How far an optimized clip is from the clip that the optimizer was given.
 
     Raises:
-        DataError: the frames that it says to have removed do not explain those that are left.
+        DataError: the removed frames that it reports do not explain how many are left.
     """
     clip = refined.clip
-    kept = np.setdiff1d(np.arange(drawn.num_frames), refined.removed_frames)
+    kept = np.setdiff1d(np.arange(sampled.num_frames), refined.removed_frames)
     if len(kept) != clip.num_frames:
         raise DataError(
-            f"clip '{clip.name}': the optimizer returned {clip.num_frames} of {drawn.num_frames} frames and says "
+            f"clip '{clip.name}': the optimizer returned {clip.num_frames} of {sampled.num_frames} frames and says "
             f"that it removed {len(refined.removed_frames)}. Use another one, or report it to its authors."
         )
-    before, after = torch.tensor(drawn.joint_rot[kept]), torch.tensor(clip.joint_rot)
-    stood = drawn.contacts[kept][:, list(key_bodies)] > _LABEL
-    stands = clip.contacts[:, list(key_bodies)] > _LABEL
+    before, after = torch.tensor(sampled.joint_rot[kept]), torch.tensor(clip.joint_rot)
+    had_contacts = sampled.contacts[kept][:, list(key_bodies)] > _LABEL
+    kept_contacts = clip.contacts[:, list(key_bodies)] > _LABEL
     return Deviation(
-        root_m=float(np.linalg.norm(clip.root_pos - drawn.root_pos[kept], axis=-1).max()),
+        root_m=float(np.linalg.norm(clip.root_pos - sampled.root_pos[kept], axis=-1).max()),
         pose_rad=float(rot.angle_between(before, after).mean(dim=-1).max()),
-        contact_share=float((stood & stands).sum() / stood.sum()) if stood.any() else 1.0,
-        frames_share=len(kept) / drawn.num_frames,
+        contact_share=float((had_contacts & kept_contacts).sum() / had_contacts.sum())
+        if had_contacts.any()
+        else 1.0,
+        frames_share=len(kept) / sampled.num_frames,
     )

@@ -1,6 +1,6 @@
-"""What an output folder holds already, so that an interrupted call continues where it was.
+"""Record of what an output folder holds, so that an interrupted call continues where it stopped.
 
-`augment.jsonl` gets one line per variation when its batch is saved; a line counts as long as its file is what it was.
+`augment.jsonl` gets one line per variation when its batch is saved; a line counts as long as its file is unchanged.
 Files of other clips or settings are never mixed with new ones: they are an error, or removed with `--overwrite`.
 """
 
@@ -62,22 +62,22 @@ class Journal:
 
     @staticmethod
     def check_folder(folder: pathlib.Path, inputs: Iterable[pathlib.Path]) -> None:
-        """Nothing, if variations may be written there; asked before anything is.
+        """Passes if variations may be written to the folder; called before anything is written.
 
         Raises:
             StorageError: an input lies in the folder, or files that `parc data augment` did not write.
         """
         check_no_input_inside(folder, inputs)
-        ours = not folder.exists() or (
+        usable = not folder.exists() or (
             folder.is_dir() and ((folder / JOURNAL).exists() or not _is_used(folder))
         )
-        if not ours:
+        if not usable:
             raise StorageError(
                 f"{folder}: exists and was not made by `parc data augment`. Give another output folder."
             )
 
     def drop_clip(self, place: str, parent: str, overwrite: bool) -> None:
-        """Forget the variations of a clip that has changed since.
+        """Remove the variations of a clip that has changed since.
 
         Raises:
             StorageError: there are some, and they are not to be overwritten.
@@ -94,7 +94,7 @@ class Journal:
                 storage.remove(self.folder / row["file"])
 
     def has(self, place: str, numbers: Iterable[int]) -> bool:
-        """Whether all these variations of a clip are there, each file as it was written."""
+        """Whether all these variations of a clip exist, each file unchanged."""
         return all(self._is_whole(self.rows.get((place, number))) for number in numbers)
 
     def save(self, place: str, parent: str, made: Sequence[Made]) -> None:
@@ -128,7 +128,7 @@ class Journal:
         if row is None:
             return False
         if row["file"] is None:
-            return True  # nothing came of it, and nothing would
+            return True  # no sample passed the checks, and none would
         file = self.folder / row["file"]
         return file.is_file() and storage.digest_file(file) == row["sha256"]
 
@@ -157,7 +157,7 @@ def _read(path: pathlib.Path) -> Iterable[dict[str, Any]]:
 
 
 def _is_inside(file: Any) -> bool:
-    """Whether a name in a journal leads to a clip below the folder, and nowhere else."""
+    """Whether a name in a journal is that of a clip below the folder."""
     if file is None:
         return True
     path = pathlib.PurePosixPath(str(file))

@@ -1,4 +1,4 @@
-"""Makes the variations of one clip, a batch at a time: draw, optimize, judge, and draw again what was refused."""
+"""Makes the variations of one clip in batches: sample, optimize, check, and sample again what was rejected."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import attrs
 
 from parc_core.interfaces import Optimizer, Refined, SeedStreams
 from parc_data.augment.config import AugmentConfig
-from parc_data.augment.draw import draw
 from parc_data.augment.gate import Deviation, Gate, Refusal, deviation
+from parc_data.augment.parameters import sample_parameters
 from parc_data.augment.variation import Original, Variation, vary
 from parc_data.tools.derive import derived
 from parc_data.tools.preprocess import Preprocessor
@@ -20,29 +20,29 @@ from parc_motion.skeletons import Skeleton
 
 __all__ = ["Made", "Maker", "batches"]
 
-_FOOTINGS = 10  # draws until one has ground under every stand; they cost little
+_FOOTINGS = 10  # samples until one has ground under every stance phase; they are cheap
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Made:
-    """One variation, or what was tried in vain."""
+    """One variation, or the reasons why there is none."""
 
     number: int
     clip: MotionClip | None
-    refusals: tuple[Refusal, ...]  # of the draws before
+    refusals: tuple[Refusal, ...]  # of the samples before
     details: dict[str, Any]  # parameters, losses and metrics before and after; empty without a clip
 
 
 def batches(variations: int, size: int) -> list[range]:
-    """Numbers of the variations that are made together."""
+    """Numbers of the variations of each batch."""
     return [range(first, min(first + size, variations)) for first in range(0, variations, size)]
 
 
 class Maker:
     """Makes variations of one clip.
 
-    Every draw has a stream of its own, by clip, number and try, and batches are always the same, so equal seeds give
-    equal clips whatever was made before.
+    Every sample has its own random stream, named by clip, number and try, and the batches are always the same, so equal
+    seeds give equal clips, whatever was made before.
 
     Args:
         parent: digest of the clip.
@@ -72,14 +72,14 @@ class Maker:
         made: dict[int, Made] = {}
         for attempt in range(self.config.tries):
             missing = [number for number in refusals if number not in made]
-            drawn = {number: self._drawn(number, attempt, refusals[number]) for number in missing}
-            ready = {number: variation for number, variation in drawn.items() if variation is not None}
+            sampled = {number: self._sample(number, attempt, refusals[number]) for number in missing}
+            ready = {number: variation for number, variation in sampled.items() if variation is not None}
             if not ready:
                 continue
             results = self.optimizer.refine([variation.clip for variation in ready.values()])
             for (number, variation), refined in zip(ready.items(), results, strict=True):
                 left = deviation(variation.clip, refined, self.skeleton.key_bodies)
-                refusal = self.gate.judge(variation.clip, refined, left)
+                refusal = self.gate.refusal(variation.clip, refined, left)
                 if refusal is not None:
                     refusals[number].append(refusal)
                     continue
@@ -93,13 +93,13 @@ class Maker:
             for number, reasons in refusals.items()
         ]
 
-    def _drawn(self, number: int, attempt: int, refusals: list[Refusal]) -> Variation | None:
+    def _sample(self, number: int, attempt: int, refusals: list[Refusal]) -> Variation | None:
         name = f"{self.original.clip.name}_aug_{number}"
         for again in range(_FOOTINGS):
             rng = self.seeds.numpy("draw", variation=number, attempt=attempt, again=again)
-            parameters = draw(self.config, self.original.clip, rng)
+            parameters = sample_parameters(self.config, self.original.clip, rng)
             if parameters is None:
-                refusals.append(Refusal("bad_heights", "no allowed height was found in 100 draws"))
+                refusals.append(Refusal("bad_heights", "no allowed height was found in 100 samples"))
                 continue
             variation = vary(self.original, parameters, self.config, name)
             refusal = self.gate.footing(variation.footing)
@@ -110,7 +110,7 @@ class Maker:
 
     def _details(self, variation: Variation, refined: Refined, left: Deviation) -> dict[str, Any]:
         return {
-            "parameters": variation.draw.as_json(),
+            "parameters": variation.parameters.as_json(),
             "footing": variation.footing,
             "losses_before": refined.before,
             "losses_after": refined.after,

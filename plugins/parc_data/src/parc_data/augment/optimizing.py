@@ -31,7 +31,7 @@ def optimizer_use(registry: Registry, text: str) -> Use:
 
 
 def with_threads(registry: Registry, use: Use, threads: int) -> Use:
-    """The optimizer with so many threads.
+    """The optimizer with that number of threads.
 
     Raises:
         ConfigError: it has no such setting.
@@ -45,7 +45,7 @@ def with_threads(registry: Registry, use: Use, threads: int) -> Use:
 
 
 def without_threads(use: Use) -> Use:
-    """The same optimizer as far as results go: with the default number of threads."""
+    """The optimizer with the default number of threads, which does not change results."""
     field = attrs.fields_dict(type(use.config)).get("threads") if use.config is not None else None
     if field is None:
         return use

@@ -14,7 +14,7 @@ _SHOWN = ("terrain_penetration", "max_penetration_m", "foot_slide_m", "max_foot_
 def clip_row(
     place: str, parent: str, wanted: int, rows: Mapping[tuple[str, int], dict[str, Any]]
 ) -> dict[str, Any]:
-    """What came of one clip."""
+    """The result for one clip."""
     own = [rows[(place, number)] for number in range(wanted) if (place, number) in rows]
     kept = [row for row in own if row["file"]]
     refused = collections.Counter(one["reason"] for row in own for one in row["refused"])
@@ -48,7 +48,7 @@ def totals(clips: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _means(metrics: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Means over the variations of the metrics that tell most; the worst of each `max_*`."""
+    """The most important metrics, averaged over the variations; of each `max_*` the largest."""
     table = list(metrics)
     result = {}
     for name in _SHOWN:

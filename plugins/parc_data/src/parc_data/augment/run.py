@@ -1,4 +1,4 @@
-"""Many clips to many variations each, in a folder that a later call continues."""
+"""Variations of many clips, in a folder that a later call continues."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _FORMAT = 1  # changes when equal settings and seeds give other clips
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """What decides the variations of every clip."""
+    """Everything that determines the variations of a clip, except the clip itself."""
 
     variations: int
     seed: int
     config: AugmentConfig
     optimizer: Use
-    made_by: str  # the optimizer's distribution and version, which may give other results than the next one
+    made_by: str  # distribution and version of the optimizer: another version may give other results
     skeleton: Skeleton
 
 
 def settings_digest(task: Task) -> str:
-    """Digest of all that decides a variation but its clip; the number of threads does not."""
+    """Digest of all that determines a variation except its clip; the number of threads does not."""
     return config_digest(
         {
             "format": _FORMAT,
@@ -60,15 +60,15 @@ def augment_files(
     make_optimizer: Callable[[], Optimizer],
     *,
     overwrite: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write the variations of every clip as `<folder>/<class>/<clip>_aug_<number>.npz`; returns the report.
 
-    A clip that cannot be varied costs itself only; it is in the report under `unusable`.
+    A clip that cannot be varied is listed in the report under `unusable`; the others are processed.
 
     Args:
         make_optimizer: called when the first variation has to be made.
-        tell: gets a line after every batch.
+        progress: called with a line of text after every batch.
 
     Raises:
         StorageError: the folder is not free.
@@ -89,7 +89,7 @@ def augment_files(
                     raise DataError(f"{item.file}: another clip is '{place}', too. Rename one.")
                 parent = storage.digest_file(item.file)
                 journal.drop_clip(place, parent, overwrite)
-                _augment_one(task, clip, parent, journal, optimizer, tell)
+                _augment_one(task, clip, parent, journal, optimizer, progress)
             except DataError as err:
                 unusable[str(item.file)] = str(err)
                 continue
@@ -117,14 +117,14 @@ def _augment_one(
     parent: str,
     journal: Journal,
     optimizer: Callable[[], Optimizer],
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> None:
     place = clip_place(clip).with_suffix("").as_posix()
     missing = [
         batch for batch in batches(task.variations, task.config.batch) if not journal.has(place, batch)
     ]
     if not missing:
-        tell(f"{place}: all {task.variations} variations are there")
+        progress(f"{place}: all {task.variations} variations are there")
         return
     maker = Maker(
         clip,
@@ -139,4 +139,4 @@ def _augment_one(
         made = maker.make(batch)
         journal.save(place, parent, made)
         kept = sum(one.clip is not None for one in made)
-        tell(f"{place}: {kept} of {len(batch)} variations kept, {batch.stop} of {task.variations} done")
+        progress(f"{place}: {kept} of {len(batch)} variations kept, {batch.stop} of {task.variations} done")

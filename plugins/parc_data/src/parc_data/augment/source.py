@@ -25,12 +25,16 @@ log = logging.getLogger(__name__)
 class AugmentedConfig(AugmentConfig):
     """Settings of `augmented`."""
 
-    source: Use = setting(kind="motion_source", help="whose clips are varied")
+    source: Use = setting(kind="motion_source", help="Motion source whose clips are varied.")
     optimizer: Use = setting(
-        factory=lambda: Use("kinopt"), kind="optimizer", help="what makes the variations fit their ground"
+        factory=lambda: Use("kinopt"),
+        kind="optimizer",
+        help="Optimizer that fits the variations to their terrain.",
     )
-    variations: int = setting(50, ge=1, le=10_000, help="of each clip, if so many are good enough")
-    keep: bool = setting(True, help="give the clips themselves, too")
+    variations: int = setting(
+        50, ge=1, le=10_000, help="Variations of each clip; fewer if not enough pass the quality checks."
+    )
+    keep: bool = setting(True, help="Also yield the source clips themselves.")
 
 
 class AugmentedSource(MotionSource):
@@ -47,7 +51,7 @@ class AugmentedSource(MotionSource):
         )
 
     def clips(self) -> Iterator[MotionClip]:
-        """Clip after clip; what was refused is in the log."""
+        """The clips; those with too few variations are named in the log."""
         for clip in self.source.clips():
             if self.config.keep:
                 yield clip

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from parc_data.augment.config import AugmentConfig
-from parc_data.augment.draw import Draw
 from parc_data.augment.ground import SAME, Placement, clear, place_boxes, settle, turned_ground
-from parc_data.augment.stands import find_stands, follow
+from parc_data.augment.parameters import Parameters
+from parc_data.augment.stances import find_stances, follow
 from parc_data.contacts import clip_points
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
@@ -22,7 +22,7 @@ __all__ = ["Original", "Variation", "vary"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Original:
-    """A clip to be varied, posed once."""
+    """The clip that is varied, with its posed surface points."""
 
     clip: MotionClip
     terrain: Terrain
@@ -40,12 +40,12 @@ class Original:
         points, body = clip_points(clip, skeleton)
         if clip.terrain is None:
             raise DataError(
-                f"clip '{clip.name}' has no terrain, so nothing tells what it stands on. Import it again with "
+                f"clip '{clip.name}' has no terrain, so its contacts have no ground. Import it again with "
                 "`parc data import`, which fits ground under it."
             )
         if not (clip.contacts > 0.5).any():
             raise DataError(
-                f"clip '{clip.name}' has no contact labels, so nothing tells when it stands. Import it again with "
+                f"clip '{clip.name}' has no contact labels, so its stance phases are unknown. Import it again with "
                 "`parc data import`, which labels contacts."
             )
         return Original(clip=clip, terrain=clip.terrain, points=points, body=body)
@@ -53,71 +53,73 @@ class Original:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Variation:
-    """A clip at its new place, on its new ground."""
+    """A clip that was moved, rotated and scaled, on its new terrain."""
 
     clip: MotionClip
-    draw: Draw
-    footing: float  # the worst stand: share of its points under which the ground has their height
+    parameters: Parameters
+    footing: float  # smallest share of a stance phase's points under which the ground has the right height
 
 
-def vary(original: Original, draw: Draw, config: AugmentConfig, name: str) -> Variation:
-    """The variation that was drawn, named `name`.
+def vary(original: Original, parameters: Parameters, config: AugmentConfig, name: str) -> Variation:
+    """The variation with these parameters, named `name`.
 
     Raises:
-        DataError: it spreads over too many cells.
+        DataError: its terrain needs too many cells.
     """
-    clip = original.clip.frames(draw.first, draw.stop, name)
-    points = original.points[draw.first : draw.stop]
-    stands = find_stands(points, original.body, clip.contacts, original.terrain)
-    placement = _placement(original.terrain, clip, draw, config)
+    clip = original.clip.frames(parameters.first, parameters.stop, name)
+    points = original.points[parameters.first : parameters.stop]
+    stances = find_stances(points, original.body, clip.contacts, original.terrain)
+    placement = _placement(original.terrain, clip, parameters, config)
     way = placement.forward(clip.root_pos[:, :2].astype(np.float64))
-    points = _moved(points, clip.root_pos.astype(np.float64), way, draw.heading)
-    standing = points[stands.frame, stands.point, :2]
+    points = _moved(points, clip.root_pos.astype(np.float64), way, parameters.heading)
+    standing = points[stances.frame, stances.point, :2]
 
-    levels = placement.height(stands.ground)
+    levels = placement.height(stances.ground)
     ground = turned_ground(original.terrain, placement, way, config.padding, standing, levels)
     ground = settle(ground, standing, levels)
-    if draw.boxes:
-        boxed = place_boxes(ground, draw.boxes, way)
-        # each stand rises as most of its points do
+    if parameters.boxes:
+        boxed = place_boxes(ground, parameters.boxes, way)
+        # each stance phase rises as most of its points do
         rises = np.round(boxed.height_at(standing) - ground.height_at(standing), 4)
-        levels = levels + stands.most_frequent(rises)[stands.stand]
+        levels = levels + stances.most_frequent(rises)[stances.stance]
         ground = settle(boxed, standing, levels)
-    rise = follow(stands, stands.means(levels - stands.ground), clip.num_frames, clip.fps)
+    rise = follow(stances, stances.means(levels - stances.ground), clip.num_frames, clip.fps)
     points = points + np.array([0.0, 0.0, 1.0]) * rise[:, None, None]
     ground = clear(ground, points, standing)
 
     right = np.abs(ground.height_at(standing) - levels) <= SAME
-    footing = float(stands.means(right.astype(np.float64)).min()) if stands.count else 1.0
+    footing = float(stances.means(right.astype(np.float64)).min()) if stances.count else 1.0
     root_pos = np.column_stack([way, clip.root_pos[:, 2] + rise])
     moved = attrs.evolve(
         clip,
         root_pos=root_pos,
-        root_rot=_turned(clip.root_rot, draw.heading),
+        root_rot=_turned(clip.root_rot, parameters.heading),
         terrain=ground,
         touched=None,
         path=None if clip.path is None else _path(clip.path, placement, ground),
-        loop="clamp" if draw.stop - draw.first < original.clip.num_frames else clip.loop,
+        loop="clamp" if parameters.stop - parameters.first < original.clip.num_frames else clip.loop,
     )
-    return Variation(clip=moved, draw=draw, footing=footing)
+    return Variation(clip=moved, parameters=parameters, footing=footing)
 
 
-def _placement(terrain: Terrain, clip: MotionClip, draw: Draw, config: AugmentConfig) -> Placement:
+def _placement(
+    terrain: Terrain, clip: MotionClip, parameters: Parameters, config: AugmentConfig
+) -> Placement:
     start = clip.root_pos[0, :2].astype(np.float64)
     base = float(terrain.height_at(start))
     at_start = config.center == "start"
     return Placement(
-        matrix=draw.matrix,
+        matrix=parameters.matrix,
         old_center=start if at_start else np.zeros(2),
         new_center=np.zeros(2),
         base=base,
-        height_scale=draw.height_scale,
+        height_scale=parameters.height_scale,
         up=-base if at_start else 0.0,
     )
 
 
 def _moved(points: np.ndarray, root_pos: np.ndarray, way: np.ndarray, heading: float) -> np.ndarray:
-    """Points that go rigidly with the root to its new way, ``[T, P, 3]`` m; heights stay."""
+    """Points moved rigidly with the root onto its new path, ``[T, P, 3]`` m; heights do not change."""
     cos, sin = np.cos(heading), np.sin(heading)
     away = points[..., :2] - root_pos[:, None, :2]
     xy = way[:, None] + away @ np.array([[cos, sin], [-sin, cos]])
@@ -130,6 +132,6 @@ def _turned(root_rot: np.ndarray, heading: float) -> np.ndarray:
 
 
 def _path(path: Path, placement: Placement, ground: Terrain) -> Path:
-    """The path at its new place, on the new ground."""
+    """The path, moved onto the new terrain."""
     xy = placement.forward(path.points[:, :2].astype(np.float64))
     return attrs.evolve(path, points=np.column_stack([xy, ground.height_at(xy)]))

@@ -43,20 +43,28 @@ _LIMITS = (
 )
 
 
-@click.command("augment", short_help="turn, stretch and raise clips with their ground")
+@click.command("augment", short_help="rotate, scale and raise clips with their terrain")
 @paths_argument
 @folder_option
-@click.option("--variations", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Per clip.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides every draw.")
+@click.option(
+    "--variations",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="Variations of each clip.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all samples.")
 @click.option(
     "--optimizer",
     "optimizer",
     default="kinopt",
     show_default=True,
     metavar="NAME|YAML",
-    help="What makes a variation fit its ground, e.g. none or '{use: kinopt, jerk_limit: 2000}'.",
+    help="Optimizer that fits variations to their terrain, e.g. none or '{use: kinopt, jerk_limit: 2000}'.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Of the optimizer; changes no result.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads of the optimizer; results do not depend on it."
+)
 @settings_options(AugmentConfig, only=_VARIATION)
 @settings_options(GateConfig, only=_LIMITS)
 @click.option(
@@ -80,9 +88,9 @@ def augment(
 ) -> None:
     """Write variations of PATHS (clips, folders, manifests) as OUTPUT/<class>/<name>_aug_<number>.npz.
 
-    Each is turned, stretched and put on changed ground, optimized, and kept if it is good enough; else it is drawn
-    again. A call that was interrupted continues when it is repeated. OUTPUT/augment.json tells what was drawn, how
-    well it fits and what was refused. The exit code is 65 if a clip could not be varied at all.
+    Each is rotated, scaled, put on modified terrain, optimized, and kept if it passes the quality checks; otherwise it
+    is sampled again. An interrupted call continues when it is repeated. OUTPUT/augment.json lists the parameters, the
+    metrics and the reasons for rejections. The exit code is 65 if a clip could not be varied at all.
     """
     from parc_core.plugins import Registry
     from parc_data.augment.optimizing import optimizer_use, with_threads
@@ -109,7 +117,7 @@ def augment(
         output.expanduser(),
         lambda: registry.create("optimizer", use, skeleton=skeleton, device="cpu"),
         overwrite=overwrite,
-        tell=lambda line: click.echo(line, err=True),
+        progress=lambda line: click.echo(line, err=True),
     )
     if as_json:
         print_json({"output": str(output), **report})
@@ -132,7 +140,7 @@ def _print(output: pathlib.Path, report: dict[str, Any]) -> None:
         for clip in report["clips"]
     ]
     if rows:
-        print_table(("clip", "kept", "penetration, m", "foot slide, m", "refused draws"), rows)
+        print_table(("clip", "kept", "penetration, m", "foot slide, m", "rejected samples"), rows)
     for file, text in report["unusable"].items():
         click.echo(f"not varied: {text if file in text else f'{file}: {text}'}", err=True)
     click.echo(f"{output}: {report['kept']} of {report['wanted']} variations")

@@ -32,17 +32,21 @@ _RANGE = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(\d+(?:\.\d*)?|\.\d+)")
 @folder_option
 @click.option("--time", "times", multiple=True, metavar="A:B", help="From A to B seconds. May be repeated.")
 @click.option("--frames", multiple=True, metavar="A:B", help="Frames A to B, both included. May be repeated.")
-@click.option("--windows", type=click.FloatRange(0, min_open=True), help="Parts of so many seconds.")
+@click.option(
+    "--windows", type=click.FloatRange(0, min_open=True), help="Cut into windows of this many seconds."
+)
 @click.option(
     "--stride",
     type=click.FloatRange(0, min_open=True),
-    help="A window every so many seconds; side by side if left out.",
+    help="Seconds from one window to the next; the length of a window if left out.",
 )
-@click.option("--without-flights", is_flag=True, help="What lies between flights that no body could make.")
+@click.option("--without-flights", is_flag=True, help="Keep the parts between physically impossible flights.")
 @click.option(
-    "--terrain-margin", type=click.FloatRange(0), help="Keep the terrain so many meters around the root."
+    "--terrain-margin",
+    type=click.FloatRange(0),
+    help="Keep only the terrain within this many meters of the root.",
 )
-@click.option("--name", help="Name of the part, when there is only one.")
+@click.option("--name", help="Name of the part, if there is only one.")
 @click.option(
     "--min-num-frames", type=click.IntRange(1), default=15, show_default=True, help="Leave shorter parts out."
 )
@@ -66,15 +70,15 @@ def cut(
 ) -> None:
     """Write parts of PATHS (clips, folders, manifests) as OUTPUT/<class>/<name>_f<first>_<last>.npz.
 
-    Say one of --time, --frames, --windows, --without-flights; with --terrain-margin alone, clips stay whole.
+    Give one of --time, --frames, --windows, --without-flights; with --terrain-margin alone, clips stay whole.
     """
     ways = [bool(times), bool(frames), windows is not None, without_flights]
     if sum(ways) > 1 or not (any(ways) or terrain_margin is not None):
         raise click.UsageError(
-            "say one of --time, --frames, --windows, --without-flights (or --terrain-margin alone)."
+            "give one of --time, --frames, --windows, --without-flights (or --terrain-margin alone)."
         )
     if stride is not None and windows is None:
-        raise click.UsageError("--stride goes with --windows.")
+        raise click.UsageError("--stride needs --windows.")
     from parc_data.tools.cut import PieceOptions, pieces_at_times, pieces_in_windows, write_pieces
     from parc_data.tools.find import find_clips
 

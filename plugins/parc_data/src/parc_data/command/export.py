@@ -30,7 +30,7 @@ __all__ = ["export"]
     "file_format",
     required=True,
     type=click.Choice(("npz", "mimickit", "bvh", "csv")),
-    help="npz: our own; mimickit: frames, fps and loop_mode without pickles.",
+    help="npz: PARC's own; mimickit: frames, fps and loop_mode without pickles.",
 )
 @settings_options(ExportConfig)
 @character_option
@@ -47,7 +47,7 @@ def export(
 ) -> None:
     """Write PATHS (clips, folders, manifests) for other programs, as OUTPUT/<class>/<name>.<suffix>.
 
-    Only npz keeps everything. MimicKit and BVH have no place for contacts and terrain, CSV none for terrain.
+    Only npz keeps everything: MimicKit and BVH cannot store contacts and terrain, CSV cannot store terrain.
     """
     from parc_data.tools.export import FORMATS, export_clip
     from parc_data.tools.find import find_clips, load_found_clips
@@ -63,7 +63,7 @@ def export(
             place = clip_place(clip, suffix)
             if (folder / place).exists():
                 raise DataError(
-                    f"{item.file}: another clip is called '{clip.name}', too. Merge with --rename first."
+                    f"{item.file}: another clip is also called '{clip.name}'. Merge with --rename first."
                 )
             export_clip(folder / place, clip, skeleton, file_format, config)
             written.append(place.as_posix())

@@ -1,4 +1,4 @@
-"""The verb `parc data`: its verbs are imported when they are used."""
+"""The verb `parc data`; its sub-commands are imported when they are used."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import click
 __all__ = ["data"]
 
 _VERBS = {
-    "import": ("import_files", "import_files", "read other people's motions into a folder of clips"),
+    "import": ("import_files", "import_files", "import motions of other formats as clips"),
     "info": ("info", "info", "statistics of clips by class"),
-    "validate": ("validate", "validate", "faults of clips, by name and frame"),
+    "validate": ("validate", "validate", "faults of clips, with names and frames"),
     "weights": ("weights", "weights", "class-balanced sampling weights"),
     "cut": ("cut", "cut", "parts of clips"),
     "mirror": ("mirror", "mirror", "mirror images of clips"),
     "merge": ("merge", "merge", "several folders as one data set"),
     "augment": ("augment", "augment", "many variations of every clip"),
-    "pack": ("pack", "pack", "a store of memory maps for training"),
+    "pack": ("pack", "pack", "memory-mapped store of clips for training"),
     "export": ("export", "export", "clips as npz, MimicKit npz, BVH or CSV"),
 }
 
@@ -28,7 +28,7 @@ class _Lazy(click.Group):
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb, imported now; None when there is no such verb."""
+        """The verb, imported now; None if there is no such verb."""
         if cmd_name not in _VERBS:
             return None
         module, attribute, _ = _VERBS[cmd_name]

@@ -30,7 +30,7 @@ _BAD_DATA = 65
 _SETTINGS = ("fps", "scale", "up", "source_fps", "rest_frame", "retarget", "terrain")
 
 
-@click.command("import", short_help="read other people's motions into a folder of clips")
+@click.command("import", short_help="import motions of other formats as clips")
 @paths_argument
 @folder_option
 @click.option(
@@ -38,7 +38,7 @@ _SETTINGS = ("fps", "scale", "up", "source_fps", "rest_frame", "retarget", "terr
     "format_name",
     default="auto",
     show_default=True,
-    help="Format of the files; auto: by content.",
+    help="Format of the files; auto detects it by content.",
 )
 @character_option
 @settings_options(ImportSettings, only=_SETTINGS)
@@ -46,7 +46,7 @@ _SETTINGS = ("fps", "scale", "up", "source_fps", "rest_frame", "retarget", "terr
     "--class",
     "motion_class",
     default=None,
-    help="Class of every clip; the name of the folder that the file lies in when left out.",
+    help="Class of every clip; the folder of the file if left out.",
 )
 @overwrite_option
 @json_option
@@ -62,8 +62,8 @@ def import_files(
 ) -> None:
     """Read PATHS (files and folders) and write OUTPUT/<class>/<name>.npz.
 
-    Every motion is resampled, retargeted onto the character, set on ground and labeled with contacts. A file that
-    cannot be read costs only itself: the others are written, and the exit code is 65.
+    Every motion is resampled, retargeted onto the character, and gets terrain and contact labels. A file that cannot be
+    read is skipped: the others are written, and the exit code is 65.
     """
     from parc_data.formats.detect import find_format, motion_files
     from parc_data.tools.output import new_folder

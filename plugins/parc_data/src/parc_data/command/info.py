@@ -21,7 +21,7 @@ _HEADINGS = (
 @paths_argument
 @json_option
 def info(paths: tuple[pathlib.Path, ...], as_json: bool) -> None:
-    """Say what PATHS (clips, folders, manifests) hold, class by class."""
+    """Print statistics of PATHS (clips, folders, manifests), class by class."""
     from parc_data.tools.find import find_clips, load_found
     from parc_data.tools.statistics import class_statistics
 

@@ -29,12 +29,12 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-@click.command("merge", short_help="one data set of several folders")
+@click.command("merge", short_help="merge folders into one data set")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=pathlib.Path))
 @click.option("-o", "--output", help="Folder to write, or a manifest (.yaml) that refers to the inputs.")
 @click.option("--config", type=click.Path(path_type=pathlib.Path), help="File with these settings (YAML).")
 @click.option(
-    "--halve", multiple=True, metavar="CLASS", help="Keep every second clip of a class. May be repeated."
+    "--halve", multiple=True, metavar="CLASS", help="Keep only every second clip of a class. May be repeated."
 )
 @settings_options(MergeConfig, only=_OPTIONS)
 @click.option("--character", help="Built-in character or an MJCF file, for the preprocessing.")
@@ -66,7 +66,7 @@ def merge(
     }
     settings = settings_from(MergeConfig, given, _load(config))
     if not settings.folder_paths or not settings.save_path:
-        raise click.UsageError("say which PATHS to merge and where to (--output), here or in --config.")
+        raise click.UsageError("PATHS to merge and --output are missing; give them here or in --config.")
     _report(write(settings, overwrite=overwrite), settings, as_json)
 
 

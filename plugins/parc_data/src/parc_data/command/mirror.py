@@ -21,7 +21,7 @@ __all__ = ["mirror"]
 @click.command("mirror", short_help="write mirror images of clips")
 @paths_argument
 @folder_option
-@click.option("--keep", is_flag=True, help="Write the clips themselves, too.")
+@click.option("--keep", is_flag=True, help="Also write the clips themselves.")
 @character_option
 @overwrite_option
 @json_option

@@ -1,4 +1,4 @@
-"""Options that the verbs of `parc data` share, and how they print."""
+"""Options and output that the verbs of `parc data` share."""
 
 from __future__ import annotations
 
@@ -31,10 +31,8 @@ __all__ = [
 _PLAIN_WIDTH = 160  # columns of a table that goes into a file or pipe
 
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
-json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace an output that exists, as a whole."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output as a whole.")
 character_option = click.option(
     "--character", default="humanoid", show_default=True, help="Built-in character or an MJCF file."
 )

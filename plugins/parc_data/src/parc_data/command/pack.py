@@ -21,16 +21,16 @@ __all__ = ["pack"]
     "-o", "--output", required=True, type=click.Path(path_type=pathlib.Path), help="Folder of the store."
 )
 @click.option(
-    "--check", is_flag=True, help="Write nothing: is OUTPUT whole, and made of PATHS as they are now?"
+    "--check", is_flag=True, help="Write nothing; check that OUTPUT is undamaged and up to date with PATHS."
 )
 @overwrite_option
 @json_option
 def pack(
     paths: tuple[pathlib.Path, ...], output: pathlib.Path, check: bool, overwrite: bool, as_json: bool
 ) -> None:
-    """Write PATHS (clips, folders, one manifest) into a store that opens at once and serves windows of frames.
+    """Write PATHS (clips, folders, one manifest) into a memory-mapped store, from which windows of frames are read.
 
-    The weights are those of the manifest; for clips and folders classes are balanced.
+    The weights are those of the manifest; for clips and folders, classes are balanced.
     """
     from parc_data.tools.pack import check_store
     from parc_data.tools.pack import pack as write
@@ -40,7 +40,7 @@ def pack(
     if as_json:
         print_json(document)
     else:
-        state = "whole and up to date: " if check else ""
+        state = "undamaged and up to date: " if check else ""
         size = document["bytes"] / 1e6
         click.echo(f"{output}: {state}{document['clips']} clips, {document['frames']} frames, {size:.1f} MB")
 

@@ -27,9 +27,9 @@ _BAD_DATA = 65
 _SHOWN_RUNS = 3
 
 
-@click.command("validate", short_help="name the faults of clips, with frames and values")
+@click.command("validate", short_help="report the faults of clips, with frames and values")
 @paths_argument
-@click.option("--strict", is_flag=True, help="Warnings count like errors.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @character_option
 @settings_options(ValidateConfig)
 @json_option
@@ -42,10 +42,10 @@ def validate(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Look for faults in PATHS (clips, folders, manifests).
+    """Check PATHS (clips, folders, manifests) for faults.
 
-    Errors make a clip unusable, warnings are faults of the motion, notes are worth knowing. The exit code is 0 when
-    there is no error (with --strict: no warning either), 65 otherwise.
+    Errors make a clip unusable, warnings are faults of the motion, notes are worth knowing. The exit code is 0 if
+    there is no error (with --strict: and no warning), 65 otherwise.
     """
     from parc_data.tools.find import find_clips
     from parc_data.tools.validate import validate_files

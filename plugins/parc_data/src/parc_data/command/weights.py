@@ -26,7 +26,7 @@ __all__ = ["weights"]
     "factors",
     multiple=True,
     metavar="CLASS=X",
-    help="Sample a class X times as often as others.",
+    help="Sample CLASS X times as often as other classes.",
 )
 @overwrite_option
 @json_option
@@ -37,7 +37,7 @@ def weights(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Weigh PATHS (clips, folders, manifests) so that every class is sampled equally often.
+    """Weight PATHS (clips, folders, manifests) so that every class is sampled equally often.
 
     Within a class the weight of a clip is in proportion to its length.
     """

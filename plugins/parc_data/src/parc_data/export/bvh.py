@@ -1,8 +1,8 @@
 """A clip as BVH text for Blender, MotionBuilder, Maya and other animation programs.
 
 Y is up, the character looks along z in its rest pose and lengths are centimeters: what MotionBuilder, Maya and Mixamo
-expect, and what Blender's importer turns upright by its default axes (there, take 0.01 as its scale). Contacts and
-terrain have no place in BVH.
+expect, and what Blender's importer turns upright by its default axes (there, take 0.01 as its scale). BVH
+cannot store contacts and terrain.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def clip_to_bvh(
 ) -> bytes:
     """The clip as the bytes of a BVH file.
 
-    Lengths have 6 digits after the point in the unit of the file, angles 6 in degrees; in centimeters that moves a body
-    by less than a micrometer. Angles run on past 180 degrees instead of jumping, so that programs can interpolate them.
+    Lengths have 6 digits after the point in the unit of the file, angles 6 in degrees; in centimeters that moves a
+    body by less than a micrometer. Angles continue past 180 degrees instead of jumping, so that programs can interpolate them.
 
     Args:
         clip: what to write.

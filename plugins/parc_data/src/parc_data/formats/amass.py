@@ -1,9 +1,9 @@
 """Motions of AMASS and other SMPL parameters (.npz): `amass`.
 
 A file holds rotations of SMPL (24 joints), SMPL-H or SMPL-X (22 joints of the body, then face and fingers) as
-exponential maps, and where the model's origin is. No body model is needed: the skeleton is that of the average body,
-whatever the shape coefficients say, and fingers and face are left out. z is up in AMASS; rotations and offsets are in
-the frame of the model, with y up, z ahead and x to the left.
+exponential maps, and the position of the model's origin. No body model is needed: the skeleton is that of the
+average body, whatever the shape coefficients are, and fingers and face are left out. z is up in AMASS;
+rotations and offsets are in the frame of the model, with y up, z forward and x to the left.
 
 Source: rest joints of the average SMPL body, to a tenth of a millimeter, from data/assets/mjcf/smpl_humanoid.xml of
 ZhengyiLuo/PHC (BSD-3) and those of SMPL-X from its smplx_humanoid.xml; names and order from SMPL's documentation.
@@ -33,7 +33,7 @@ _NAMES = (
 )  # fmt: skip
 _PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 _BODY_JOINTS = 22  # those that all models share; SMPL adds two hands
-# place of each joint from its parent, of the pelvis from the model's origin: m, x left, y up, z ahead
+# offset of each joint from its parent, of the pelvis from the model's origin: m, x left, y up, z forward
 _SMPL = (
     (-0.0018, -0.2233, 0.0282), (0.0695, -0.0914, -0.0068), (-0.0677, -0.0905, -0.0043), (-0.0025, 0.1090, -0.0267),
     (0.0343, -0.3752, -0.0045), (-0.0383, -0.3826, -0.0089), (0.0055, 0.1352, 0.0011), (-0.0136, -0.3980, -0.0437),
@@ -53,7 +53,7 @@ _SMPLX = (
 _MODELS = {72: "SMPL", 66: "SMPL", 156: "SMPL-H", 165: "SMPL-X"}  # by numbers a frame of `poses`
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
 _FIELDS = ("poses", "root_orient", "pose_body", "trans", "betas", "surface_model_type", *_RATES)
-_MOST_TURNS_RAD = 100.0
+_MAX_ANGLE_RAD = 100.0
 
 
 def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
@@ -84,12 +84,12 @@ FORMAT = Format(
 def _assemble(name: str, fields: dict[str, np.ndarray], options: ReadOptions) -> SourceMotion:
     trans = array_of(fields, "trans", (None, 3)).astype(np.float64)
     expmap, model = _poses(fields, len(trans))
-    if expmap.size and np.abs(expmap).max() > _MOST_TURNS_RAD:
+    if expmap.size and np.abs(expmap).max() > _MAX_ANGLE_RAD:
         raise DataError(f"poses holds {np.abs(expmap).max():.4g} rad. Are these exponential maps in radians?")
     count = expmap.shape[1]
     rest = np.array((_SMPLX if model == "SMPL-X" else _SMPL)[:count])
     local_rot = rot.expmap_to_quat(torch.from_numpy(expmap))
-    # x, y, z of the model become y, z, x: it then looks along x with z up in its rest pose
+    # x, y, z of the model become y, z, x: its rest pose then faces x with z up
     to_z = up_to_z("y")
     local_rot = torch.cat([local_rot[..., :3] @ torch.from_numpy(to_z.T), local_rot[..., 3:]], dim=-1)
     root_pos = (trans + rest[0]) @ _world(options.up).T
@@ -135,7 +135,7 @@ def _rate(fields: dict[str, np.ndarray], options: ReadOptions) -> float:
     if stored is not None:
         return frame_rate(number_of(fields, stored), stored)
     if options.fps is None:
-        raise DataError(f"{_RATES[0]} is missing. Say with --fps how many frames a second has.")
+        raise DataError(f"{_RATES[0]} is missing. Give the frames per second as --source-fps.")
     return frame_rate(options.fps)
 
 
@@ -144,7 +144,7 @@ def _world(up: str) -> np.ndarray:
 
 
 def _turn_root(local_rot: torch.Tensor, up: str) -> torch.Tensor:
-    # the converted root turns a model with z up in a world with y up; the file's world has z up already
+    # the converted root rotates a model with z up in a world with y up; the world of the file has z up already
     back = torch.from_numpy(_world(up) @ up_to_z("y").T)
     quat = rot.rot6d_to_quat(torch.cat([back[:, 0], back[:, 2]]))
     root = rot.multiply(quat.expand(len(local_rot), 4), local_rot[:, 0])

@@ -17,7 +17,7 @@ def parse_amc(data: bytes, skeleton: AsfSkeleton, where: str) -> tuple[dict[str,
     """The values per bone, ``[T, number of its dofs]``, and whether angles are degrees.
 
     Raises:
-        DataError: the text is no .amc, or belongs to another skeleton; names line and field.
+        DataError: the text is not .amc, or belongs to another skeleton; names line and field.
     """
     return _Amc(data.decode(errors="replace"), skeleton, where).read()
 
@@ -80,7 +80,7 @@ class _Amc:
         return places, at
 
     def explain(self, frames: int) -> NoReturn:
-        """Raises an error that names the first line that is wrong."""
+        """Raises an error that names the first invalid line."""
         open_bones: set[str] = set()
         frame: int | None = None
         for number, line in enumerate(self.text.split("\n"), start=self.first_line):
@@ -99,10 +99,10 @@ class _Amc:
             else:
                 self.check_line(number, words, open_bones)
         if frame is None:
-            raise DataError(f"{self.where}: holds no frame. Is the file cut off, or no .amc?")
+            raise DataError(f"{self.where}: holds no frame. Is the file truncated, or not .amc?")
         if open_bones:
             raise DataError(
-                f"{self.where}: frame {frame} has no '{sorted(open_bones)[0]}'. Is the file cut off?"
+                f"{self.where}: frame {frame} has no '{sorted(open_bones)[0]}'. Is the file truncated?"
             )
         raise DataError(
             f"{self.where}: {frames} frames cannot be read: bones change their order or share a line."
@@ -112,8 +112,8 @@ class _Amc:
         """Checks "bone value value" and takes it from the bones that a frame still needs."""
         name = words[0]
         if name not in open_bones:
-            known = "named twice" if name in self.bones else "no moving bone of the .asf"
-            self.fail(number, f"'{name[:40]}' is {known}, or stands before the first frame")
+            known = "named twice" if name in self.bones else "not a moving bone of the .asf"
+            self.fail(number, f"'{name[:40]}' is {known}, or appears before the first frame")
         open_bones.discard(name)
         dofs = self.bones[name].dofs
         if len(words) != 1 + len(dofs) or any(read_number(word) is None for word in words[1:]):

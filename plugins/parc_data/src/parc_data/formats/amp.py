@@ -1,6 +1,6 @@
 """Motions of AMP, ASE and Isaac Gym's poselib (.npy with one pickled dict): `amp`.
 
-A file is a skeleton motion (rotations of all bodies over time, local or global, places of the root, frame rate) or a
+A file is a skeleton motion (rotations of all bodies over time, local or global, positions of the root, frame rate) or a
 skeleton state: a single pose, mostly the T-pose that retargeting starts from. Quaternions are xyzw, z is up.
 
 Source: files of isaac-sim/IsaacGymEnvs and the README of its poselib.
@@ -33,7 +33,7 @@ from parc_motion.kinematics import rotations as rot
 
 __all__ = ["FORMAT", "read"]
 
-_STILL_FPS = 30.0  # of a single pose, which has no rate of its own
+_STILL_FPS = 30.0  # assumed for a single pose, which has no frame rate
 # meters per unit of files that are not in meters: centimeters, millimeters, inches, and the unit of the CMU database
 _UNITS = (1.0, 0.01, 0.001, 0.0254, 0.0254 / 0.45)
 _LONGEST_LIMB_M = (0.8, 1.4)  # from the root of a grown human to the tip of a foot, along the bones
@@ -79,7 +79,7 @@ def _moving(name: str, tree: dict[Any, Any], options: ReadOptions) -> SourceMoti
     rotation = _values(tree, "rotation", (len(root_pos), len(names), 4))
     fps = options.fps if tree.get("fps") is None else number_of(tree, "fps")
     if fps is None:
-        raise DataError("fps is missing. Say with --fps how many frames a second has.")
+        raise DataError("fps is missing. Give the frames per second as --source-fps.")
     return SourceMotion(
         name=name,
         format="amp",
@@ -93,10 +93,10 @@ def _moving(name: str, tree: dict[Any, Any], options: ReadOptions) -> SourceMoti
 
 
 def _still(name: str, tree: dict[Any, Any]) -> SourceMotion:
-    """One frame. On another skeleton than ours the pose becomes the rest pose.
+    """One frame. On another skeleton than the built-in humanoid the pose becomes the rest pose.
 
-    The zero rotations of such skeletons mean nothing (all bones of the CMU one then lie on one line), and what is
-    stored is the pose to start from.
+    With zero rotations such skeletons are not in a meaningful pose (all bones of the CMU one then lie on one line); the
+    stored pose is the one to retarget from.
     """
     names, parents, offsets = _skeleton(tree)
     rotation = unit_quaternions(_values(tree, "rotation", (len(names), 4)), "rotation")[None]
@@ -117,7 +117,7 @@ def _still(name: str, tree: dict[Any, Any]) -> SourceMotion:
 
 
 def _as_rest_pose(motion: SourceMotion) -> SourceMotion:
-    """The same pose, once more, from a rest pose that is equal to it but looks along x."""
+    """The same pose, with a rest pose that is equal to it but faces x."""
     pos = motion.body_pos[0]
     names = motion.body_names
     pairs = [(i, names.index(name.replace("Left", "Right"))) for i, name in enumerate(names)
@@ -140,7 +140,7 @@ def _skeleton(tree: dict[Any, Any]) -> tuple[tuple[str, ...], tuple[int, ...], n
     skeleton = dict_of(tree.get("skeleton_tree"), "skeleton_tree")
     names = skeleton.get("node_names")
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise DataError("skeleton_tree.node_names is no list of names.")
+        raise DataError("skeleton_tree.node_names is not a list of names.")
     if not 1 <= len(names) <= MAX_BODIES:
         raise DataError(f"skeleton_tree.node_names holds {len(names)} names, expected 1 to {MAX_BODIES}.")
     parents = _values(skeleton, "parent_indices", (len(names),), "skeleton_tree")
@@ -181,8 +181,8 @@ def _in_metres(motion: SourceMotion, scale: float | None) -> SourceMotion:
     fitting = [unit for unit in _UNITS if _LONGEST_LIMB_M[0] <= reach.max() * unit <= _LONGEST_LIMB_M[1]]
     if scale is None and not fitting:
         raise DataError(
-            f"the longest limb of its skeleton measures {reach.max():.4g} units, in no known unit that of a human "
-            f"({_LONGEST_LIMB_M[0]} to {_LONGEST_LIMB_M[1]} m). Say with --scale how many meters a unit has."
+            f"the longest limb of its skeleton measures {reach.max():.4g} units, which is not that of a person "
+            f"in any known unit ({_LONGEST_LIMB_M[0]} to {_LONGEST_LIMB_M[1]} m). Give the meters per unit as --scale."
         )
     unit = scale if scale is not None else fitting[0]
     if unit == 1.0:

@@ -1,6 +1,6 @@
 """Acclaim motions: an .amc with its skeleton, the .asf beside it.
 
-A bone turns about its start. With C the rotation of its own axes and M that of its angles, its rotation against its
+A bone rotates about its start. With C the rotation of its own axes and M that of its angles, its rotation against its
 parent is C M C^-1 in the axes of the rest pose, so all bodies have world axes there. The body "lfemur" lies at the left
 hip; "ltoes_end" is where the last bone ends. Limits are not read.
 

@@ -44,13 +44,13 @@ def parse_asf(data: bytes, where: str) -> AsfSkeleton:
     """The skeleton of an .asf file.
 
     Raises:
-        DataError: the text is no .asf; names line and field.
+        DataError: the text is not .asf; names line and field.
     """
     return _Asf(data.decode(errors="replace"), where).read()
 
 
 def read_number(text: str) -> float | None:
-    """The number, or None where it is none or of no believable size."""
+    """The number; None if the text is not a number or its size is implausible."""
     try:
         value = float(text)
     except ValueError:
@@ -90,7 +90,7 @@ class _Asf:
                 self.hierarchy_line(words)
         for needed in (":root", ":bonedata", ":hierarchy"):
             if needed not in seen:
-                raise DataError(f"{self.where}: no section '{needed}'. Is the file cut off, or no .asf?")
+                raise DataError(f"{self.where}: no section '{needed}'. Is the file truncated, or not .asf?")
         if block is not None:
             self.fail("a bone has no 'end'")
         return self.assemble()
@@ -105,7 +105,7 @@ class _Asf:
         if word == "end":
             name = (block.get("name") or [""])[0]
             if not name or name in self.raw:
-                self.fail(f"a bone has no name of its own: '{name}'")
+                self.fail(f"the name of a bone is missing or repeated: '{name}'")
             if len(self.raw) >= MAX_BODIES:
                 self.fail(f"more than {MAX_BODIES} bones")
             self.raw[name], self.place[name], self.children[name] = block, self.line, []
@@ -118,7 +118,7 @@ class _Asf:
         """Takes "parent child child"."""
         for name in words:
             if name not in self.raw:
-                self.fail(f"hierarchy names '{name}', which is no bone of bonedata")
+                self.fail(f"hierarchy names '{name}', which is not a bone of bonedata")
         for child in words[1:]:
             if child in self.parents or child == "root":
                 self.fail(f"'{child}' gets a second parent, '{words[0]}'")
@@ -135,12 +135,12 @@ class _Asf:
                 "expected a number above 0, and deg or rad."
             )
         order, pending = [], ["root"]
-        while pending:  # a ring is never reached from the root
+        while pending:  # a cycle is never reached from the root
             order.append(pending.pop())
             pending.extend(reversed(self.children[order[-1]]))
         lost = sorted(set(self.raw) - set(order))
         if lost:
-            raise DataError(f"{self.where}: hierarchy: '{lost[0]}' does not hang on the root.")
+            raise DataError(f"{self.where}: hierarchy: '{lost[0]}' does not descend from the root.")
         ids = {name: i for i, name in enumerate(order)}
         return AsfSkeleton(
             bones=tuple(self.bone(name, ids.get(self.parents.get(name, ""), -1)) for name in order),

@@ -1,8 +1,8 @@
 """BVH: hierarchy, channels and frames of one character in a text file.
 
-Positions of channels are places in the parent's frame, which take that of OFFSET, as MotionBuilder and Blender read
+Position channels give the position in the frame of the parent and replace OFFSET, as MotionBuilder and Blender read
 them; the rotation channels of a joint are multiplied in the order of the file. The rest pose is that of all angles
-zero. End Sites become bodies "<joint>_end" that never turn: they say where toes, fingers and the top of the head are.
+zero. End Sites become bodies "<joint>_end" that never rotate: they mark the ends of toes, fingers and head.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
     """The motion of a BVH file.
 
     Raises:
-        DataError: the text is not BVH, or its unit cannot be told.
+        DataError: the text is not BVH, or its unit cannot be inferred.
     """
     take = parse_bvh(read_file_bytes(path), str(path))
     hierarchy = take.hierarchy
@@ -53,7 +53,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
 
 
 def recognizes(path: pathlib.Path, head: bytes) -> bool:
-    """Whether the file begins as BVH does, or is called so."""
+    """Whether the file begins like BVH or has its suffix."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:9].upper()
     return start == b"HIERARCHY" or path.suffix.lower() == ".bvh"
 
@@ -78,7 +78,7 @@ def _spans(hierarchy: Hierarchy) -> list[int]:
 
 
 def _places(take: Take, body: int) -> np.ndarray:
-    """Place of a joint in its parent's frame, ``[T, 3]``; an axis without a channel keeps that of OFFSET."""
+    """Position of a joint in the frame of its parent, ``[T, 3]``; an axis without a channel keeps that of OFFSET."""
     start = _spans(take.hierarchy)[body]
     places = np.tile(take.hierarchy.offsets[body], (len(take.values), 1))
     for column, channel in enumerate(take.hierarchy.channels[body], start=start):
@@ -88,7 +88,7 @@ def _places(take: Take, body: int) -> np.ndarray:
 
 
 def _moved_joints(take: Take, notes: dict[str, Any]) -> np.ndarray | None:
-    """Places of all joints if any besides the root moves in its parent's frame, ``[T, K, 3]``."""
+    """Positions of all joints if any except the root moves in the frame of its parent, ``[T, K, 3]``."""
     hierarchy = take.hierarchy
     moved = [
         body
@@ -101,7 +101,7 @@ def _moved_joints(take: Take, notes: dict[str, Any]) -> np.ndarray | None:
     offsets = hierarchy.offsets
     as_place = sum(float(np.abs(places[body] - offsets[body]).sum()) for body in moved)
     as_shift = sum(float(np.abs(places[body]).sum()) for body in moved)
-    if as_shift < as_place:  # all bones would fold up: such files write the change to OFFSET
+    if as_shift < as_place:  # otherwise all bones would collapse: such files store the difference to OFFSET
         places = {body: place + offsets[body] for body, place in places.items()}
     notes["joint_positions"] = "added to OFFSET" if as_shift < as_place else "in place of OFFSET"
     still = _STILL * float(np.linalg.norm(offsets, axis=-1).max())

@@ -17,7 +17,7 @@ from parc_motion.errors import DataError
 
 __all__ = ["LARGEST", "Hierarchy", "parse_hierarchy"]
 
-LARGEST = 1e7  # 10 km in millimeters, far more turns than a recording holds
+LARGEST = 1e7  # 10 km in millimeters, far more degrees than a recording holds
 _MAX_CHANNELS = 12  # of one joint
 _CHANNEL = re.compile(r"[xyz](position|rotation)", re.IGNORECASE)
 
@@ -85,7 +85,7 @@ class _Header:
         )
 
     def statement(self, token: str, line: int) -> None:
-        """Reads what begins with `token`."""
+        """Reads the statement that begins with `token`."""
         word = token.upper()
         if word == "ROOT" and not self.names:
             self.begin(self.rest_of_line(line), line)
@@ -104,10 +104,12 @@ class _Header:
         elif word == "}" and self.stack:
             self.close()
         else:
-            self.fail("expected ROOT, JOINT, End Site, OFFSET, CHANNELS or a brace, each at its place", token)
+            self.fail(
+                "expected ROOT, JOINT, End Site, OFFSET, CHANNELS or a brace, in the right place", token
+            )
 
     def begin(self, name: str, line: int) -> None:
-        """Begins a body inside the present one."""
+        """Begins a child of the current body."""
         if not name:
             self.fail("a joint has no name", "")
         if name in self.names:
@@ -125,7 +127,7 @@ class _Header:
         self.channels.append(None)
 
     def close(self) -> None:
-        """Ends the present body."""
+        """Ends the current body."""
         body = self.stack.pop()
         if self.offsets[body] is None:
             self.fail(f"'{self.names[body]}' has no OFFSET", "}")
@@ -145,7 +147,7 @@ class _Header:
             own.append(name[0].lower() + name[1].lower())
         places = [channel for channel in own if channel[1] == "p"]
         if len(set(places)) < len(places):
-            self.fail("a position channel stands twice", " ".join(places))
+            self.fail("a position channel is repeated", " ".join(places))
         return tuple(own)
 
     def rest_of_line(self, line: int) -> str:
@@ -182,7 +184,7 @@ class _Header:
     def take(self) -> tuple[str, int]:
         """The next token and its line."""
         if self.at >= len(self.tokens):
-            raise DataError(f"{self.where}: the hierarchy ends too early. Is the file cut off?")
+            raise DataError(f"{self.where}: the hierarchy ends too early. Is the file truncated?")
         self.at += 1
         return self.tokens[self.at - 1]
 

@@ -26,7 +26,7 @@ class Take:
 
     hierarchy: Hierarchy
     values: np.ndarray  # [T, C] units and degrees of the file
-    frame_time: str  # as printed, s; its digits tell how exact it is
+    frame_time: str  # as printed, s; its number of digits gives its precision
 
 
 def parse_bvh(data: bytes, where: str) -> Take:
@@ -39,7 +39,7 @@ def parse_bvh(data: bytes, where: str) -> Take:
     found = _MOTION.search(data, 0, _MAX_HEADER_BYTES)
     if not found:
         raise DataError(
-            f"{where}: no 'MOTION' section with 'Frames:' and 'Frame Time:' in it. Is the file cut off, or no BVH?"
+            f"{where}: no 'MOTION' section with 'Frames:' and 'Frame Time:' in it. Is the file truncated, or not BVH?"
         )
     hierarchy = parse_hierarchy(data[: found.start()].decode(errors="replace"), where)
     table = _Table(data, found.end(), hierarchy, where)
@@ -83,7 +83,7 @@ class _Table:
         self.data, self.start, self.where = data, start, where
         self.columns = hierarchy.columns
         if not self.columns:
-            raise DataError(f"{where}: no joint has a channel, so nothing moves.")
+            raise DataError(f"{where}: no joint has a channel, so it holds no motion.")
 
     def count_of(self, text: str, line: int) -> int:
         """The number after `Frames:`."""
@@ -120,14 +120,14 @@ class _Table:
         return table
 
     def block_end(self, place: int) -> int:
-        """End of a block that cuts no number."""
+        """End of a block that does not split a number."""
         stop = min(place + _BLOCK_BYTES, len(self.data))
         while stop < len(self.data) and not self.data[stop - 1 : stop].isspace():
             stop += 1
         return stop
 
     def check_range(self, table: np.ndarray) -> None:
-        """Nothing, if every number is finite and of a believable size."""
+        """Passes if every number is finite and of a plausible size."""
         if table.max() <= LARGEST and table.min() >= -LARGEST:  # false for NaN
             return
         frame, column = (int(i) for i in np.argwhere(~(np.abs(table) <= LARGEST))[0])
@@ -137,18 +137,18 @@ class _Table:
         )
 
     def bad_number(self, place: int, stop: int) -> NoReturn:
-        """Raises an error that names the first word of a block which is no number."""
+        """Raises an error that names the first word of a block that is not a number."""
         for number, line in enumerate(self.data[place:stop].split(b"\n"), _line(self.data, place)):
             for token in line.split():
                 if not _is_number(token):
                     shown = token[:40].decode(errors="replace")
                     raise DataError(
-                        f"{self.where}: line {number}: '{shown}' is no number. Correct the motion data."
+                        f"{self.where}: line {number}: '{shown}' is not a number. Correct the motion data."
                     )
-        raise DataError(f"{self.where}: the motion data from byte {place} on are no numbers.")
+        raise DataError(f"{self.where}: the motion data from byte {place} on are not numbers.")
 
     def wrong_count(self, frames: int) -> NoReturn:
-        """Raises an error that names the first line of another length, or the number of frames that there are."""
+        """Raises an error that names the first line of another length, or the actual number of frames."""
         width, first = len(self.columns), _line(self.data, self.start)
         lengths = [
             (number, len(line.split()))
@@ -159,9 +159,9 @@ class _Table:
         if odd:
             raise DataError(
                 f"{self.where}: line {odd[0]}: {odd[1]} numbers, expected {width}, one per channel. "
-                "Is the file cut off?"
+                "Is the file truncated?"
             )
         raise DataError(
-            f"{self.where}: 'Frames:' says {frames}, but {len(lengths)} follow. Is the file cut off? "
+            f"{self.where}: 'Frames:' says {frames}, but {len(lengths)} follow. Is the file truncated? "
             "Correct the number if not."
         )

@@ -1,6 +1,6 @@
 """Motions of DeepMimic's humanoid3d (JSON text): `deepmimic`.
 
-A frame is 44 numbers: how long it lasts, place and rotation of the root, then the joints in the order of `_JOINTS`,
+A frame is 44 numbers: how long it lasts, position and rotation of the root, then the joints in the order of `_JOINTS`,
 ball joints as quaternions wxyz, hinges as angles about their z axis. y is up, the character looks along x and has z
 on its right; its arms hang down in the rest pose. Bodies are those of our humanoid, so they get its names.
 
@@ -36,13 +36,13 @@ _JOINTS = {  # body that the joint moves: its numbers in a frame
 }  # fmt: skip
 _HANGING = ("right_lower_arm", "right_hand", "left_lower_arm", "left_hand")
 _LOOPS: dict[str, Literal["clamp", "wrap"]] = {"none": "clamp", "wrap": "wrap"}
-_WRITTEN_S = 2e-6  # durations have six decimals; a rate in whole frames within that is meant
+_WRITTEN_S = 2e-6  # durations have six decimals; an integer frame rate within that precision is assumed
 _SAME_S = 1e-5  # durations that differ by less are equal
-_MOST_TURNS_RAD = 100.0
-_MOST_OFF = (
-    0.8  # its own motions hold quaternions of length 0.58 to 1.12, which DeepMimic brings to 1 as it reads
+_MAX_ANGLE_RAD = 100.0
+_MAX_LENGTH_ERROR = (
+    0.8  # its own motions hold quaternions of length 0.58 to 1.12, which DeepMimic normalizes when reading
 )
-_NOTED_OFF = 1e-2
+_NOTED_LENGTH_ERROR = 1e-2
 _MAX_RESAMPLED = 50_000  # frames that a motion of different durations may grow to
 
 
@@ -52,13 +52,13 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
     Frames of different durations are resampled, by slerp, at the shortest of them.
 
     Raises:
-        DataError: the file is no such motion; the text names the field and the frame.
+        DataError: the file is not such a motion; the text names the field and the frame.
     """
     data = read_file_bytes(path, _MAX_BYTES)
     try:
         tree = json.loads(data)
     except (ValueError, RecursionError) as err:
-        raise DataError(f"{path}: no readable JSON text ({err}).") from err
+        raise DataError(f"{path}: not readable as JSON ({err}).") from err
     with naming(path):
         return [_assemble(path.stem, dict_of(tree, "the file"), options)]
 
@@ -110,7 +110,7 @@ def _frames(tree: dict[str, Any]) -> np.ndarray:
     if not isinstance(rows, list):
         hint = " It is the description of a character, not a motion." if "Skeleton" in tree else ""
         raise DataError(
-            f"Frames is missing or no list; there are {', '.join(list(map(str, tree))[:8])}.{hint}"
+            f"Frames is missing or not a list; there are {', '.join(list(map(str, tree))[:8])}.{hint}"
         )
     if not 1 <= len(rows) <= MAX_FRAMES:
         raise DataError(f"Frames holds {len(rows)} frames, expected 1 to {MAX_FRAMES}.")
@@ -125,17 +125,17 @@ def _frames(tree: dict[str, Any]) -> np.ndarray:
 
 
 def _z_up(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Place of the root ``[T, 3]`` and rotations of all bodies ``[T, 15, 4]`` with z up."""
+    """Position of the root ``[T, 3]`` and rotations of all bodies ``[T, 15, 4]`` with z up."""
     skeleton = humanoid()
     local_rot = np.zeros((len(frames), skeleton.num_bodies, 4))
     local_rot[..., 3] = 1.0
     for name, part in {"pelvis": _ROOT_ROT, **_JOINTS}.items():
         numbers = frames[:, part]
         if numbers.shape[1] == 4:
-            w, x, y, z = unit_quaternions(numbers, f"Frames, rotation of {name}", _MOST_OFF).T
+            w, x, y, z = unit_quaternions(numbers, f"Frames, rotation of {name}", _MAX_LENGTH_ERROR).T
         else:
             angle = numbers[:, 0]
-            if np.abs(angle).max() > _MOST_TURNS_RAD:
+            if np.abs(angle).max() > _MAX_ANGLE_RAD:
                 raise DataError(
                     f"Frames: angle of {name} is {np.abs(angle).max():.4g} rad. Are these radians?"
                 )
@@ -150,12 +150,12 @@ def _faults(frames: np.ndarray) -> dict[str, Any]:
     parts = [_ROOT_ROT, *(part for part in _JOINTS.values() if part.stop - part.start == 4)]
     length = np.stack([np.linalg.norm(frames[:, part], axis=-1) for part in parts])
     worst = float(length.flat[np.abs(length - 1.0).argmax()])
-    return {"quaternion_length_was": round(worst, 4)} if abs(worst - 1.0) > _NOTED_OFF else {}
+    return {"quaternion_length_was": round(worst, 4)} if abs(worst - 1.0) > _NOTED_LENGTH_ERROR else {}
 
 
 def _rate(duration: np.ndarray, said: float | None) -> tuple[float, np.ndarray | None]:
     """Frames per second, and the time of each frame when they last differently long."""
-    steps = duration[:-1]  # the last one leads nowhere
+    steps = duration[:-1]  # the last frame has no successor
     if len(steps) == 0:
         return frame_rate(said or (1.0 / duration[0] if duration[0] > 0 else 30.0)), None
     if steps.min() <= 0:

@@ -59,13 +59,13 @@ def detect(path: pathlib.Path) -> Format | None:
 def motion_files(paths: list[pathlib.Path], only: Format | None = None) -> list[tuple[pathlib.Path, Format]]:
     """Motion files among the given files and folders (searched recursively), sorted, each with its format.
 
-    A file that is given by name has to be a motion; in a folder other files are passed over.
+    A file that is given by name has to be a motion; in a folder other files are skipped.
 
     Args:
         only: read every file as this format; in folders then only files with its suffixes.
 
     Raises:
-        DataError: a path does not exist, a given file is no motion, or nothing is left.
+        DataError: a path does not exist, a given file is not a motion, or no file is left.
     """
     found: dict[pathlib.Path, Format] = {}
     for path in paths:
@@ -75,7 +75,7 @@ def motion_files(paths: list[pathlib.Path], only: Format | None = None) -> list[
             known = only or detect(path)
             if known is None:
                 raise DataError(
-                    f"{path}: no known motion format. Read are: "
+                    f"{path}: not a known motion format. Known are: "
                     + "; ".join(f"{one.name} ({one.summary})" for one in formats())
                     + ". If it is one of them, say so with --format."
                 )

@@ -64,7 +64,7 @@ def array_of(
     """The numbers under a name, as they are stored; None in `shape` stands for any length.
 
     Raises:
-        DataError: there are none, they are no regular array of finite numbers, or they have another shape.
+        DataError: there are none, they are not a regular array of finite numbers, or they have another shape.
     """
     where = f"{what}.{name}" if what else name
     if tree.get(name) is None:
@@ -72,7 +72,7 @@ def array_of(
     try:
         array = np.asarray(tree[name])
     except ValueError as err:
-        raise DataError(f"{where} is no regular array.") from err
+        raise DataError(f"{where} is not a regular array.") from err
     if array.dtype.kind not in "fiub":
         raise DataError(f"{where} holds {array.dtype}, expected plain numbers.")
     if array.ndim and len(array) > MAX_FRAMES:
@@ -109,14 +109,14 @@ def frame_rate(fps: float, what: str = "fps") -> float:
     return float(fps)
 
 
-def unit_quaternions(array: np.ndarray, what: str, most_off: float = 1e-2) -> np.ndarray:
+def unit_quaternions(array: np.ndarray, what: str, tolerance: float = 1e-2) -> np.ndarray:
     """The quaternions at length 1, float64.
 
     Raises:
-        DataError: the length of one differs from 1 by more than `most_off`.
+        DataError: the length of one differs from 1 by more than `tolerance`.
     """
     array = array.astype(np.float64)
-    check_unit_quaternions(array, what, most_off)
+    check_unit_quaternions(array, what, tolerance)
     return array / np.linalg.norm(array, axis=-1, keepdims=True)
 
 
@@ -124,7 +124,9 @@ def turn_world(motion: SourceMotion, up: str) -> SourceMotion:
     """The motion in a world with z up, when its world has another axis up; "auto" and "z" change nothing."""
     if up not in ("x", "y"):
         return motion
-    third = 2.0 * np.pi / 3.0  # the axes change cyclically: a turn by a third about the space diagonal
+    third = (
+        2.0 * np.pi / 3.0
+    )  # a cyclic permutation of the axes is a rotation by a third of a turn about the space diagonal
     half = 0.5 * (third if up == "y" else -third)
     axis = np.ones(3) / np.sqrt(3.0)
     turn = torch.tensor([*(axis * np.sin(half)), np.cos(half)])

@@ -1,4 +1,4 @@
-"""What a reader of motion files offers, and the limits that all of them keep."""
+"""The interface of a reader of motion files, and the limits that all of them observe."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MAX_BODIES = 1_000
 
 @attrs.frozen(kw_only=True)
 class ReadOptions:
-    """What a user may have to say because the file does not; None or "auto" lets the reader find it out."""
+    """What the file may not state; with None or "auto" the reader infers it."""
 
     scale: float | None = None  # meters per unit of the file
     up: Literal["auto", "x", "y", "z"] = "auto"  # axis of the file that points up
     fps: float | None = None  # frames per second of the file, where the format does not store them
-    rest_frame: Literal["auto", "keep", "drop"] = "auto"  # what becomes of a first frame that is a T-pose
+    rest_frame: Literal["auto", "keep", "drop"] = "auto"  # whether to keep a first frame that is a T-pose
     joint_names: tuple[str, ...] | None = None  # [K] names of columns, for files without names
 
 
@@ -35,7 +35,7 @@ class Format:
 
     `recognizes(path, head)` looks at the name and the first 4096 bytes only and never raises. `read(path, options)`
     returns the motions of a file (mostly one) and raises DataError with file, field and cause for anything that is
-    wrong with it; no other exception leaves it.
+    wrong with it; it raises no other exception.
     """
 
     name: str
@@ -45,16 +45,18 @@ class Format:
     read: Callable[[pathlib.Path, ReadOptions], list[SourceMotion]]
 
 
-def read_file_bytes(path: pathlib.Path, most: int = MAX_FILE_BYTES) -> bytes:
+def read_file_bytes(path: pathlib.Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """The bytes of a file.
 
     Raises:
-        DataError: it cannot be read, is empty or larger than `most` bytes.
+        DataError: it cannot be read, is empty or larger than `max_bytes`.
     """
     try:
         size = path.stat().st_size
-        if size > most:
-            raise DataError(f"{path}: {size / 1e6:.0f} MB; motion files up to {most / 1e6:.0f} MB are read.")
+        if size > max_bytes:
+            raise DataError(
+                f"{path}: {size / 1e6:.0f} MB; motion files up to {max_bytes / 1e6:.0f} MB are read."
+            )
         data = path.read_bytes()
     except OSError as err:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err

@@ -1,6 +1,6 @@
 """Recognizer of Unitree G1 motions (.csv), which need a character that PARC does not have: `g1`.
 
-Source: files of NVlabs/ProtoMotions: per frame the place of the root, its quaternion and 29 joint angles.
+Source: files of NVlabs/ProtoMotions: per frame the position of the root, its quaternion and 29 joint angles.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         DataError: always; the text says what is missing and what can be done.
     """
     raise DataError(
-        f"{path}: a motion of the robot Unitree G1 ({_COLUMNS} columns: place and quaternion of the root, 29 joint "
-        "angles); the character 'g1' is missing, only 'humanoid' is built in. Joint angles mean nothing on another "
+        f"{path}: a motion of the robot Unitree G1 ({_COLUMNS} columns: position and quaternion of the root, 29 joint "
+        "angles); the character 'g1' is missing, only 'humanoid' is built in. Joint angles cannot be used on another "
         "skeleton: compute world joint positions with a model of the G1 and import them with --format joints."
     )
 
@@ -33,7 +33,7 @@ def _recognizes(path: pathlib.Path, head: bytes) -> bool:
     if path.suffix.lower() != ".csv":
         return False
     lines = head.split(b"\n")
-    # a first line longer than the head is no line of 36 numbers; it may be a title
+    # a first line longer than the head is not a line of 36 numbers; it may be a header
     return any(_is_frame(line) for line in lines[: min(2, len(lines) - 1)] or lines[:1])
 
 

@@ -29,7 +29,7 @@ _FAR = 1e8  # units
 
 @attrs.frozen(kw_only=True, eq=False)
 class StoredJoints:
-    """What a file and its sidecar say."""
+    """The content of a file and its sidecar."""
 
     positions: np.ndarray  # [T, J, 3] in the unit and axes of the file
     names: tuple[str, ...] | None = None
@@ -55,7 +55,7 @@ def holds_joints(path: pathlib.Path, head: bytes) -> bool:
 
 
 def read_joint_file(path: pathlib.Path) -> StoredJoints:
-    """Positions, names and whatever else the file and its sidecar say.
+    """Positions, names and other fields of the file and its sidecar.
 
     Raises:
         DataError: one of them is damaged, too large, or holds something else.
@@ -67,7 +67,7 @@ def read_joint_file(path: pathlib.Path) -> StoredJoints:
     elif data.startswith(b"PK"):
         positions, said = _archive(path)
     else:
-        raise DataError(f"{path}: it begins neither as .npy nor as .npz. Save the positions with numpy.save.")
+        raise DataError(f"{path}: it is neither .npy nor .npz. Save the positions with numpy.save.")
     sidecar, where = _sidecar(path)
     if "joint_names" in sidecar:
         said.pop("joint_names", None)

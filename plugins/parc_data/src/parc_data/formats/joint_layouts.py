@@ -1,4 +1,4 @@
-"""Which joint each column of a file of positions is, and how joints hang together."""
+"""Which joint each column of a file of positions is, and how the joints are connected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LAYOUTS", "Layout", "find_layout", "tree_of"]
 
 _ROOTS = ("hips", "pelvis", "root", "hip")
 _SAMPLES = 60  # frames that are looked at
-_SAME_LENGTH = 0.05  # relative spread of a bone's length over time
+_SAME_LENGTH = 0.05  # relative std of a bone's length over time
 _SAME_SIDES = 0.10  # relative difference of a left and a right bone
 
 
@@ -140,7 +140,7 @@ def _fits(layout: Layout, positions: np.ndarray) -> bool:
     bones = np.linalg.norm(positions[:, child] - positions[:, list(layout.parents[1:])], axis=-1)
     size = float(bones.mean(axis=0).sum())
     mean = np.concatenate([[0.0], bones.mean(axis=0)])
-    allowance = 1e-4 * size  # for bones that have no length
+    allowance = 1e-4 * size  # for bones of length zero
     if not size > 0 or (bones.std(axis=0) > _SAME_LENGTH * mean[1:] + allowance).any():
         return False
     return all(
@@ -158,7 +158,7 @@ def tree_of(
     distance changes least, the shorter ones first.
 
     Raises:
-        DataError: the parents are no tree.
+        DataError: the parents are not a tree.
     """
     if parents is not None:
         root = _root_of(path, parents, len(names))
@@ -169,10 +169,10 @@ def tree_of(
     else:
         plain = [name.lower().split(":")[-1] for name in names]
         root = next((plain.index(name) for name in _ROOTS if name in plain), 0)
-        links = minimum_spanning_tree(_stiffness(positions)).toarray()
+        links = minimum_spanning_tree(_edge_costs(positions)).toarray()
     order, before = breadth_first_order(links, root, directed=False)
     if len(order) != len(names):
-        raise DataError(f"{path}: parents: joints form a circle; every joint has to hang on the root.")
+        raise DataError(f"{path}: parents: joints form a cycle; every joint has to descend from the root.")
     place = np.empty(len(names), dtype=np.int64)
     place[order] = np.arange(len(order))
     return (
@@ -197,11 +197,11 @@ def _root_of(path: pathlib.Path, parents: tuple[int, ...], joints: int) -> int:
     return roots[0]
 
 
-def _stiffness(positions: np.ndarray) -> np.ndarray:
-    """How little two joints hang together, ``[J, J]``: spread of their distance plus a little of the distance."""
+def _edge_costs(positions: np.ndarray) -> np.ndarray:
+    """Edge costs of the spanning tree, ``[J, J]``: std of the distance of two joints plus 1 % of the distance."""
     some = positions[:: max(len(positions) // _SAMPLES, 1)].astype(np.float64)
     cost = np.empty((some.shape[1], some.shape[1]))
     for joint in range(some.shape[1]):
         distance = np.linalg.norm(some - some[:, joint : joint + 1], axis=-1)
         cost[joint] = distance.std(axis=0) + 0.01 * distance.mean(axis=0)
-    return cost + 1e-9  # joints in one place still are linked
+    return cost + 1e-9  # joints at the same position are still connected

@@ -31,7 +31,7 @@ _MAX_OBJ_FILES = 64
 _UNITS = {1.0: "m", 0.01: "cm", 0.001: "mm"}
 _REACH = (0.35, 2.2)  # m: median distance from the root to the joint that is furthest from it
 _AXES = "xyz"
-_FLOATS = 0.05  # m that a box may be above what it stands on
+_FLOATS = 0.05  # m: gap allowed between a box and what is below it
 
 
 def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
@@ -106,7 +106,7 @@ def _columns(
     if len(names) != joints:
         raise DataError(f"{path}: joint_names: {len(names)} names for {joints} joints; give one for each.")
     if len(set(names)) != len(names) or not all(names):
-        raise DataError(f"{path}: joint_names: names are empty or given twice; every joint needs its own.")
+        raise DataError(f"{path}: joint_names: names are empty or repeated; every joint needs its own.")
     layout, order = tree_of(path, stored.positions, tuple(names), stored.parents)
     return stored, layout, order
 
@@ -133,15 +133,15 @@ def _up(
         if -trunk[axis] > 2.0 * np.abs(np.delete(trunk, axis)).max():
             raise DataError(
                 f"{path}: positions: the head is below the root along {_AXES[axis]}, so that axis points down. "
-                f"Turn the positions over before importing them."
+                f"Rotate the positions before importing them."
             )
     extent = np.ptp(pos, axis=1).mean(axis=0)
     axis = int(extent.argmax())
     if extent[axis] > 1.3 * np.delete(extent, axis).max():
         return _AXES[axis], "largest extent"
     raise DataError(
-        f"{path}: up: cannot see which axis points up (mean extents {np.round(extent, 3).tolist()}). "
-        f"Say --up, or 'up' in {path.stem}.json beside it."
+        f"{path}: up: the axis that points up is ambiguous (mean extents {np.round(extent, 3).tolist()}). "
+        f"Give --up, or 'up' in {path.stem}.json beside it."
     )
 
 
@@ -159,8 +159,8 @@ def _scale(
         if _REACH[0] <= reach * unit <= _REACH[1]:
             return unit, f"size of the body: positions in {name}"
     raise DataError(
-        f"{path}: scale: the body reaches {reach:.4g} units from its root, which is no person in m, cm or mm. "
-        f"Say --scale (meters per unit), or 'scale' in {path.stem}.json beside it."
+        f"{path}: scale: the body reaches {reach:.4g} units from its root, which is not the size of a person in m, cm "
+        f"or mm. Give --scale (meters per unit), or 'scale' in {path.stem}.json beside it."
     )
 
 
@@ -172,7 +172,7 @@ def _fps(path: pathlib.Path, options: ReadOptions, stored: StoredJoints, layout:
                 raise DataError(f"{path}: fps: {value} frames per second, expected more than 0, up to 10000.")
             return float(value), source
     raise DataError(
-        f"{path}: fps: nothing says how many frames per second it has. Give 'fps' in the .npz, in {path.stem}.json "
+        f"{path}: fps: its frame rate is unknown. Give 'fps' in the .npz, in {path.stem}.json "
         "beside it, or as --source-fps."
     )
 
@@ -232,5 +232,5 @@ def _check_standing(path: pathlib.Path, boxes: list[Box]) -> None:
         if box.bottom > max(under, default=0.0) + _FLOATS:
             raise DataError(
                 f"{path}: the box at x {box.center[0]:.2f}, y {box.center[1]:.2f} begins {box.bottom:.2f} m above the "
-                "ground with nothing below; terrain has no room underneath. Let it reach the ground, or leave it out."
+                "ground with nothing below it; terrain has no overhangs. Extend it to the ground, or remove it."
             )

@@ -1,4 +1,4 @@
-"""Which bodies of a stranger's skeleton are its legs and its head, as far as their names tell."""
+"""Legs and head of an unknown skeleton, found by the names of its bodies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Leg:
 
 @attrs.frozen(kw_only=True)
 class Limbs:
-    """What was found; None where no name says it."""
+    """What was found; None if no name matches."""
 
     left_leg: Leg | None
     right_leg: Leg | None
@@ -45,7 +45,7 @@ def find_limbs(names: tuple[str, ...], parents: tuple[int, ...], offsets: np.nda
     heads = [i for i, name in enumerate(plain) if _HEAD.search(name) and not _NOT_A_JOINT.search(name)]
     lengths = np.linalg.norm(offsets, axis=-1)
     legs: dict[str, Leg | None] = {"left": None, "right": None}
-    # from the root outwards: of SMPL's ankle and foot, which both match, it is the ankle
+    # from the root outward: SMPL has ankle and foot, which both match; the ankle comes first
     for body, name in enumerate(plain):
         side = _side(names[body])
         if side and legs[side] is None and _ANKLE.search(name) and not _NOT_A_JOINT.search(name):

@@ -1,7 +1,7 @@
 """Motions of MimicKit (.pkl) and the older files of the published PARC: `mimickit`.
 
-A file is a pickled dict with fps, loop_mode and frames ``[N, 34]``: place of the root, its exponential map, then the
-28 coordinates of the humanoid's joints. That humanoid is ours, body for body and joint for joint.
+A file is a pickled dict with fps, loop_mode and frames ``[N, 34]``: position of the root, its exponential map, then the
+28 coordinates of the humanoid's joints. That humanoid has the bodies and joints of the built-in one.
 
 Source: xbpeng/MimicKit, mimickit/anim/motion.py and data/assets/humanoid/humanoid.xml; the older files add contacts.
 """
@@ -25,8 +25,8 @@ from parc_motion.kinematics import rotations as rot
 __all__ = ["FORMAT", "read"]
 
 _LOOPS: dict[Any, Literal["clamp", "wrap"]] = {0: "clamp", 1: "wrap", "CLAMP": "clamp", "WRAP": "wrap"}
-_ROOT_NUMBERS = 6  # place and exponential map
-_MOST_TURNS_RAD = 100.0  # exponential maps may wind up, but not by the thousand
+_ROOT_NUMBERS = 6  # position and exponential map
+_MAX_ANGLE_RAD = 100.0  # exponential maps may exceed pi, but not by far
 
 
 def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
@@ -64,7 +64,7 @@ def _assemble(name: str, tree: dict[Any, Any]) -> SourceMotion:
             f"{skeleton.num_dofs} joint coordinates of the character 'humanoid'). It was made for another character; "
             "give world joint positions of it (--format joints) instead."
         )
-    if frames.size and np.abs(frames[:, 3:]).max() > _MOST_TURNS_RAD:
+    if frames.size and np.abs(frames[:, 3:]).max() > _MAX_ANGLE_RAD:
         raise DataError(f"frames holds an angle of {np.abs(frames[:, 3:]).max():.4g} rad. Are these radians?")
     loop = tree.get("loop_mode", 0)
     if not isinstance(loop, int | str) or loop not in _LOOPS:

@@ -90,7 +90,9 @@ def _parse(path: pathlib.Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         except ValueError as err:
             raise DataError(f"{where}: {err}. The line is '{line[:60].strip()}'.") from None
         if len(vertices) > MAX_VERTICES or len(edges) > 4 * MAX_VERTICES:
-            raise DataError(f"{where}: more than {MAX_VERTICES} corners or as many faces; is this boxes?")
+            raise DataError(
+                f"{where}: more than {MAX_VERTICES} corners or as many faces; does it hold boxes?"
+            )
     if not edges:
         raise DataError(f"{path}: f: the file has no face. Boxes are written as 'v' and 'f' lines.")
     return np.array(vertices), np.array(edges)
@@ -102,7 +104,7 @@ def _vertex(words: list[str]) -> list[float]:
     try:
         place = [float(word) for word in words[1:4]]
     except ValueError:
-        raise ValueError("a coordinate is no number") from None
+        raise ValueError("a coordinate is not a number") from None
     if not np.isfinite(place).all():
         raise ValueError("a coordinate is not finite")
     return place
@@ -115,7 +117,7 @@ def _face(words: list[str], known: int) -> list[int]:
     for word in words[1:]:
         text = word.partition("/")[0]
         if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit() or len(text) > 9:
-            raise ValueError(f"corner '{word[:20]}' is no number of a vertex")
+            raise ValueError(f"corner '{word[:20]}' is not the number of a vertex")
         index = int(text)
         index = index - 1 if index > 0 else known + index
         if not 0 <= index < known or text.lstrip("-").strip("0") == "":
@@ -127,7 +129,7 @@ def _face(words: list[str], known: int) -> list[int]:
 def _parts(vertices: np.ndarray, edges: np.ndarray) -> list[np.ndarray]:
     """Distinct corners of each connected part, ``[n, 3]`` m.
 
-    Faces that share no vertex number but their places (one normal per face) are joined by place.
+    Faces that share vertex positions but not vertex numbers (one normal per face) are merged by position.
     """
     names = np.arange(len(vertices))
     parts = _components(names, edges)

@@ -1,6 +1,6 @@
 """Motion-terrain files of the published PARC (.pkl): `parc_ms`.
 
-Source: published PARC implementation. A file is a pickled dict of three separately pickled sections: motion (root and
+Source: `parc_motion.published`. A file is a pickled dict of three separately pickled sections: motion (root and
 joint rotations of the 15-body humanoid, contacts), terrain (height grid, bounds) and free-form extras (touched cells,
 path nodes, constraints of the optimizer, recorded observations).
 """
@@ -44,7 +44,7 @@ class PublishedFile:
     terrain: Terrain | None
     touched: np.ndarray | None  # [n, 3] frame, i, j
     path: Path | None
-    # the extras as they are: path_nodes [P, 3], obs [T, 1312], obs_shapes, min_point_offset, ...
+    # the extras as stored: path_nodes [P, 3], obs [T, 1312], obs_shapes, min_point_offset, ...
     misc: dict[str, Any]
     warnings: tuple[str, ...]  # what was left out, and why
 
@@ -159,7 +159,7 @@ def _terrain(section: dict[Any, Any]) -> Terrain:
     bounds = None
     if section.get("hf_maxmin") is not None:
         maxmin = array_of(section, "hf_maxmin", (*height.shape, 2), "terrain_data")
-        # theirs: highest, lowest, and +1, -1 everywhere when nobody computed them; ours: lowest, highest
+        # stored as highest, lowest, or as +1, -1 everywhere if not computed; here lowest, highest
         bounds = None if (maxmin == np.array([1.0, -1.0])).all() else maxmin[..., ::-1]
     origin_xy = array_of(section, "min_point", (2,), "terrain_data")
     return Terrain(

@@ -1,8 +1,8 @@
 """Restricted reader of pickles: plain values and NumPy arrays, unpickled in a limited child process.
 
-Nothing is unpickled here. `unpickle_child` does it in a process of its own without environment, site packages or
-NumPy, within limits on memory, time, files and children, and hands back text and raw bytes, from which this module
-makes values again.
+Nothing is unpickled here. `unpickle_child` does it in a separate process without environment variables, site packages
+or NumPy, within limits on memory, time, files and children, and returns text and raw bytes, which this module converts
+back to values.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ _MAX_ANSWER_BYTES = 640 << 20
 _MEMORY_BYTES = 1 << 30
 _CPU_S = 1  # enough for a small file; larger ones get more
 _BYTES_A_CPU_S = 6 << 20
-_WALL_S = (
-    4.0  # for every second of CPU that a child may take: a busy machine is slow, but nobody waits for long
-)
+_WALL_S = 4.0  # per second of CPU time that a child may take: allows for a busy machine
 _DTYPE = re.compile(r"[<>](?:b1|[iu][1248]|f[248])")
 _TEXT_NUMBERS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
@@ -47,15 +45,15 @@ class Unreadable:
 def read_pickle_tree(path: pathlib.Path, sections: tuple[str, ...] = ()) -> Any:
     """What a pickle holds: nested dict, list and tuple of plain numbers, text, bool, None and NumPy arrays.
 
-    A `.npy` file that holds one pickled object is read, too. Arrays of text come as lists, NumPy's numbers as plain
-    ones. Bytes that are pickles themselves stay unread, and are refused, unless their key says that they are one.
+    A `.npy` file that holds one pickled object is read, too. Arrays of text become lists, NumPy's scalars numbers.
+    Bytes that are pickles themselves are refused, unless `sections` names their key.
 
     Args:
         sections: keys of the outermost dict whose values are pickled once more; no further level is read. A section
             that is refused comes as `Unreadable`.
 
     Raises:
-        DataError: the file is no such pickle, too large, damaged or hostile; the text says which.
+        DataError: the file is not such a pickle, too large, damaged or hostile; the text says which.
     """
     answer, status = _run_child(path, sections)
     if len(answer) > _MAX_ANSWER_BYTES:
@@ -64,7 +62,7 @@ def read_pickle_tree(path: pathlib.Path, sections: tuple[str, ...] = ()) -> Any:
         try:
             return _decode(answer)
         except (ValueError, TypeError, KeyError, IndexError, RecursionError) as err:
-            cause = f"the reading process gave no usable answer ({err})"
+            cause = f"the reading process returned an unusable answer ({err})"
     elif status < 0:
         cause = f"reading it was stopped (signal {-status}): it takes too long, or is made to crash readers"
     else:
@@ -79,7 +77,7 @@ def _run_child(path: pathlib.Path, sections: tuple[str, ...]) -> tuple[bytes, in
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise DataError(f"{path}: is no regular file. Give a motion file.")
+            raise DataError(f"{path}: is not a regular file. Give a motion file.")
         if found.st_size > MAX_PICKLE_BYTES:
             raise DataError(
                 f"{path}: {found.st_size / 1e6:.0f} MB; pickles up to {MAX_PICKLE_BYTES / 1e6:.0f} MB are read."

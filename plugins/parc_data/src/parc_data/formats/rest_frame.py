@@ -12,10 +12,10 @@ from parc_motion.kinematics import rotations as rot
 
 __all__ = ["starts_with_rest_pose"]
 
-# mean turn from the rest pose, root left out; legs spread by 17 degrees are still rest
+# mean rotation from the rest pose, without the root; legs 17 degrees apart still count as rest
 _REST_RAD = np.radians(12.0)
-_JUMP_RAD = np.radians(5.0)  # mean turn to the second frame
-_JUMP_RATIO = 5.0  # of that to the usual turn between two frames
+_JUMP_RAD = np.radians(5.0)  # mean rotation to the second frame
+_JUMP_RATIO = 5.0  # of that to the median rotation between two frames
 _LOOK_FRAMES = 60
 
 
@@ -24,20 +24,20 @@ def starts_with_rest_pose(
 ) -> tuple[int, str]:
     """How many frames to leave out at the start (0 or 1), and what to note about it.
 
-    On its own it leaves out a first frame that is near the rest pose and from which the second is far away, compared
-    with the steps that follow.
+    With auto, a first frame is left out if it is close to the rest pose and the jump to the second frame is large
+    compared with the steps that follow.
 
     Args:
         local_rot: root first, ``[T, K, 4]`` xyzw.
-        choice: what the user says.
+        choice: of the user.
         where: file, for errors.
     """
     if choice == "keep":
-        return 0, "kept: the user says so"
+        return 0, "kept: requested by the user"
     if choice == "drop":
         if len(local_rot) < 2:
             raise DataError(f"{where}: has one frame only; nothing is left without it. Keep the first frame.")
-        return 1, "left out: the user says so"
+        return 1, "left out: requested by the user"
     head = local_rot[:_LOOK_FRAMES, 1:]
     if len(head) < 3 or not head.shape[1]:
         return 0, "kept"

@@ -1,7 +1,7 @@
-"""Unit and axes of a file that states neither: found from the size and the posture of the human in it.
+"""Unit and axes of a file that states neither, inferred from the size and posture of the person in it.
 
-A reader gives what its file holds, in the file's unit and axes, as a `RawMotion`; `settle` makes a `SourceMotion` of
-it. What was decided, and from what, is kept in the notes of the motion.
+A reader returns the content of its file, in the unit and axes of the file, as a `RawMotion`; `settle` converts it to a
+`SourceMotion`. What was inferred, and from what, is kept in the notes of the motion.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def settle(raw: RawMotion, options: ReadOptions) -> SourceMotion:
     """The motion in meters with z up, without a first frame that is only a rest pose.
 
     Raises:
-        DataError: the unit cannot be told from the motion, or the numbers do not make one.
+        DataError: the unit cannot be inferred from the motion, or its numbers are inconsistent.
     """
     limbs = find_limbs(raw.names, raw.parents, raw.offsets)
     sample = _sample(raw)
@@ -90,8 +90,8 @@ def settle(raw: RawMotion, options: ReadOptions) -> SourceMotion:
 
 
 def _turn(quat: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """The rotations in turned axes, written over the given ones, in blocks, so that long takes fit into memory."""
-    # `turn` only swaps and negates axes, so a quaternion's vector part goes with it
+    """The rotations in the new axes, written in place and in blocks, so that long takes fit into memory."""
+    # `turn` only permutes and negates axes, so the vector part of a quaternion is transformed like a vector
     columns = np.abs(turn).argmax(axis=1)
     signs = turn[np.arange(3), columns]
     for start in range(0, len(quat), _BLOCK_FRAMES):
@@ -139,7 +139,7 @@ def _find_up(
         axis = int(share.argmax())
         leg = np.mean([leg.length for leg in limbs.legs])
         stands = 0.7 * leg < np.median(sample.root_pos[:, axis]) < 1.5 * leg
-        # a rest pose that stands wins over crawling along a line, not over a motion that stands on zero throughout
+        # an upright rest pose has priority over a crawling motion, not over one that stands at height zero throughout
         if share[axis] > 0.9 and stands if upright else share[axis] > 0.5:
             return "xyz"[axis], {**notes, "up": "xyz"[axis], "up_from": "the posture in the motion"}
     if rest is not None and upright:
@@ -177,10 +177,11 @@ def _find_scale(
             if least <= length * scale <= most:
                 text = f"{what} {length:.4g} units, so {length * scale:.3f} m"
                 return scale, {"scale": scale, "unit": unit, "unit_from": text}
-    found = ", ".join(f"{what} {length:.4g}" for what, length, _ in measures) or "none of them is there"
+    found = ", ".join(f"{what} {length:.4g}" for what, length, _ in measures) or "none of them exists"
     raise DataError(
-        f"{raw.path}: OFFSET: the unit cannot be told. In no unit is this the size of a person ({found} units; "
-        "looked at legs by name, height of the rest pose, height of the root). Say the meters per unit with --scale."
+        f"{raw.path}: OFFSET: the unit cannot be inferred: in no known unit is this the size of a person ({found} "
+        "units; considered were the legs, the height of the rest pose and of the root). Give the meters per "
+        "unit as --scale."
     )
 
 
@@ -191,7 +192,7 @@ def _measures(sample: SourceMotion, limbs: Limbs, up: int) -> list[tuple[str, fl
         measures.append(("hip to ankle", float(np.mean([leg.length for leg in limbs.legs])), _LEG))
     rest = sample.rest_pos[:, up]
     height = float(np.ptp(rest))
-    # without legs under it, the root is not halfway up and the height not that of a whole person
+    # only if the root is about halfway up is this the height of a whole person
     if height > 0 and 0.3 < -rest.min() / height < 0.7:
         measures.append(("height of the rest pose", height, _HEIGHT))
     measures.append(
@@ -201,7 +202,7 @@ def _measures(sample: SourceMotion, limbs: Limbs, up: int) -> list[tuple[str, fl
 
 
 def _facing(raw: RawMotion, limbs: Limbs, turn: np.ndarray) -> np.ndarray:
-    """Quarter turns about z after which the rest pose has its left leg on the y side and so looks along x."""
+    """Quarter turns about z after which the left leg of the rest pose is on the y side, so that it faces x."""
     if limbs.left_leg is None or limbs.right_leg is None:
         return np.eye(3)
     rest = np.zeros((len(raw.parents), 3))

@@ -28,15 +28,15 @@ _FLIGHT_WEIGHT = 30.0
 
 @attrs.frozen(kw_only=True, eq=False)
 class Support:
-    """What the body stands on over time."""
+    """The support of the body over time."""
 
-    point: np.ndarray  # [n, 3] m, where the ground force should act
+    point: np.ndarray  # [n, 3] m, desired center of pressure
     yaw: np.ndarray  # [n] rad, direction of the standing feet
     flight: np.ndarray  # [n] bool, nothing touches the ground
 
 
 def support_of(plan: Plan, feet: FeetMotion, time: np.ndarray) -> Support:
-    """The support that moves from footstep to footstep while both feet stand."""
+    """The support, which moves from footstep to footstep during double support."""
     steps = plan.steps
     soles = [np.array(s.pos) + _SOLE_CENTRE * np.array([np.cos(s.yaw), np.sin(s.yaw), 0.0]) for s in steps]
     point = np.tile(soles[0], (len(time), 1))
@@ -76,7 +76,7 @@ def center_height(
     shortest = np.sqrt(np.maximum(_LEG_MIN**2 - away**2, 0.0))
     least = np.where(feet.down, feet.ankle[..., 2] + shortest, -np.inf).max(axis=1) + offset
     ground = blur(support.point[:, 2], 0.06 / dt)
-    early = round(_RISE_AHEAD_S / dt)  # the leg behind pushes the body up a step before it leaves
+    early = round(_RISE_AHEAD_S / dt)  # the rear leg pushes the body up a step before it lifts off
     ground = np.maximum(ground, np.pad(ground, (0, early), mode="edge")[early:])
     wish = np.minimum(ground + ANKLE_HEIGHT + plan.style.leg + offset, most - 0.004)
     curve = Curve(n, dt).jerk(50.0).near(np.arange(n), wish, 1.0 / 0.03)

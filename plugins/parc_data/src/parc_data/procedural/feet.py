@@ -1,4 +1,4 @@
-"""Where both feet are at every moment: flat on their footsteps, and in clear arcs between them."""
+"""Motion of the feet: flat on their footsteps, and in arcs that clear the ground between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ANKLE_HEIGHT", "FeetMotion", "move_feet"]
 ANKLE_HEIGHT = 0.05  # m, ankle over the sole
 _HALF_WIDTH = 0.045  # m, of the sole
 _EDGE_MARGIN = 0.045  # m, that a swinging sole keeps from walls
-_MOST_DORSIFLEXION = 0.75  # rad, wanted of a swinging foot; the joint allows 0.96
+_MAX_DORSIFLEXION = 0.75  # rad, desired limit of a swinging foot; the joint allows 0.96
 _TOE_UP = 0.12  # rad, before landing
 _LEG_SPACE = 0.13  # m, from ankle to ankle when one passes the other
 _MAX_HEEL_OFF_S = 0.18
@@ -48,7 +48,7 @@ class FeetMotion:
         Args:
             ankle_angle: rotation of the ankles about their y axis, ``[n, 2]`` rad.
         """
-        excess = np.maximum(-_MOST_DORSIFLEXION - ankle_angle, 0.0)
+        excess = np.maximum(-_MAX_DORSIFLEXION - ankle_angle, 0.0)
         extra = np.zeros_like(excess)
         for foot in range(2):
             extra[:, foot] = 1.3 * _away(self.flat[:, foot], dt) * blur(excess[:, foot], 0.04 / dt)

@@ -1,4 +1,4 @@
-"""What a synthesized motion is made from: footsteps along a route, in space and time, a style, and the ground."""
+"""Input of the synthesis: footsteps along a route, in space and time, a style, and terrain."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["HEEL", "TOE", "Footstep", "Plan", "Route", "Style", "schedule"]
 # sole of the humanoid's foot box, in the frame of the ankle, m
 TOE = 0.1335
 HEEL = -0.0435
-ALWAYS = 1e9  # s; a foot that stands since ever, or for ever
+ALWAYS = 1e9  # s; landing or lift time of a foot that stands at the start or end of the plan
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Route:
-    """A curve on the ground made of arcs: where the middle of the body goes."""
+    """A curve on the ground, made of arcs, that the middle of the body follows."""
 
     arc: np.ndarray  # [k] m, length along the curve, increasing
     xy: np.ndarray  # [k, 2] m
@@ -61,7 +61,7 @@ class Footstep:
 class Style:
     """How the body moves over its footsteps."""
 
-    leg: float = 0.805  # m, wanted distance from hip to ankle of the standing leg
+    leg: float = 0.805  # m, desired distance from hip to ankle of the stance leg
     clearance: float = 0.045  # m, of the swinging sole over the ground
     heel_off: float = 0.65  # rad, largest pitch of the foot that leaves while the other stands
     lean: float = 0.02  # rad, of the trunk, forward
@@ -73,13 +73,13 @@ class Style:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """Everything that a motion is made from."""
+    """Everything that a motion is synthesized from."""
 
     name: str
     motion_class: str
     steps: tuple[Footstep, ...]
     terrain: Terrain
-    start: float  # s, the window of time that becomes the clip
+    start: float  # s, time window of the clip
     end: float
     style: Style = Style()
 
@@ -102,9 +102,9 @@ def schedule(
     Args:
         arcs: length along the route of each ankle, m, ``[n]``.
         periods: time from each landing to the next, s, ``[n - 1]`` or one.
-        overlaps: time that both feet stand after each landing but the first, s (negative: flight), ``[n - 1]`` or one.
-        stand_before: the first two steps stand since ever; time 0 is the landing of the second.
-        stand_after: the last two steps stand for ever.
+        overlaps: duration of double support after each landing but the first, s (negative: flight), ``[n - 1]`` or one.
+        stand_before: the plan starts with both feet on the first two steps; time 0 is the landing of the second.
+        stand_after: the plan ends with both feet on the last two steps.
         toe_first: pitch at each landing, rad, ``[n]`` or one.
     """
     along = np.asarray(arcs, dtype=float)

@@ -1,4 +1,4 @@
-"""From the paths of the center of mass and the feet to the rotations of every joint."""
+"""Rotations of all joints from the trajectories of the center of mass and the feet."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def pose_trunk(
     n = len(yaw)
     early, late = round(_LEAN_BEFORE_S / dt), round(_LEAN_AFTER_S / dt)
     padded = np.pad(blur(ground, 0.10 / dt), (late, early), mode="edge")
-    rise = np.maximum(padded[early + late :] - padded[:n], 0.0)  # about to be climbed
+    rise = np.maximum(padded[early + late :] - padded[:n], 0.0)  # height that will be climbed next
     ahead = feet.ankle[..., 0] * np.cos(yaw)[:, None] + feet.ankle[..., 1] * np.sin(yaw)[:, None]
     apart = blur(ahead[:, 1] - ahead[:, 0], 0.06 / dt)  # m, left foot before right
     apart = 1.1 * np.tanh(apart / 1.1)
@@ -95,7 +95,7 @@ def pose_trunk(
     joint_rot[:, body.joints["torso"]] = rot.multiply(_about(2, -1.8 * twist), _about(1, 0.6 * lean))
     joint_rot[:, body.joints["head"]] = rot.multiply(_about(2, 0.8 * twist), _about(1, -0.8 * lean))
     for side, sign in (("right", 1.0), ("left", -1.0)):
-        forward = torch.tensor(sign * style.arm_swing * apart) + 0.02  # the arm goes with the other leg
+        forward = torch.tensor(sign * style.arm_swing * apart) + 0.02  # each arm swings with the opposite leg
         down = torch.full((n,), sign * style.arm_out, dtype=torch.float64)
         shoulder = rot.multiply(_about(1, -forward), _about(0, down))
         joint_rot[:, body.joints[f"{side}_upper_arm"]] = shoulder
@@ -114,7 +114,7 @@ def leg_joints(body: Body, root_pos: Tensor, pose: Pose, feet: FeetMotion, dt: f
             _about(2, torch.tensor(feet.yaw[:, i])), _about(1, torch.tensor(feet.pitch[:, i]))
         )
         hip = root_pos + rot.rotate(pose.root_rot, body.hip[i].expand_as(root_pos))
-        # the knee points between where the body and where the foot points
+        # the knee points halfway between the directions of body and foot
         facing = rot.rotate(pose.root_rot, _AXES[0].expand_as(hip)) + rot.rotate(
             foot_rot, _AXES[0].expand_as(hip)
         )

@@ -36,7 +36,7 @@ def plans(
 
     Args:
         variations: how many of each; the first is the plain one, the others differ in speed and stride.
-        rng: gives the stream of random numbers of a recipe and variation.
+        rng: returns the random stream of a recipe and variation.
     """
     for motion_class in classes:
         for name, recipe in _RECIPES[motion_class].items():

@@ -9,7 +9,7 @@ from scipy.linalg import solveh_banded
 __all__ = ["Curve", "blur", "min_jerk"]
 
 _BAND = 3  # rows reach over four neighboring samples
-_HARD = 1e4  # 1/unit; weight of what must hold
+_HARD = 1e4  # 1/unit; weight of hard constraints
 _SHARES = (0.01, 0.1, 1.0)
 _ROUNDS = 30
 _SETTLED = 1e-5  # unit
@@ -20,7 +20,7 @@ _Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # first sample [k], coefficie
 
 @attrs.define
 class Curve:
-    """A sampled curve x [n] being described; `solve` gives the one that fits best.
+    """Builder of a least-squares problem for a sampled curve x [n]; `solve` returns the solution.
 
     Every weight multiplies a residual, so 1 / weight is the size of a residual that counts as one.
     """
@@ -72,14 +72,16 @@ class Curve:
     def solve(self) -> np.ndarray:
         """The curve, ``[n]``; broken bounds cost their weighted violation squared.
 
-        Newton's method on that piecewise quadratic cost; the line search keeps it from going round in circles.
+        Newton's method on that piecewise quadratic cost; the line search prevents it from cycling.
         """
         matrix, right = np.zeros((_BAND + 1, self.num)), np.zeros(self.num)
         for row in self._rows:
             _accumulate(matrix, right, *row)
         matrix[_BAND] += 1e-9
         x = solveh_banded(matrix, right)
-        for share in _SHARES if self._bounds else ():  # soft bounds first: far fewer of them change at a time
+        for share in (
+            _SHARES if self._bounds else ()
+        ):  # soft bounds first: then fewer of them change per iteration
             bounds = [(start, share * rows, share * value) for start, rows, value in self._bounds]
             for _ in range(_ROUNDS):
                 lhs, rhs = matrix.copy(), right.copy()
@@ -93,7 +95,7 @@ class Curve:
         return x
 
     def _step_length(self, x: np.ndarray, move: np.ndarray, limits: list[_Rows]) -> float:
-        # where along the move the cost is least: its slope grows all the way, so halving finds the zero
+        # exact line search: the cost is convex along the step, so bisection finds the zero of its slope
         rows = [(_apply(x, start, row) - value, _apply(move, start, row)) for start, row, value in self._rows]
         value, gain = (np.concatenate(column) for column in zip(*rows))
         slope, curvature = float(value @ gain), float(gain @ gain)

@@ -20,10 +20,10 @@ def balanced_dataset(
     """A data set in which every class is sampled equally often, clips of a class in proportion to their length.
 
     Args:
-        class_weights: how much more (or less) often than others a class is sampled; 1 where it is not named.
+        class_weights: relative sampling frequency of a class; 1 for classes that are not named.
 
     Raises:
-        DataError: two clips have one name, or a class is weighted that no clip has.
+        DataError: two clips have the same name, or no clip has a class that is weighted.
     """
     entries, factors = list(entries), dict(class_weights or {})
     seen: dict[str, DatasetEntry] = {}
@@ -37,7 +37,7 @@ def balanced_dataset(
     classes = [entry.motion_class for entry in entries]
     unknown = sorted(factors.keys() - set(classes))
     if unknown:
-        raise DataError(f"no clip is of class '{unknown[0]}'; there are {', '.join(sorted(set(classes)))}.")
+        raise DataError(f"no clip has class '{unknown[0]}'; there are {', '.join(sorted(set(classes)))}.")
     weights = class_balanced_weights(classes, [entry.length for entry in entries])
     weights *= np.array([factors.get(name, 1.0) for name in classes])
     if not weights.sum() > 0:

@@ -36,8 +36,8 @@ class PieceOptions:
     """Which pieces are kept, and how."""
 
     min_num_frames: int = 1
-    margin: float | None = None  # m of terrain around the root's way; None for all of it
-    name: str | None = None  # of the only piece
+    margin: float | None = None  # m of terrain around the path of the root; None for all of it
+    name: str | None = None  # of a single piece
 
 
 def write_pieces(
@@ -97,7 +97,7 @@ def pieces_at_times(clip: MotionClip, times: Sequence[tuple[float, float]]) -> l
 
 
 def pieces_in_windows(clip: MotionClip, length: float, stride: float | None = None) -> list[Piece]:
-    """Windows of `length` s, one every `stride` s (as long as a window when left out); what remains is dropped.
+    """Windows of `length` s, one every `stride` s (as long as a window when left out); the rest is dropped.
 
     Raises:
         DataError: a window or stride is shorter than a frame.
@@ -126,10 +126,10 @@ def pieces_without(clip: MotionClip, flights: Flights, impossible: np.ndarray) -
 
 
 def cut_clip(clip: MotionClip, pieces: Sequence[Piece], margin: float | None = None) -> list[MotionClip]:
-    """The pieces as clips, named `<name>_f<first>_<last>`; a looping clip that is cut loops no more.
+    """The pieces as clips, named `<name>_f<first>_<last>`; a part of a looping clip does not loop.
 
     Args:
-        margin: keep only the terrain within this many meters of the root's way; None for all of it.
+        margin: keep only the terrain within this many meters of the path of the root; None for all of it.
     """
     made = []
     for first, stop in pieces:

@@ -1,4 +1,4 @@
-"""Where clips that were made of other clips come from."""
+"""Provenance of clips that were made from other clips."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["derived"]
 
 
 def derived(clip: MotionClip, provider: str, parent: str, **notes: Any) -> MotionClip:
-    """The clip as made by a tool; scores of the clip before are left out, they no longer hold.
+    """The clip with the provenance of a tool's output; scores of the original are dropped, they no longer hold.
 
     Args:
-        parent: digest of the file that it was made of.
-        notes: JSON values, added to those that the clip has.
+        parent: digest of the file that it was made from.
+        notes: JSON values, added to those of the original.
     """
     old = clip.provenance
     provenance = Provenance(

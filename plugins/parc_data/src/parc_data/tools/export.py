@@ -1,4 +1,4 @@
-"""Clips in formats of others: MimicKit arrays, BVH, CSV, and our own.
+"""Clips in other formats: MimicKit arrays, BVH, CSV, and copies in PARC's own.
 
 ``mimickit`` writes an `.npz` without pickles, with the arrays that MimicKit keeps in its pickles:
 
@@ -8,7 +8,7 @@
 * ``fps`` float32: frames per second; ``loop_mode`` int32: 0 clamp, 1 wrap
 * ``header``: JSON text with the name, the character and these units
 
-Contacts, terrain and path have no place there and are left out; so are turns of a hinge joint off its axis.
+It cannot store contacts, terrain, path, or rotations of a hinge joint about other axes: they are left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which clips a user means by files, folders and data-set manifests, and what class each belongs to."""
+"""The clips that files, folders and data-set manifests stand for, and the class of each."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from parc_motion.storage import digest_file
 __all__ = ["UNCLASSIFIED", "FoundClip", "dataset_entry", "find_clips", "load_found", "load_found_clips"]
 
 UNCLASSIFIED = "unclassified"
-_LEFT_OUT = "ignore"  # files below a folder whose name contains it are not seen
+_LEFT_OUT = "ignore"  # paths with a part that contains it are skipped
 
 
 @attrs.frozen(kw_only=True)
 class FoundClip:
-    """A clip file and what the place where it was found says about it."""
+    """A clip file, and what its folder or manifest says about it."""
 
     file: pathlib.Path
-    motion_class: str | None = None  # by the sub-folder or manifest; None: the clip itself says
-    fallback_class: str = UNCLASSIFIED  # for a clip that says nothing
+    motion_class: str | None = None  # of the sub-folder or manifest; None: that of the clip itself
+    fallback_class: str = UNCLASSIFIED  # for a clip without a class
     entry: DatasetEntry | None = None  # of a manifest
 
     def class_of(self, clip: MotionClip) -> str:
@@ -32,13 +32,13 @@ class FoundClip:
 
 
 def find_clips(paths: Sequence[pathlib.Path]) -> list[FoundClip]:
-    """The clips that paths stand for, in a steady order; a file named twice counts once.
+    """The clips that paths stand for, in a fixed order; a file that is named twice counts once.
 
     A folder stands for every `.npz` below it, except those in a folder or with a name that contains "ignore"; the class
     is the name of the first sub-folder. A manifest (`.yaml`) stands for the clips that it lists.
 
     Raises:
-        DataError: a path does not exist, or no clip is there.
+        DataError: a path does not exist, or there is no clip.
     """
     found: dict[pathlib.Path, FoundClip] = {}
     for path in paths:
@@ -51,7 +51,7 @@ def load_found(item: FoundClip) -> MotionClip:
     """The clip, with its class.
 
     Raises:
-        DataError: the file holds no clip.
+        DataError: the file does not hold a clip.
         CorruptArtifact: it is damaged, or changed since the manifest was made.
     """
     if item.entry is not None and digest_file(item.file) != item.entry.digest:
@@ -64,12 +64,12 @@ def load_found(item: FoundClip) -> MotionClip:
 
 
 def load_found_clips(items: Iterable[FoundClip]) -> Iterator[tuple[FoundClip, MotionClip]]:
-    """Each item with its clip, loaded when its turn comes."""
+    """Each item with its clip, loaded lazily."""
     return ((item, load_found(item)) for item in items)
 
 
 def dataset_entry(item: FoundClip, clip: MotionClip) -> DatasetEntry:
-    """What a manifest says about the clip; its weight is still 1."""
+    """The manifest entry of a clip, with weight 1."""
     return DatasetEntry(
         file=item.file.resolve(),
         name=clip.name,

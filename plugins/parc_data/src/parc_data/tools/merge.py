@@ -1,7 +1,8 @@
-"""One data set of several folders: chosen, thinned out and balanced.
+"""Merges several folders into one data set: selected, thinned out and balanced.
 
-Source: the published creation of data sets, whose names of settings are kept. Unlike there inputs are never rewritten,
-and clips directly in a folder are seen; only the part of a path below the given folder is searched for "ignore".
+Source: data-set creation of the published system (`parc_motion.published`), whose names of settings are kept. Here
+inputs are never rewritten, clips directly in a folder are included, and only the part of a path below the given folder
+is searched for "ignore".
 """
 
 from __future__ import annotations
@@ -29,23 +30,29 @@ MANIFEST = "dataset.yaml"
 class MergeConfig:
     """Which clips come into a merged data set, and what is done to them."""
 
-    folder_paths: tuple[str, ...] = setting((), path=True, help="folders, clips and manifests to merge")
-    save_path: str = setting("", help="folder to write, or a manifest (.yaml) that refers to the inputs")
-    char_filepath: str = setting("humanoid", help="built-in character or an MJCF file")
-    min_num_frames: int = setting(15, ge=1, unit="frames", help="shorter clips are left out")
+    folder_paths: tuple[str, ...] = setting((), path=True, help="Folders, clips and manifests to merge.")
+    save_path: str = setting("", help="Folder to write, or a manifest (.yaml) that refers to the inputs.")
+    char_filepath: str = setting("humanoid", help="Built-in character or an MJCF file.")
+    min_num_frames: int = setting(15, ge=1, unit="frames", help="Shorter clips are left out.")
     max_terrain_dim_x: int = setting(
-        1001, ge=1, unit="cells", help="clips on terrain that is longer are left out"
+        1001, ge=1, unit="cells", help="Clips on terrain with more cells along x are left out."
     )
     max_terrain_dim_y: int = setting(
-        1001, ge=1, unit="cells", help="clips on terrain that is wider are left out"
+        1001, ge=1, unit="cells", help="Clips on terrain with more cells along y are left out."
     )
-    cut_some_classes_in_half: bool = setting(False, help="keep only every second clip of some classes")
-    motion_classes_to_cut_in_half: tuple[str, ...] = setting((), help="which classes")
+    cut_some_classes_in_half: bool = setting(
+        False, help="Keep only every second clip of the classes in motion_classes_to_cut_in_half."
+    )
+    motion_classes_to_cut_in_half: tuple[str, ...] = setting(
+        (), help="Classes of which only every second clip is kept."
+    )
     compute_preprocessing_data: bool = setting(
-        False, help="compute touched cells and height bounds of clips that lack them"
+        False, help="Compute touched cells and height bounds of clips that lack them."
     )
-    override_old_hf_mask_inds: bool = setting(False, help="compute them for clips that have them, too")
-    rename: bool = setting(False, help="number clips whose name occurs before, instead of refusing them")
+    override_old_hf_mask_inds: bool = setting(
+        False, help="Recompute touched cells and height bounds of clips that have them."
+    )
+    rename: bool = setting(False, help="Append a number to repeated clip names instead of refusing them.")
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +75,7 @@ def merge(config: MergeConfig, *, overwrite: bool = False) -> Merged:
     """Write the merged data set: a folder of clips with `dataset.yaml` in it, or a manifest alone.
 
     Raises:
-        DataError: nothing is left, names are equal, a class to be cut does not occur, or a file is damaged.
+        DataError: no clip is left, names are equal, a class to be halved does not occur, or a file is damaged.
         StorageError: the output exists, or would replace an input.
     """
     candidates, left_out = _select(config)
@@ -96,7 +103,7 @@ def _select(config: MergeConfig) -> tuple[list[_Candidate], list[tuple[str, str]
     unknown = sorted(set(halved) - classes)
     if unknown:
         raise DataError(
-            f"no clip is of class '{unknown[0]}', which is to be cut in half; there are {', '.join(sorted(classes))}."
+            f"no clip has class '{unknown[0]}', which is to be cut in half; there are {', '.join(sorted(classes))}."
         )
     kept: list[_Candidate] = []
     left_out: list[tuple[str, str]] = []
@@ -120,7 +127,7 @@ def _select(config: MergeConfig) -> tuple[list[_Candidate], list[tuple[str, str]
 
 
 def _groups(paths: Sequence[str]) -> list[list[_Candidate]]:
-    """The clips of each path; a file that several paths name belongs to the first of them."""
+    """The clips of each path; a file below several paths belongs to the first of them."""
     seen: set[pathlib.Path] = set()
     groups = []
     for path in paths:
@@ -147,7 +154,7 @@ def _unfit(item: _Candidate, config: MergeConfig) -> str:
 def _unique(
     entries: Sequence[DatasetEntry], rename: bool
 ) -> tuple[list[DatasetEntry], list[tuple[str, str]]]:
-    """The entries, those whose name occurs before numbered `<name>_2`, `<name>_3`, ... where that is wanted."""
+    """The entries; with `rename`, repeated names become `<name>_2`, `<name>_3`, ..."""
     taken = {entry.name for entry in entries}
     seen: set[str] = set()
     result, renamed = [], []
@@ -168,7 +175,7 @@ def _unique(
 def _write(
     folder: pathlib.Path, found: Sequence[FoundClip], entries: Sequence[DatasetEntry], config: MergeConfig
 ) -> list[DatasetEntry]:
-    """Write the clips; returns entries that refer to the new files. A clip that stays as it is, is copied as it is."""
+    """Write the clips; returns entries that refer to the new files. The files of unchanged clips are copied."""
     prepare = None
     if config.compute_preprocessing_data:
         from parc_data.tools.preprocess import Preprocessor

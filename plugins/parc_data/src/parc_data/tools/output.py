@@ -1,4 +1,4 @@
-"""Where tools write: a folder or file that appears whole or not at all, and never in place of an input."""
+"""Output of the tools: a folder or file appears completely or not at all, and never replaces an input."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["check_no_input_inside", "clip_place", "new_file", "new_folder", "sav
 
 log = logging.getLogger(__name__)
 
-_WRITTEN = {".npz", ".npy", ".json", ".yaml", ".bvh", ".csv"}  # suffixes of what tools write
+_WRITTEN = {".npz", ".npy", ".json", ".yaml", ".bvh", ".csv"}  # suffixes of the files that tools write
 
 
 @contextlib.contextmanager
 def new_folder(
     final: pathlib.Path, inputs: Iterable[pathlib.Path], *, overwrite: bool = False
 ) -> Iterator[pathlib.Path]:
-    """A folder to write into that gets its name when the block ends well, and is removed when it does not.
+    """A temporary folder that gets its final name when the block succeeds, and is removed when it fails.
 
     Args:
-        inputs: files that are read; none may lie where the folder comes.
-        overwrite: a folder of that name is replaced as a whole, provided that it holds only what tools write.
+        inputs: files that are read; none may lie in the final folder.
+        overwrite: an existing folder is replaced as a whole, provided that it holds only files written by `parc data`.
 
     Raises:
-        StorageError: the folder exists, or holds an input or other people's files.
+        StorageError: the folder exists, or holds an input or foreign files.
     """
     final = pathlib.Path(final).expanduser()
     _check_free(final, overwrite)
@@ -49,7 +49,7 @@ def new_folder(
 
 
 def new_file(path: pathlib.Path, inputs: Iterable[pathlib.Path], *, overwrite: bool = False) -> pathlib.Path:
-    """The path, if a file may be written there.
+    """The path, expanded, if a file may be written there.
 
     Raises:
         StorageError: it exists and is not to be overwritten, is a folder, or one of the inputs.
@@ -79,15 +79,15 @@ def check_no_input_inside(folder: pathlib.Path, inputs: Iterable[pathlib.Path]) 
 
 
 def clip_place(clip: MotionClip, suffix: str = ".npz") -> pathlib.Path:
-    """Where a clip lies within a folder: `<class>/<name><suffix>`."""
+    """Path of a clip within a folder: `<class>/<name><suffix>`."""
     return pathlib.Path(clip.motion_class or UNCLASSIFIED) / f"{clip.name}{suffix}"
 
 
 def save_in(folder: pathlib.Path, clip: MotionClip) -> pathlib.Path:
-    """Save a clip at its place in a folder; returns the file.
+    """Save a clip as `<class>/<name>.npz` in a folder; returns the file.
 
     Raises:
-        DataError: another clip lies there already.
+        DataError: a clip of that class and name exists already.
     """
     file = folder / clip_place(clip)
     if file.exists():
@@ -109,8 +109,8 @@ def _check_replaceable(folder: pathlib.Path) -> None:
     for file in folder.rglob("*"):
         if file.is_symlink() or (file.is_file() and file.suffix not in _WRITTEN):
             raise StorageError(
-                f"{folder}: holds {file.relative_to(folder)}, which no tool of `parc data` wrote; such a folder is not "
-                "replaced. Remove it yourself or give another name."
+                f"{folder}: holds {file.relative_to(folder)}, which `parc data` did not write, so the folder is not "
+                "replaced. Remove it or give another name."
             )
 
 

@@ -19,7 +19,7 @@ def dataset_of(paths: Sequence[pathlib.Path]) -> MotionDataset:
     """The clips at paths as a data set; a single manifest keeps its weights, otherwise classes are balanced.
 
     Raises:
-        DataError: no clip is there, or two have one name.
+        DataError: there is no clip, or two have the same name.
     """
     found = find_clips(paths)
     if len(paths) == 1 and all(item.entry is not None for item in found):
@@ -33,7 +33,7 @@ def pack(paths: Sequence[pathlib.Path], output: pathlib.Path, *, overwrite: bool
     """Write the clips at paths into a store; returns it, opened.
 
     Raises:
-        DataError: no clip is there, a file is damaged, or the clips belong to different characters.
+        DataError: there is no clip, a file is damaged, or the clips belong to different characters.
         StorageError: the output exists.
     """
     dataset = dataset_of(paths)

@@ -1,4 +1,4 @@
-"""Touched cells and height bounds of clips, so that their ground can be varied without spoiling the motion."""
+"""Touched cells and height bounds of clips: how far their terrain can change without invalidating the motion."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Preprocessor:
         clip.require_skeleton(self.skeleton.id, self.skeleton.num_joints)
         terrain = clip.terrain
         if terrain is None:
-            raise DataError(f"clip '{clip.name}' has no terrain, so it touches no cell. Attach one.")
+            raise DataError(f"clip '{clip.name}' has no terrain, so it has no touched cells. Attach one.")
         if clip.touched is not None and terrain.bounds is not None and not override:
             return clip
         pose = (torch.tensor(array) for array in (clip.root_pos, clip.root_rot, clip.joint_rot))

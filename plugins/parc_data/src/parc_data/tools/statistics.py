@@ -1,4 +1,4 @@
-"""What a set of clips holds, class by class."""
+"""Statistics of a set of clips by class."""
 
 from __future__ import annotations
 

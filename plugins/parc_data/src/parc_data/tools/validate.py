@@ -1,4 +1,4 @@
-"""Looks for faults in many clips: poses them in batches, then checks one after the other."""
+"""Checks the rules on many clips: poses them in batches, then checks one after the other."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ __all__ = ["Validator", "validate_files"]
 
 _BATCH_FRAMES = 2048
 _BATCH_CELLS = 4_000_000  # of the padded terrains of a batch
-_FAR = 0.25  # m, distances to the ground beyond are cut to it
+_FAR = 0.25  # m: larger distances to the ground are clamped to it
 _BELOW = -1e4  # m, ground for clips without terrain
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Posed:
-    """Frames of one clip: views into those of the batch."""
+    """The posed frames of one clip: views into those of the batch."""
 
     points: Tensor  # [T, P, 3] m
     depth: Tensor  # [T, P] m
     gap: Tensor  # [T, B] m, distance of each body to the ground
-    center: Tensor  # [T, 3] m, center of mass
+    center_of_mass: Tensor  # [T, 3] m
     dof: Tensor  # [T, D] rad
 
 
@@ -64,7 +64,7 @@ class Validator:
         self._masses = tuple(torch.tensor(array, dtype=torch.float32) for array in body_masses(skeleton))
 
     def check(self, clips: list[MotionClip]) -> list[list[Finding]]:
-        """What is wrong with each clip, errors first."""
+        """The findings of each clip, errors first."""
         return [self._one(clip, posed) for clip, posed in zip(clips, self._pose(clips))]
 
     def flights(self, clip: MotionClip) -> Flights:
@@ -80,14 +80,14 @@ class Validator:
         if clip.terrain is not None:
             findings += check_penetration(posed.depth, self.surface, skeleton, config)
             findings += check_contacts(posed.gap.numpy(), clip.contacts, skeleton, config)
-        if clip.terrain is not None or clip.contacts.any():  # otherwise nothing tells what is a flight
+        if clip.terrain is not None or clip.contacts.any():  # otherwise flights cannot be recognized
             findings += check_flights(self._flights(clip, posed), clip.fps, config)
         return sorted(findings, key=lambda item: LEVELS.index(item.level))
 
     def _flights(self, clip: MotionClip, posed: _Posed) -> Flights:
         contacts, gap = torch.tensor(clip.contacts), posed.gap.amin(dim=1)
         airborne = airborne_frames(contacts, gap, height=self.config.flight_height)
-        return measure_flights(posed.center, airborne, clip.fps)
+        return measure_flights(posed.center_of_mass, airborne, clip.fps)
 
     def _pose(self, clips: list[MotionClip]) -> list[_Posed]:
         lengths = [clip.num_frames for clip in clips]
@@ -108,7 +108,7 @@ class Validator:
             "points": points,
             "depth": penetration_depth(packed, ids, points),
             "gap": gap,
-            "center": centre_of_mass(body_pos, body_rot, *self._masses),
+            "center_of_mass": centre_of_mass(body_pos, body_rot, *self._masses),
             "dof": self.kinematics.joint_rot_to_dof(joint_rot),
         }
         split = {name: part.split(lengths) for name, part in parts.items()}

@@ -1,4 +1,4 @@
-"""What is drawn for one variation."""
+"""The random parameters of one variation."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from parc_data.augment.config import AugmentConfig
 from parc_motion.clips import MotionClip
 
-__all__ = ["Box", "Draw", "draw"]
+__all__ = ["Box", "Parameters", "sample_parameters"]
 
-_MOST_DRAWS = 100  # of heights, until one is allowed
+_MAX_ATTEMPTS = 100  # samples of a height, until one is allowed
 _EQUAL = 1e-4  # m: heights closer than this count as one
 
 
 @attrs.frozen(kw_only=True)
 class Box:
-    """Ground that is raised around the root of one frame."""
+    """A rectangle of terrain that is raised around the root position of one frame."""
 
     frame: int
     sides: tuple[float, float]  # m, along x and y
@@ -26,30 +26,30 @@ class Box:
 
 
 @attrs.frozen(kw_only=True)
-class Draw:
+class Parameters:
     """Parameters of a variation."""
 
-    first: int  # frames of the source, from
-    stop: int  # to the one before
+    first: int  # first frame of the source clip
+    stop: int  # frame after the last
     heading: float  # rad
     scale: tuple[float, float]  # of x and y
-    terrain: str  # what happens to the ground
+    terrain: str  # kind of change of the terrain
     height_scale: float = 1.0
     boxes: tuple[Box, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, rounded as far as a reader needs; floats in full where they decide the clip."""
+        """As JSON values."""
         return attrs.asdict(self)
 
     @property
     def matrix(self) -> np.ndarray:
-        """Turn, then stretch: ``[2, 2]``."""
+        """Rotation followed by scaling: ``[2, 2]``."""
         cos, sin = np.cos(self.heading), np.sin(self.heading)
         return np.diag(self.scale) @ np.array([[cos, -sin], [sin, cos]])
 
 
-def draw(config: AugmentConfig, clip: MotionClip, rng: np.random.Generator) -> Draw | None:
-    """Parameters for a variation of a clip with terrain; None where no allowed height was found."""
+def sample_parameters(config: AugmentConfig, clip: MotionClip, rng: np.random.Generator) -> Parameters | None:
+    """Parameters of a variation of a clip with terrain; None if no allowed height was found."""
     first, stop = _part(config, clip, rng)
     common: dict[str, Any] = {
         "first": first,
@@ -60,11 +60,11 @@ def draw(config: AugmentConfig, clip: MotionClip, rng: np.random.Generator) -> D
     }
     if common["terrain"] == "height_scale":
         scale = _height_scale(config, clip, first, rng)
-        return None if scale is None else Draw(**common, height_scale=scale)
+        return None if scale is None else Parameters(**common, height_scale=scale)
     if common["terrain"] == "boxes":
         boxes = _boxes(config, stop - first, rng)
-        return None if boxes is None else Draw(**common, boxes=boxes)
-    return Draw(**common)
+        return None if boxes is None else Parameters(**common, boxes=boxes)
+    return Parameters(**common)
 
 
 def _part(config: AugmentConfig, clip: MotionClip, rng: np.random.Generator) -> tuple[int, int]:
@@ -81,8 +81,8 @@ def _height_scale(
     assert clip.terrain is not None
     start = float(clip.terrain.height_at(clip.root_pos[first, :2]))
     heights = np.unique(clip.terrain.height.astype(np.float64)) - start
-    heights = heights[np.abs(heights) > _EQUAL]  # the start's own stay
-    for _ in range(_MOST_DRAWS):
+    heights = heights[np.abs(heights) > _EQUAL]  # the height at the start does not change
+    for _ in range(_MAX_ATTEMPTS):
         scale = float(rng.uniform(*config.height_scale))
         if not _forbidden(config, heights * scale):
             return scale
@@ -94,7 +94,7 @@ def _boxes(config: AugmentConfig, frames: int, rng: np.random.Generator) -> tupl
     for _ in range(int(rng.integers(config.num_boxes[0], config.num_boxes[1] + 1))):
         sides = tuple(float(side) for side in rng.uniform(*config.box_side, size=2))
         frame = int(rng.integers(frames))
-        for _ in range(_MOST_DRAWS):
+        for _ in range(_MAX_ATTEMPTS):
             height = float(rng.uniform(*config.box_height))
             if not _forbidden(config, np.array([height])):
                 break
