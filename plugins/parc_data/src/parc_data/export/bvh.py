@@ -29,7 +29,8 @@ def clip_to_bvh(
     """The clip as the bytes of a BVH file.
 
     Lengths have 6 digits after the point in the unit of the file, angles 6 in degrees; in centimeters that moves a
-    body by less than a micrometer. Angles continue past 180 degrees instead of jumping, so that programs can interpolate them.
+    body by less than a micrometer. Angles continue past 180 degrees instead of jumping, so that they can be
+    interpolated.
 
     Args:
         clip: what to write.
