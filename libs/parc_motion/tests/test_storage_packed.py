@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,15 @@ from parc_motion.clips import (
     write_packed_clips,
 )
 from parc_motion.errors import CorruptArtifact, DataError, ShapeError, SkeletonMismatch
-from parc_motion.storage import PackedArrays, PackedField, PackedWriter, digest_file, read_json, write_json
+from parc_motion.storage import (
+    PackedArrays,
+    PackedField,
+    PackedWriter,
+    digest_file,
+    digest_json,
+    read_json,
+    write_json,
+)
 from parc_motion.terrains import Path
 from parc_testing.builders import make_clip, make_terrain
 
@@ -43,6 +52,12 @@ def write(folder: pathlib.Path, *items: dict[str, np.ndarray]) -> pathlib.Path:
             writer.append(one)
         writer.finish({"names": len(items)})
     return folder
+
+
+def write_manifest(folder: pathlib.Path, document: dict[str, Any]) -> None:
+    """A manifest whose own digest is right, whatever else is wrong with it."""
+    document = {key: value for key, value in document.items() if key != "digest"}
+    write_json(folder / "packed.json", {**document, "digest": digest_json(document)})
 
 
 def dataset_of(folder: pathlib.Path, *clips: MotionClip) -> MotionDataset:
@@ -145,7 +160,7 @@ def test_a_truncated_file_is_seen_without_reading_it(tmp_path):
 def test_a_manifest_that_does_not_fit_its_files_is_refused(tmp_path, key, value):
     folder = write(tmp_path / "s", item(3), item(1))
     document = read_json(folder / "packed.json")
-    write_json(folder / "packed.json", {**document, key: value})
+    write_manifest(folder, {**document, key: value})
     for verify in (True, False):
         with pytest.raises(CorruptArtifact, match="Pack the clips again"):
             PackedArrays.load(folder, verify=verify)
@@ -157,7 +172,7 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path):
     write(tmp_path, item(3))  # a file pos.npy beside the folder
     for part, key in (("fields", "pos"), ("files", "pos.npy")):
         document[part][f"../{key}"] = document[part].pop(key)
-    write_json(folder / "packed.json", document)
+    write_manifest(folder, document)
     with pytest.raises(CorruptArtifact, match="lists the files"):
         PackedArrays.load(folder, verify=False)
 
@@ -167,7 +182,38 @@ def test_a_changed_digit_in_the_manifest_is_seen(tmp_path):
     text = (folder / "packed.json").read_text()
     (folder / "packed.json").write_text(text.replace('"names": 1', '"names": 2'))
     with pytest.raises(CorruptArtifact, match=r"packed.json: its digest differs; it is damaged"):
-        PackedArrays.load(folder)
+        PackedArrays.load(folder, verify=False)
+
+
+def test_an_interrupted_writer_continues_after_its_checkpoint(tmp_path):
+    items = [item(3, 1), item(1), item(4, 2)]
+    with PackedWriter(tmp_path / "s", FIELDS) as writer:
+        writer.append(items[0])
+        writer.append(items[1])
+        writer.checkpoint({"done": 2})
+        writer.append(item(7, 7))  # after the checkpoint: written again by the next one
+    with PackedWriter(tmp_path / "s", FIELDS) as writer:
+        assert (writer.num_items, writer.progress) == (2, {"done": 2})
+        writer.append(items[2])
+        writer.finish({"names": 3})
+    write(tmp_path / "whole", *items)
+    assert {f.name: f.read_bytes() for f in (tmp_path / "s").iterdir()} == {
+        f.name: f.read_bytes() for f in (tmp_path / "whole").iterdir()
+    }
+
+
+@pytest.mark.parametrize("damage", ["fields", "size", "text"])
+def test_a_checkpoint_that_does_not_fit_is_not_continued(tmp_path, damage):
+    with PackedWriter(tmp_path / "s", FIELDS) as writer:
+        writer.append(item(3, 1))
+        writer.checkpoint(None)
+    if damage == "size":
+        (tmp_path / "s" / "pos.npy").write_bytes(b"")
+    elif damage == "text":
+        (tmp_path / "s" / "progress.json").write_text("{")
+    fields = {"pos": FIELDS["pos"]} if damage == "fields" else FIELDS
+    with PackedWriter(tmp_path / "s", fields) as writer:
+        assert writer.num_items == 0
 
 
 def test_clips_come_back_exactly(tmp_path):

@@ -76,8 +76,8 @@ def check_name(name: str, what: str) -> None:
     unsafe = not name or name.startswith(".") or any(c in "/\\" for c in name) or not name.isprintable()
     if unsafe or len(name.encode(errors="replace")) > _MAX_NAME_BYTES:
         raise DataError(
-            f"{what} '{ascii(name)[1:-1]:.80}' cannot be the name of a file: no slashes or control characters, no leading "
-            f"dot, 1 to {_MAX_NAME_BYTES} bytes. Rename it."
+            f"{what} '{ascii(name)[1:-1]:.80}' cannot be the name of a file: no slashes or control characters, no "
+            f"leading dot, 1 to {_MAX_NAME_BYTES} bytes. Rename it."
         )
 
 

@@ -11,7 +11,7 @@ from parc_motion.clips.execution import (
     save_execution,
 )
 from parc_motion.clips.mirror import mirror_clip, mirror_path, mirror_terrain
-from parc_motion.clips.packed_clips import FRAME_FIELDS, PackedClips, write_packed_clips
+from parc_motion.clips.packed_clips import FRAME_FIELDS, PackedClips, cached_clips, write_packed_clips
 from parc_motion.clips.terrain_file import load_terrain, save_terrain
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "MotionDataset",
     "PackedClips",
     "Provenance",
+    "cached_clips",
     "class_balanced_weights",
     "execution_file",
     "load_clip",

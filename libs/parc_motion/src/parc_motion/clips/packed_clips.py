@@ -1,4 +1,4 @@
-"""A data set as a packed store: clips and windows of frames by memory map, thousands of times faster than files."""
+"""A data set as a packed store: clips and windows of frames are read from memory maps instead of single files."""
 
 from __future__ import annotations
 
@@ -12,16 +12,41 @@ import numpy as np
 from parc_motion.clips.clip import MotionClip, Provenance
 from parc_motion.clips.dataset import DatasetEntry, MotionDataset
 from parc_motion.errors import CorruptArtifact, DataError
-from parc_motion.storage import PackedArrays, PackedField, PackedWriter
+from parc_motion.storage import PackedArrays, PackedField, PackedWriter, cached_store
 from parc_motion.terrains import Path, Terrain
 
-__all__ = ["FRAME_FIELDS", "PackedClips", "write_packed_clips"]
+__all__ = ["FRAME_FIELDS", "PackedClips", "cached_clips", "write_packed_clips"]
 
+_FORMAT = 1  # of the cached store; changes with its fields and records
+_CHECKPOINT_CLIPS = 5000  # an interrupted packing continues from a multiple of this
 FRAME_FIELDS = ("root_pos", "root_rot", "joint_rot", "contacts")
+
+
+def cached_clips(dataset: MotionDataset, cache: pathlib.Path) -> PackedClips:
+    """The clips of a data set, packed in a cache: the first call packs them, later ones open them in milliseconds.
+
+    The store belongs to the digest of the data set. Clip files are read only while packing: a file that changes
+    afterwards is noticed by whatever makes the next manifest, not here.
+
+    Args:
+        cache: folder of the cache; several processes may use it at once, and it may be deleted at any time.
+
+    Raises:
+        CorruptArtifact: a clip's file changed since the data set was made.
+        SkeletonMismatch: the clips belong to different characters.
+        DataError: the data set is empty.
+        StorageError: the cache cannot be written.
+    """
+    key = {"format": _FORMAT, "dataset": dataset.digest}
+    return PackedClips.of(
+        cached_store(cache, "clips", key, lambda folder: write_packed_clips(folder, dataset))
+    )
 
 
 def write_packed_clips(folder: pathlib.Path, dataset: MotionDataset) -> None:
     """Write the clips of a data set, one after the other, into a folder that has no readers yet.
+
+    If an earlier call for this data set was interrupted there, it is continued.
 
     Raises:
         CorruptArtifact: a clip's file changed since the data set was made.
@@ -30,13 +55,16 @@ def write_packed_clips(folder: pathlib.Path, dataset: MotionDataset) -> None:
     """
     if not len(dataset):
         raise DataError(f"{folder}: there is no clip to pack.")
-    records: list[dict[str, Any]] = []
     first = dataset[0]
     with PackedWriter(folder, _fields(first.joint_rot.shape[1])) as writer:
-        for entry, clip in zip(dataset.entries, dataset):
+        records: list[dict[str, Any]] = writer.progress or []
+        for index in range(writer.num_items, len(dataset)):
+            clip = dataset[index]
             clip.require_skeleton(first.skeleton, first.joint_rot.shape[1])
             writer.append(_arrays(clip))
-            records.append(_record(clip, entry))
+            records.append(_record(clip, dataset.entries[index]))
+            if (index + 1) % _CHECKPOINT_CLIPS == 0:
+                writer.checkpoint(records)
         writer.finish({"skeleton": first.skeleton, "dataset_digest": dataset.digest, "clips": records})
 
 
@@ -60,14 +88,27 @@ class PackedClips(Sequence[MotionClip]):
         """The store in a folder.
 
         Args:
-            verify: compare every file with its SHA-256, about 1 s per 1.5 GB; sizes are compared always.
+            verify: compare every file with its SHA-256 (about 1 s per 1.5 GB). The digest of the manifest and the sizes
+                of the files are always checked.
             dataset: refuse a store that was not made of exactly this data set.
 
         Raises:
             DataError: no store of clips, or one of other clips.
             CorruptArtifact: a file of it is missing or damaged.
         """
-        store = PackedArrays.load(folder, verify=verify)
+        clips = PackedClips.of(PackedArrays.load(folder, verify=verify))
+        if dataset is not None:
+            clips.require_fresh(dataset)
+        return clips
+
+    @staticmethod
+    def of(store: PackedArrays) -> PackedClips:
+        """The clips of an open store.
+
+        Raises:
+            DataError: it is a store of something else.
+            CorruptArtifact: its parts do not fit together.
+        """
         try:
             records = tuple(store.meta["clips"])
             weights = np.array([record["weight"] for record in records], dtype=np.float64)
@@ -83,13 +124,11 @@ class PackedClips(Sequence[MotionClip]):
                 frames=tuple((name, store.arrays[name]) for name in FRAME_FIELDS),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as err:
-            raise DataError(f"{folder}: a packed store, but not one of clips: {err!r}.") from err
+            raise DataError(f"{store.folder}: a packed store, but not one of clips: {err!r}.") from err
         if len(records) != store.num_items:
             raise CorruptArtifact(
-                f"{folder}: lists {len(records)} clips and holds {store.num_items}. Pack again."
+                f"{store.folder}: lists {len(records)} clips and holds {store.num_items}. Pack again."
             )
-        if dataset is not None:
-            clips.require_fresh(dataset)
         return clips
 
     def __len__(self) -> int:

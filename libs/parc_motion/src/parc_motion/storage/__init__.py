@@ -14,6 +14,7 @@ from parc_motion.storage.atomic import (
     write_text,
     write_with,
 )
+from parc_motion.storage.cache import cached_store
 from parc_motion.storage.checkpoints import Checkpoint, CheckpointStore
 from parc_motion.storage.digests import (
     digest_bytes,
@@ -37,6 +38,7 @@ __all__ = [
     "PackedWriter",
     "RunLock",
     "append_line",
+    "cached_store",
     "commit_folder",
     "copy_file",
     "digest_bytes",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import logging
 import os
 import pathlib
 import socket
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 
 from parc_motion.errors import RunLocked, StorageError
 from parc_motion.storage.atomic import make_folder
 
-__all__ = ["RunLock"]
+__all__ = ["RunLock", "exclusive"]
+
+log = logging.getLogger(__name__)
 
 
 class RunLock:
@@ -56,3 +61,28 @@ class RunLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@contextlib.contextmanager
+def exclusive(path: pathlib.Path) -> Iterator[None]:
+    """Only one process at a time is inside the `with` block of a lock file; the others wait.
+
+    The kernel releases the lock of a process that dies. The empty file remains.
+
+    Raises:
+        StorageError: the lock file cannot be opened.
+    """
+    make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as err:
+        raise StorageError(f"{path}: cannot open: {err.strerror}. Is its folder writable?") from err
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            log.info("%s: waiting for another process", path)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

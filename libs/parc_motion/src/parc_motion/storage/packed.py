@@ -1,4 +1,4 @@
-"""Many items of unequal length as one memory-mapped `.npy` file per field: a training store that opens at once.
+"""Many items of unequal length as one memory-mapped `.npy` file per field: a store that opens in milliseconds.
 
 A folder holds `<field>.npy` (the rows of all items, one after the other), `rows_<group>.npy` (where each item begins;
 fields of one group have equally many rows per item) and `packed.json` with types, sizes and SHA-256 of every file.
@@ -8,6 +8,8 @@ Rows are read by slicing; nothing is loaded before it is used.
 from __future__ import annotations
 
 import io
+import math
+import os
 import pathlib
 import types
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ import attrs
 import numpy as np
 
 from parc_motion.errors import CorruptArtifact, DataError, ShapeError
-from parc_motion.storage.atomic import _storage_errors, make_folder, write_bytes, write_json
+from parc_motion.storage.atomic import _storage_errors, make_folder, remove, write_bytes, write_json
 from parc_motion.storage.digests import digest_file, digest_json, read_json
 
 __all__ = ["PackedArrays", "PackedField", "PackedWriter"]
@@ -25,6 +27,7 @@ __all__ = ["PackedArrays", "PackedField", "PackedWriter"]
 _FORMAT = 1
 _KIND = "parc.packed"
 _MANIFEST = "packed.json"
+_PROGRESS = "progress.json"  # of an unfinished store
 _HEADER_BYTES = 128  # of a .npy file; the number of rows is filled in at the end
 
 
@@ -38,9 +41,10 @@ class PackedField:
 
 
 class PackedWriter:
-    """Writes a store into a folder, item by item; nothing of it counts before `finish`.
+    """Writes a store into a folder, item by item; the folder is not a store before `finish`.
 
-    Give it a folder that nobody reads yet, and `commit_folder` it afterwards.
+    Give it a folder without readers, and `commit_folder` it afterwards. An interrupted writer continues after its last
+    `checkpoint`: the next writer of that folder and these fields has `num_items` items and its `progress`.
 
     >>> with PackedWriter(staged, {"pos": PackedField(dtype="<f4", shape=(3,), group="frames")}) as writer:
     ...     writer.append({"pos": positions})
@@ -49,15 +53,25 @@ class PackedWriter:
 
     def __init__(self, folder: pathlib.Path, fields: Mapping[str, PackedField]) -> None:
         self.folder, self.fields = pathlib.Path(folder), dict(fields)
+        self.progress: Any = None  # what the last checkpoint of an interrupted writer was given
         self._rows: dict[str, list[int]] = {field.group: [] for field in self.fields.values()}
         self._streams: dict[str, BinaryIO] = {}
 
+    @property
+    def num_items(self) -> int:
+        """Items that are written, including those of the interrupted writer that this one continues."""
+        return len(next(iter(self._rows.values()), []))
+
     def __enter__(self) -> PackedWriter:
         make_folder(self.folder)
+        self._read_progress()
         with _storage_errors(self.folder):
-            for name in self.fields:
-                self._streams[name] = (self.folder / f"{name}.npy").open("wb")
-                self._streams[name].write(bytes(_HEADER_BYTES))
+            for name, field in self.fields.items():
+                size = _HEADER_BYTES + sum(self._rows[field.group]) * _row_bytes(field)
+                stream = (self.folder / f"{name}.npy").open("r+b" if self.num_items else "wb")
+                stream.truncate(size)  # drops what was written after the checkpoint
+                stream.seek(size)
+                self._streams[name] = stream
         return self
 
     def __exit__(
@@ -86,6 +100,15 @@ class PackedWriter:
         for group, count in rows.items():
             self._rows[group].append(count)
 
+    def checkpoint(self, progress: Any) -> None:
+        """Make what is written so far durable, together with `progress` (a JSON value)."""
+        with _storage_errors(self.folder):
+            for stream in self._streams.values():
+                stream.flush()
+                os.fsync(stream.fileno())
+        document = {"fields": self._described_fields(), "rows": self._rows, "progress": progress}
+        write_json(self.folder / _PROGRESS, document)
+
     def finish(self, meta: Any) -> None:
         """Complete the files and write the manifest, with `meta` (a JSON value) in it."""
         with _storage_errors(self.folder):
@@ -102,8 +125,8 @@ class PackedWriter:
         document = {
             "format": _FORMAT,
             "kind": _KIND,
-            "num_items": len(next(iter(self._rows.values()), [])),
-            "fields": {name: attrs.asdict(field) for name, field in self.fields.items()},
+            "num_items": self.num_items,
+            "fields": self._described_fields(),
             "files": {
                 name: {"sha256": digest_file(self.folder / name), "size": (self.folder / name).stat().st_size}
                 for name in files
@@ -111,6 +134,27 @@ class PackedWriter:
             "meta": meta,
         }
         write_json(self.folder / _MANIFEST, {**document, "digest": digest_json(document)})
+        remove(self.folder / _PROGRESS)
+
+    def _described_fields(self) -> dict[str, Any]:
+        described = {name: attrs.asdict(field) for name, field in self.fields.items()}
+        return {name: {**field, "shape": list(field["shape"])} for name, field in described.items()}
+
+    def _read_progress(self) -> None:
+        """Continue after the last checkpoint in the folder; start over if there is none that fits."""
+        try:
+            document = read_json(self.folder / _PROGRESS)
+            rows = {group: [int(count) for count in document["rows"][group]] for group in self._rows}
+            fits = (
+                document["fields"] == self._described_fields() and len({len(r) for r in rows.values()}) <= 1
+            )
+            for name, field in self.fields.items():
+                written = (self.folder / f"{name}.npy").stat().st_size
+                fits &= written >= _HEADER_BYTES + sum(rows[field.group]) * _row_bytes(field)
+        except (DataError, KeyError, TypeError, ValueError, OSError):
+            return
+        if fits:
+            self._rows, self.progress = rows, document["progress"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -131,14 +175,15 @@ class PackedArrays:
         """The store in a folder.
 
         Args:
-            verify: compare every file with its SHA-256 (about 1 s per 1.5 GB); sizes are compared always.
+            verify: compare every file with its SHA-256 (about 1 s per 1.5 GB). The digest of the manifest and the sizes
+                of the files are always checked.
 
         Raises:
             DataError: no store of a known format lies there.
             CorruptArtifact: a file is missing or damaged.
         """
         folder = pathlib.Path(folder)
-        document = _read_manifest(folder, verify)
+        document = _read_manifest(folder)
         try:
             fields = {
                 name: PackedField(**{**field, "shape": tuple(field["shape"])})
@@ -172,11 +217,15 @@ class PackedArrays:
         }
 
 
+def _row_bytes(field: PackedField) -> int:
+    return math.prod(field.shape) * np.dtype(field.dtype).itemsize
+
+
 def _rows_file(group: str) -> str:
     return f"rows_{group}.npy"
 
 
-def _read_manifest(folder: pathlib.Path, verify: bool) -> dict[str, Any]:
+def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
     path = folder / _MANIFEST
     if not path.is_file():
         raise DataError(
@@ -185,7 +234,7 @@ def _read_manifest(folder: pathlib.Path, verify: bool) -> dict[str, Any]:
     document = read_json(path)
     if not isinstance(document, dict) or [document.get("kind"), document.get("format")] != [_KIND, _FORMAT]:
         raise DataError(f"{path}: not a packed store of format {_FORMAT}. Pack the clips again.")
-    if verify and document.pop("digest", None) != digest_json(document):
+    if document.pop("digest", None) != digest_json(document):
         raise CorruptArtifact(f"{path}: its digest differs; it is damaged. Pack the clips again.")
     return document
 
