@@ -9,7 +9,6 @@ import attrs
 
 from parc_core.config import Use, setting
 from parc_core.interfaces import MotionSource, Optimizer, SeedStreams
-from parc_core.plugins import Registry
 from parc_data.augment.config import AugmentConfig
 from parc_data.augment.maker import Maker, batches
 from parc_motion.clips import MotionClip
@@ -42,13 +41,8 @@ class AugmentedSource(MotionSource):
 
     def __init__(self, config: AugmentedConfig, *, skeleton: Skeleton, seeds: SeedStreams) -> None:
         self.config, self.skeleton, self.seeds = config, skeleton, seeds
-        registry = Registry.discover()
-        self.source: MotionSource = registry.create(
-            "motion_source", config.source, skeleton=skeleton, seeds=seeds.child("source")
-        )
-        self.optimizer: Optimizer = registry.create(
-            "optimizer", config.optimizer, skeleton=skeleton, device="cpu"
-        )
+        self.source: MotionSource = config.source.create(skeleton=skeleton, seeds=seeds.child("source"))
+        self.optimizer: Optimizer = config.optimizer.create(skeleton=skeleton, device="cpu")
 
     def clips(self) -> Iterator[MotionClip]:
         """The clips; those with too few variations are named in the log."""
