@@ -12,7 +12,7 @@ from parc_core.interfaces import Refined, SeedStreams
 from parc_data.augment.config import AugmentConfig, GateConfig
 from parc_data.augment.gate import Gate, deviation
 from parc_data.augment.parameters import Box, Parameters, sample_parameters
-from parc_data.augment.stances import Stances, follow
+from parc_data.augment.stances import Stances, root_rise
 from parc_data.augment.variation import Original, Variation, vary
 from parc_data.contacts import clip_points
 from parc_motion.clips import MotionClip
@@ -130,7 +130,7 @@ def test_a_flight_is_raised_along_a_straight_line():
         first=np.array([0, 30]), stop=np.array([15, 45]), stance=np.zeros(0), frame=np.zeros(0), point=np.zeros(0),
         ground=np.zeros(0),
     )  # fmt: skip
-    rise = follow(stances, np.array([0.0, 0.3]), 45, 30.0)
+    rise = root_rise(stances, np.array([0.0, 0.3]), 45, 30.0)
     fall = np.diff(rise, n=2)[15:28] * 30.0**2  # m/s^2, of the frames in the air
     assert np.abs(fall).max() < 0.05
     assert rise[0] == pytest.approx(0.0, abs=0.02)

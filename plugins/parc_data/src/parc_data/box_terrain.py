@@ -22,7 +22,7 @@ MAX_CELLS = 250_000
 LARGEST_CELL = 0.4  # m, of all generated terrain
 _CELLS = (LARGEST_CELL, 0.2, 0.1)  # m
 _PHASES = 8  # shifts of the grid that are tried along each axis, in parts of a cell
-_ENOUGH = 0.01  # accepted share of points near the ground with a wrong height
+_ACCEPTED_ERROR = 0.01  # accepted share of points near the ground with a wrong height
 _NEAR = 0.15  # m above the ground
 _HEIGHT_ERROR = 0.03  # m
 _MAX_POINTS = 20_000
@@ -71,7 +71,7 @@ def best_grid(
     """
     best: tuple[float, Terrain] | None = None
     for cell in _CELLS:
-        if best is not None and (best[0] <= _ENOUGH or not _fits(root_pos, cell, padding)):
+        if best is not None and (best[0] <= _ACCEPTED_ERROR or not _fits(root_pos, cell, padding)):
             break
         tried = min(
             ((error(grid), grid) for grid in level_grids(root_pos, cell, padding)), key=lambda one: one[0]

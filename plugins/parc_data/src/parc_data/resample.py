@@ -1,4 +1,4 @@
-"""Another frame rate for a source motion; `parc_motion.resample` says how and why."""
+"""Resampling of source motions with the methods of `parc_motion.resample`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def resample(motion: SourceMotion, fps: float) -> SourceMotion:
     positions = frame_positions(motion.name, motion.num_frames, motion.fps, fps)
     changed: dict[str, Any] = {"fps": fps, "notes": {**motion.notes, "resampled_from_fps": motion.fps}}
     if positions is not None:
-        ways = {
+        methods = {
             "root_pos": interpolate,
             "local_pos": interpolate,
             "marker_pos": interpolate,
             "local_rot": slerp_frames,
             "contacts": nearest_frame,
         }
-        for name, way in ways.items():
+        for name, method in methods.items():
             values = getattr(motion, name)
-            changed[name] = None if values is None else way(values, positions)
+            changed[name] = None if values is None else method(values, positions)
         changed["touched"] = None
     return attrs.evolve(motion, **changed)

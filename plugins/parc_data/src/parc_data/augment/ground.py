@@ -18,7 +18,7 @@ from parc_motion.errors import DataError
 from parc_motion.geometry import PackedTerrains, penetration_depth
 from parc_motion.terrains import Terrain
 
-__all__ = ["Placement", "clear", "place_boxes", "settle", "turned_ground"]
+__all__ = ["Placement", "level_cells", "lower_cells", "place_boxes", "transformed_terrain"]
 
 SAME = 0.01  # m: heights closer than this count as equal
 _PHASES = 8  # shifts of the grid that are tried along each axis, in parts of a cell
@@ -51,13 +51,18 @@ class Placement:
         return self.up + self.base + self.height_scale * (np.asarray(height, dtype=np.float64) - self.base)
 
 
-def turned_ground(
-    source: Terrain, placement: Placement, way: np.ndarray, padding: float, xy: np.ndarray, levels: np.ndarray
+def transformed_terrain(
+    source: Terrain,
+    placement: Placement,
+    root_xy: np.ndarray,
+    padding: float,
+    xy: np.ndarray,
+    levels: np.ndarray,
 ) -> Terrain:
     """The transformed terrain of the source, on cells of the same size.
 
     Args:
-        way: root positions of the variation, ``[T, 2]`` m; the grid extends `padding` m further.
+        root_xy: root positions of the variation, ``[T, 2]`` m; the grid extends `padding` m further.
         xy: supporting points of the variation, ``[n, 2]`` m.
         levels: height of the ground that each of them needs, ``[n]`` m.
 
@@ -78,8 +83,8 @@ def turned_ground(
         errors.append((np.abs(seen - levels) > SAME).mean() if len(xy) else 0.0)
     best = int(np.argmin(np.round(errors, 4)))  # among equal errors the first: the grid of the source
     origin = start + phases[best] * cell
-    first = np.floor((way.min(axis=0) - padding - origin) / cell + 0.5)
-    count = np.floor((way.max(axis=0) + padding - origin) / cell + 0.5) - first + 1
+    first = np.floor((root_xy.min(axis=0) - padding - origin) / cell + 0.5)
+    count = np.floor((root_xy.max(axis=0) + padding - origin) / cell + 0.5) - first + 1
     if count.prod() > MAX_CELLS:
         raise DataError(
             f"the terrain needs {count[0]:.0f} x {count[1]:.0f} cells of {cell:g} m, more than {MAX_CELLS} in all. Is "
@@ -90,18 +95,18 @@ def turned_ground(
     return attrs.evolve(grid, height=placement.height(source.height_at(old)))
 
 
-def place_boxes(terrain: Terrain, boxes: tuple[Box, ...], way: np.ndarray) -> Terrain:
+def place_boxes(terrain: Terrain, boxes: tuple[Box, ...], root_xy: np.ndarray) -> Terrain:
     """The terrain with boxes on it; where boxes overlap, the higher one counts."""
     centers = cell_centers(terrain)
     rise = np.zeros(terrain.shape)
     for box in boxes:
-        inside = (np.abs(centers - way[box.frame]) <= 0.5 * np.array(box.sides)).all(axis=-1)
-        inside[tuple(terrain.cell_of(way[box.frame]))] = True  # even a small box raises one cell
+        inside = (np.abs(centers - root_xy[box.frame]) <= 0.5 * np.array(box.sides)).all(axis=-1)
+        inside[tuple(terrain.cell_of(root_xy[box.frame]))] = True  # even a small box raises one cell
         rise = np.where(inside & (np.abs(box.height) > np.abs(rise)), box.height, rise)
     return attrs.evolve(terrain, height=terrain.height + rise)
 
 
-def settle(terrain: Terrain, xy: np.ndarray, levels: np.ndarray) -> Terrain:
+def level_cells(terrain: Terrain, xy: np.ndarray, levels: np.ndarray) -> Terrain:
     """The terrain in which each cell under supporting points has the height that most of them need.
 
     Args:
@@ -121,7 +126,7 @@ def settle(terrain: Terrain, xy: np.ndarray, levels: np.ndarray) -> Terrain:
     return attrs.evolve(terrain, height=height)
 
 
-def clear(terrain: Terrain, points: np.ndarray, stood: np.ndarray) -> Terrain:
+def lower_cells(terrain: Terrain, points: np.ndarray, stood: np.ndarray) -> Terrain:
     """The terrain with deeply penetrated cells lowered to the next neighboring level that frees the body.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from parc_data.augment.maker import Made
-from parc_data.tools.output import check_no_input_inside, clip_place
+from parc_data.tools.output import check_no_input_inside, clip_path
 from parc_motion import storage
 from parc_motion.clips import save_clip
 from parc_motion.errors import StorageError
@@ -113,7 +113,7 @@ class Journal:
                 **one.details,
             }
             if one.clip is not None:
-                row["file"] = clip_place(one.clip).as_posix()
+                row["file"] = clip_path(one.clip).as_posix()
                 row["sha256"] = save_clip(self.folder / row["file"], one.clip)
             rows.append(row)
         for row in rows:

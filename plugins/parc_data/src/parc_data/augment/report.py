@@ -1,4 +1,4 @@
-"""What `augment.json` says: the settings, what came of every clip, and a row per variation."""
+"""Content of `augment.json`: the settings, the result for each clip, and a row per variation."""
 
 from __future__ import annotations
 

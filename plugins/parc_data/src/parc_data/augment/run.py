@@ -17,7 +17,7 @@ from parc_data.augment.maker import Maker, batches
 from parc_data.augment.optimizing import without_threads
 from parc_data.augment.report import clip_row, totals
 from parc_data.tools.find import FoundClip, load_found
-from parc_data.tools.output import clip_place
+from parc_data.tools.output import clip_path
 from parc_motion import storage
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
@@ -84,7 +84,7 @@ def augment_files(
         for item in found:
             try:
                 clip = load_found(item)
-                place = clip_place(clip).with_suffix("").as_posix()
+                place = clip_path(clip).with_suffix("").as_posix()
                 if place in clips:
                     raise DataError(f"{item.file}: another clip is '{place}', too. Rename one.")
                 parent = storage.digest_file(item.file)
@@ -119,7 +119,7 @@ def _augment_one(
     optimizer: Callable[[], Optimizer],
     progress: Callable[[str], None],
 ) -> None:
-    place = clip_place(clip).with_suffix("").as_posix()
+    place = clip_path(clip).with_suffix("").as_posix()
     missing = [
         batch for batch in batches(task.variations, task.config.batch) if not journal.has(place, batch)
     ]

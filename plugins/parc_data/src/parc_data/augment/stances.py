@@ -14,7 +14,7 @@ from scipy.linalg import solveh_banded
 from parc_data.runs import runs
 from parc_motion.terrains import Terrain
 
-__all__ = ["Stances", "find_stances", "follow"]
+__all__ = ["Stances", "find_stances", "root_rise"]
 
 _LABEL = 0.5
 _NEAR = 0.06  # m: a point this close to the ground, above or below, is supported by it
@@ -88,7 +88,7 @@ def find_stances(points: np.ndarray, body: np.ndarray, contacts: np.ndarray, ter
     )
 
 
-def follow(stances: Stances, rise: np.ndarray, frames: int, fps: float) -> np.ndarray:
+def root_rise(stances: Stances, rise: np.ndarray, frames: int, fps: float) -> np.ndarray:
     """How far the root rises in each frame when the ground under each stance phase rises: ``[T]`` m.
 
     A smoothing spline through the rises of the stance phases: it minimizes the squared distances to them plus weighted

@@ -7,9 +7,16 @@ import numpy as np
 import torch
 
 from parc_data.augment.config import AugmentConfig
-from parc_data.augment.ground import SAME, Placement, clear, place_boxes, settle, turned_ground
+from parc_data.augment.ground import (
+    SAME,
+    Placement,
+    level_cells,
+    lower_cells,
+    place_boxes,
+    transformed_terrain,
+)
 from parc_data.augment.parameters import Parameters
-from parc_data.augment.stances import find_stances, follow
+from parc_data.augment.stances import find_stances, root_rise
 from parc_data.contacts import clip_points
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
@@ -70,26 +77,26 @@ def vary(original: Original, parameters: Parameters, config: AugmentConfig, name
     points = original.points[parameters.first : parameters.stop]
     stances = find_stances(points, original.body, clip.contacts, original.terrain)
     placement = _placement(original.terrain, clip, parameters, config)
-    way = placement.forward(clip.root_pos[:, :2].astype(np.float64))
-    points = _moved(points, clip.root_pos.astype(np.float64), way, parameters.heading)
+    root_xy = placement.forward(clip.root_pos[:, :2].astype(np.float64))
+    points = _moved(points, clip.root_pos.astype(np.float64), root_xy, parameters.heading)
     standing = points[stances.frame, stances.point, :2]
 
     levels = placement.height(stances.ground)
-    ground = turned_ground(original.terrain, placement, way, config.padding, standing, levels)
-    ground = settle(ground, standing, levels)
+    ground = transformed_terrain(original.terrain, placement, root_xy, config.padding, standing, levels)
+    ground = level_cells(ground, standing, levels)
     if parameters.boxes:
-        boxed = place_boxes(ground, parameters.boxes, way)
+        boxed = place_boxes(ground, parameters.boxes, root_xy)
         # each stance phase rises as most of its points do
         rises = np.round(boxed.height_at(standing) - ground.height_at(standing), 4)
         levels = levels + stances.most_frequent(rises)[stances.stance]
-        ground = settle(boxed, standing, levels)
-    rise = follow(stances, stances.means(levels - stances.ground), clip.num_frames, clip.fps)
+        ground = level_cells(boxed, standing, levels)
+    rise = root_rise(stances, stances.means(levels - stances.ground), clip.num_frames, clip.fps)
     points = points + np.array([0.0, 0.0, 1.0]) * rise[:, None, None]
-    ground = clear(ground, points, standing)
+    ground = lower_cells(ground, points, standing)
 
     right = np.abs(ground.height_at(standing) - levels) <= SAME
     footing = float(stances.means(right.astype(np.float64)).min()) if stances.count else 1.0
-    root_pos = np.column_stack([way, clip.root_pos[:, 2] + rise])
+    root_pos = np.column_stack([root_xy, clip.root_pos[:, 2] + rise])
     moved = attrs.evolve(
         clip,
         root_pos=root_pos,
@@ -118,11 +125,11 @@ def _placement(
     )
 
 
-def _moved(points: np.ndarray, root_pos: np.ndarray, way: np.ndarray, heading: float) -> np.ndarray:
+def _moved(points: np.ndarray, root_pos: np.ndarray, root_xy: np.ndarray, heading: float) -> np.ndarray:
     """Points moved rigidly with the root onto its new path, ``[T, P, 3]`` m; heights do not change."""
     cos, sin = np.cos(heading), np.sin(heading)
     away = points[..., :2] - root_pos[:, None, :2]
-    xy = way[:, None] + away @ np.array([[cos, sin], [-sin, cos]])
+    xy = root_xy[:, None] + away @ np.array([[cos, sin], [-sin, cos]])
     return np.concatenate([xy, points[..., 2:]], axis=-1)
 
 

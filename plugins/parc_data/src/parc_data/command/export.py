@@ -51,7 +51,7 @@ def export(
     """
     from parc_data.tools.export import FORMATS, export_clip
     from parc_data.tools.find import find_clips, load_found_clips
-    from parc_data.tools.output import clip_place, new_folder
+    from parc_data.tools.output import clip_path, new_folder
     from parc_motion.errors import DataError
     from parc_motion.skeletons import load_skeleton
 
@@ -60,7 +60,7 @@ def export(
     written: list[str] = []
     with new_folder(output, [item.file for item in found], overwrite=overwrite) as folder:
         for item, clip in load_found_clips(found):
-            place = clip_place(clip, suffix)
+            place = clip_path(clip, suffix)
             if (folder / place).exists():
                 raise DataError(
                     f"{item.file}: another clip is also called '{clip.name}'. Merge with --rename first."

@@ -96,7 +96,7 @@ def _import_all(
     motion_class: str | None,
     show: bool,
 ) -> tuple[list[Imported], list[str]]:
-    """What was imported, in order, and a text for every file that was not."""
+    """The imported clips, in order, and an error text for every file that failed."""
     import attrs
 
     from parc_data.importing import import_file

@@ -103,12 +103,12 @@ def _tip(skeleton: Skeleton, body: int) -> np.ndarray:
 def _ends(geom: Geom, offset: np.ndarray) -> list[np.ndarray]:
     pos, turn = geom.pos.astype(np.float64), quat_to_matrix(geom.rot.astype(np.float64))
     if geom.kind == "sphere":
-        way = pos if np.linalg.norm(pos) > 1e-6 else offset.astype(np.float64)
-        length = float(np.linalg.norm(way))
-        return [pos + way / length * float(geom.size[0])] if length > 0 else [pos]
+        axis = pos if np.linalg.norm(pos) > 1e-6 else offset.astype(np.float64)
+        length = float(np.linalg.norm(axis))
+        return [pos + axis / length * float(geom.size[0])] if length > 0 else [pos]
     half = geom.size.astype(np.float64)
     if geom.kind == "box":
         reach = np.diag(half)
     else:
         reach = np.array([[0.0, 0.0, half[1] + (half[0] if geom.kind == "capsule" else 0.0)]])
-    return [pos + sign * turn @ way for way in reach for sign in (1.0, -1.0)]
+    return [pos + sign * turn @ axis for axis in reach for sign in (1.0, -1.0)]

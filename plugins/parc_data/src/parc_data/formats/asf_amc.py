@@ -18,7 +18,7 @@ from parc_data.formats.amc_text import parse_amc
 from parc_data.formats.asf_text import AsfBone, AsfSkeleton, parse_asf
 from parc_data.formats.euler import euler_to_quat, quat_to_matrix
 from parc_data.formats.format import Format, ReadOptions, read_file_bytes
-from parc_data.formats.world import RawMotion, settle
+from parc_data.formats.world import RawMotion, standardize
 from parc_data.source_motion import SourceMotion
 from parc_motion.errors import DataError
 
@@ -62,7 +62,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         first_unit=(f"inch / {skeleton.length_unit:g} (asf)", _INCH / skeleton.length_unit),
         notes=notes,
     )
-    return [settle(raw, options)]
+    return [standardize(raw, options)]
 
 
 def recognizes(path: pathlib.Path, head: bytes) -> bool:
@@ -109,11 +109,11 @@ def _bodies(
         place.append(len(names))
         names.append(bone.name)
         parents.append(place[bone.parent] if index else -1)
-        offsets.append(skeleton.bones[bone.parent].way if index else np.zeros(3))
+        offsets.append(skeleton.bones[bone.parent].vector if index else np.zeros(3))
         if index not in inner and index:
             names.append(f"{bone.name}_end")
             parents.append(place[-1])
-            offsets.append(bone.way)
+            offsets.append(bone.vector)
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"{where}: bonedata: '{name}' is the name of a bone's end here. Rename the bone.")

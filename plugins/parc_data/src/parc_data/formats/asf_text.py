@@ -25,7 +25,7 @@ class AsfBone:
 
     name: str
     parent: int  # -1 for the root
-    way: np.ndarray  # [3] from its start to its end in the rest pose, world axes, units of the file
+    vector: np.ndarray  # [3] from its start to its end in the rest pose, world axes, units of the file
     frame: np.ndarray  # [3] angles of its own axes, unit of the file, in the order of `order`
     order: str  # such as "xyz": the rotation about the first letter comes first
     dofs: tuple[str, ...]  # tx ty tz rx ry rz, in the order of the .amc
@@ -33,7 +33,7 @@ class AsfBone:
 
 @attrs.frozen(kw_only=True)
 class AsfSkeleton:
-    """What an .asf says; bones depth first, the root as number 0."""
+    """Content of an .asf; bones depth first, the root as number 0."""
 
     bones: tuple[AsfBone, ...]
     length_unit: float
@@ -154,11 +154,11 @@ class _Asf:
         axis = fields.get("axis", [])
         if name == "root":
             frame, letters = self.numbers(name, fields, "orientation", 3), axis or ["XYZ"]
-            dofs, way = fields.get("order", []), np.zeros(3)
+            dofs, vector = fields.get("order", []), np.zeros(3)
         else:
             frame, letters = self.numbers(name, fields, "axis", 3), axis[3:] or ["XYZ"]
             dofs = fields.get("dof", [])
-            way = self.numbers(name, fields, "direction", 3) * self.numbers(name, fields, "length", 1)
+            vector = self.numbers(name, fields, "direction", 3) * self.numbers(name, fields, "length", 1)
         turns = letters[0].lower()
         if sorted(turns) != ["x", "y", "z"]:
             self.fail(f"'{name}': axis order is '{letters[0]}', expected one like XYZ")
@@ -168,7 +168,7 @@ class _Asf:
             self.fail(
                 f"'{name}': dof is '{' '.join(dofs)}', expected each of {' '.join(allowed)} at most once"
             )
-        return AsfBone(name=name, parent=parent, way=way, frame=frame, order=turns, dofs=tuple(dofs))
+        return AsfBone(name=name, parent=parent, vector=vector, frame=frame, order=turns, dofs=tuple(dofs))
 
     def numbers(self, name: str, fields: dict[str, list[str]], field: str, count: int) -> np.ndarray:
         """The first numbers of a field; `orientation` may be absent."""

@@ -17,7 +17,7 @@ from parc_data.formats.bvh_header import Hierarchy
 from parc_data.formats.bvh_text import Take, parse_bvh
 from parc_data.formats.euler import euler_to_quat
 from parc_data.formats.format import Format, ReadOptions, read_file_bytes
-from parc_data.formats.world import RawMotion, settle
+from parc_data.formats.world import RawMotion, standardize
 from parc_data.source_motion import SourceMotion
 
 __all__ = ["FORMAT", "frame_rate"]
@@ -49,7 +49,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         local_pos=local_pos,
         notes=notes,
     )
-    return [settle(raw, options)]
+    return [standardize(raw, options)]
 
 
 def recognizes(path: pathlib.Path, head: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 A frame is 44 numbers: how long it lasts, position and rotation of the root, then the joints in the order of `_JOINTS`,
 ball joints as quaternions wxyz, hinges as angles about their z axis. y is up, the character looks along x and has z
-on its right; its arms hang down in the rest pose. Bodies are those of our humanoid, so they get its names.
+on its right; its arms hang down in the rest pose. Its bodies are those of the built-in humanoid and get their names.
 
 Source: data/characters/humanoid3d.txt of xbpeng/DeepMimic for offsets, axes and order; the last frame of its motions
 has no duration. Checked by forward kinematics of its motions.

@@ -1,7 +1,7 @@
 """Unit and axes of a file that states neither, inferred from the size and posture of the person in it.
 
-A reader returns the content of its file, in the unit and axes of the file, as a `RawMotion`; `settle` converts it to a
-`SourceMotion`. What was inferred, and from what, is kept in the notes of the motion.
+A reader returns the content of its file, in the unit and axes of the file, as a `RawMotion`; `standardize` converts it
+to a `SourceMotion`. What was inferred, and from what, is kept in the notes of the motion.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from parc_data.formats.rest_frame import starts_with_rest_pose
 from parc_data.source_motion import SourceMotion, up_to_z
 from parc_motion.errors import DataError
 
-__all__ = ["UNITS", "RawMotion", "settle"]
+__all__ = ["UNITS", "RawMotion", "standardize"]
 
 # meters per unit; the ranges below are narrower than the ratio of any two of them, so at most one unit fits a length
 UNITS = {
@@ -41,7 +41,7 @@ _BLOCK_FRAMES = 4096
 
 @attrs.frozen(kw_only=True, eq=False)
 class RawMotion:
-    """A motion in the unit and the axes of its file; `settle` may write over its arrays."""
+    """A motion in the unit and the axes of its file; `standardize` may overwrite its arrays."""
 
     path: pathlib.Path
     format: str
@@ -56,7 +56,7 @@ class RawMotion:
     notes: dict[str, Any] = attrs.field(factory=dict)
 
 
-def settle(raw: RawMotion, options: ReadOptions) -> SourceMotion:
+def standardize(raw: RawMotion, options: ReadOptions) -> SourceMotion:
     """The motion in meters with z up, without a first frame that is only a rest pose.
 
     Raises:
@@ -121,8 +121,8 @@ def _upward(pos: np.ndarray, limbs: Limbs) -> np.ndarray | None:
         return None
     low = np.mean([pos[..., leg.ankle, :] for leg in limbs.legs], axis=0)
     tops = [limbs.head] if limbs.head is not None else [leg.hip for leg in limbs.legs]
-    way = np.mean([pos[..., top, :] for top in tops], axis=0) - low
-    return way / np.maximum(np.linalg.norm(way, axis=-1, keepdims=True), 1e-9)
+    direction = np.mean([pos[..., top, :] for top in tops], axis=0) - low
+    return direction / np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 1e-9)
 
 
 def _find_up(
@@ -152,13 +152,13 @@ def _find_up(
 
 def _legs_hang(rest: np.ndarray, limbs: Limbs) -> bool:
     """Whether the hips are between ankles and head, and the legs straight."""
-    way = _upward(rest, limbs)
-    if way is None:
+    direction = _upward(rest, limbs)
+    if direction is None:
         return False
     tops = [rest[limbs.head]] if limbs.head is not None else []
     return all(
-        (rest[leg.hip] - rest[leg.ankle]) @ way > 0.8 * leg.length
-        and all((top - rest[leg.hip]) @ way > 0.2 * leg.length for top in tops)
+        (rest[leg.hip] - rest[leg.ankle]) @ direction > 0.8 * leg.length
+        and all((top - rest[leg.hip]) @ direction > 0.2 * leg.length for top in tops)
         for leg in limbs.legs
     )
 

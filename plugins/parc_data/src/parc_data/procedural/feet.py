@@ -39,7 +39,7 @@ class FeetMotion:
         return self.toe + _turned(np.array([-TOE, 0.0, ANKLE_HEIGHT]), self.yaw, self.pitch)
 
     def airborne(self, foot: int, dt: float) -> np.ndarray:
-        """0 while any of the foot stands, smoothly up to 1 well between two stands, ``[n]``."""
+        """0 while any part of the foot is on the ground, rising smoothly to 1 in the middle of a swing, ``[n]``."""
         return _away(self.down[:, foot], dt)
 
     def relaxed(self, ankle_angle: np.ndarray, dt: float) -> FeetMotion:

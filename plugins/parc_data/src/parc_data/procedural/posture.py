@@ -134,7 +134,7 @@ def _two_links(
     line = ankle - hip
     distance = line.norm(dim=-1, keepdim=True)
     longest = (thigh**2 + shin**2 + 2 * thigh * shin * np.cos(_MIN_BEND)) ** 0.5
-    # a leg in the air stays clear of the straight knee, where a small change of reach turns the knee fast
+    # a swing leg avoids the straight knee, where a small change of reach rotates the knee fast
     room = longest - _RELAXED_LEG
     soft = _RELAXED_LEG + room * torch.tanh((distance - _RELAXED_LEG) / room)
     wanted = torch.where(distance > _RELAXED_LEG, distance + airborne * (soft - distance), distance)

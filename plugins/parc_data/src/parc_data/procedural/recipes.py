@@ -22,8 +22,8 @@ _WALK, _RUN = (
 
 
 @attrs.frozen
-class _Vary:
-    """Small changes of speed and stride; all factors are 1 in the first variation."""
+class _Factors:
+    """Factors of stride and period; 1 in the first variation."""
 
     stride: float = 1.0
     period: float = 1.0
@@ -41,9 +41,11 @@ def plans(
     for motion_class in classes:
         for name, recipe in _RECIPES[motion_class].items():
             for i in range(variations):
-                draw = rng(name, i)
-                vary = _Vary() if i == 0 else _Vary(draw.uniform(0.92, 1.08), draw.uniform(0.94, 1.08))
-                plan = recipe(vary)
+                stream = rng(name, i)
+                factors = (
+                    _Factors() if i == 0 else _Factors(stream.uniform(0.92, 1.08), stream.uniform(0.94, 1.08))
+                )
+                plan = recipe(factors)
                 full = name if variations == 1 else f"{name}_{i}"
                 yield attrs.evolve(plan, name=full, motion_class=motion_class)
 
@@ -82,9 +84,9 @@ def _along_x(length: float) -> tuple[Route, Terrain]:
 
 def _steady(
     stride: float, period: float, overlap: float, style: Style, width: float = 0.14
-) -> Callable[[_Vary], Plan]:
-    def recipe(vary: _Vary) -> Plan:
-        length, time = stride * vary.stride, period * vary.period
+) -> Callable[[_Factors], Plan]:
+    def recipe(factors: _Factors) -> Plan:
+        length, time = stride * factors.stride, period * factors.period
         duration = 3.0
         count = round((duration + 3.0) / time)
         route, terrain = _along_x(duration * length / time)
@@ -98,9 +100,9 @@ def _steady(
 
 def _turning(
     angle: float, radius: float, stride: float = 0.52, period: float = 0.55
-) -> Callable[[_Vary], Plan]:
-    def recipe(vary: _Vary) -> Plan:
-        length, time = stride * vary.stride, period * vary.period
+) -> Callable[[_Factors], Plan]:
+    def recipe(factors: _Factors) -> Plan:
+        length, time = stride * factors.stride, period * factors.period
         arc = abs(angle) * radius
         route = Route.of([(5.0, 0.0), (arc, angle), (5.0, 0.0)], before=4.0)
         duration = min(5.0, (arc + 2.0) * time / length)
@@ -114,8 +116,8 @@ def _turning(
     return recipe
 
 
-def _starting(vary: _Vary) -> Plan:
-    length, time = 0.55 * vary.stride, 0.55 * vary.period
+def _starting(factors: _Factors) -> Plan:
+    length, time = 0.55 * factors.stride, 0.55 * factors.period
     route, terrain = _along_x(4.0)
     arcs = np.concatenate([[0.0, 0.0, 0.6 * length], 0.6 * length + length * np.arange(1, 9)])
     periods = np.concatenate([[1.0, 0.62], np.full(len(arcs) - 3, time)])
@@ -124,8 +126,8 @@ def _starting(vary: _Vary) -> Plan:
     return _plan(steps, terrain, 0.0, 3.6, _WALK)
 
 
-def _stopping(vary: _Vary) -> Plan:
-    length, time = 0.55 * vary.stride, 0.55 * vary.period
+def _stopping(factors: _Factors) -> Plan:
+    length, time = 0.55 * factors.stride, 0.55 * factors.period
     route, terrain = _along_x(4.0)
     arcs = np.concatenate([(np.arange(8) - 2) * length, [5.6 * length, 5.6 * length]])
     periods = np.concatenate([np.full(7, time), [0.6, 0.6]])
@@ -135,8 +137,8 @@ def _stopping(vary: _Vary) -> Plan:
     return _plan(steps, terrain, end - 3.6, end, _WALK)
 
 
-def _stairs(rise: float, count: int, down: bool) -> Callable[[_Vary], Plan]:
-    def recipe(vary: _Vary) -> Plan:
+def _stairs(rise: float, count: int, down: bool) -> Callable[[_Factors], Plan]:
+    def recipe(factors: _Factors) -> Plan:
         first = 1.6  # m, where the first tread begins
         top = first + (count - 1) * _CELL
         route, ground = _along_x(top + 2.2)
@@ -148,7 +150,7 @@ def _stairs(rise: float, count: int, down: bool) -> Callable[[_Vary], Plan]:
         approach = np.linspace(-1.45, treads[0] - 0.42, 6)
         leave = treads[-1] + np.array([0.45, 0.95, 1.45, 1.95, 2.45])
         arcs = np.concatenate([approach, treads, leave])
-        walk, climb = 0.58 * vary.period, 0.72 * vary.period
+        walk, climb = 0.58 * factors.period, 0.72 * factors.period
         on_stairs = (arcs[1:] > first) & (arcs[1:] < top + 2 * _CELL)
         periods = np.where(on_stairs, climb, walk)
         overlaps = np.where(on_stairs, 0.17 if down else 0.22, 0.14)
@@ -162,12 +164,12 @@ def _stairs(rise: float, count: int, down: bool) -> Callable[[_Vary], Plan]:
 
 def _box(
     height: float, cells: int | None, down_only: bool = False, step_up: bool = True
-) -> Callable[[_Vary], Plan]:
-    """Up onto a box (and down again where `cells` says how long it is), or only down from one."""
+) -> Callable[[_Factors], Plan]:
+    """Up onto a box (and down again, if its length in `cells` is given), or only down from one."""
 
-    def recipe(vary: _Vary) -> Plan:
+    def recipe(factors: _Factors) -> Plan:
         edge = 1.6
-        pace, slow = 0.6 * vary.period, (0.62 + 0.55 * height) * vary.period
+        pace, slow = 0.6 * factors.period, (0.62 + 0.55 * height) * factors.period
         far = edge + (cells * _CELL if cells else 0.0)
         length = far + 2.4
         route, ground = _along_x(length)
@@ -218,15 +220,15 @@ def _approach(last: float, stride: float, count: int = 6) -> list[float]:
     return [last - stride * (count - 1 - i) for i in range(count)]
 
 
-def _gap(width: float) -> Callable[[_Vary], Plan]:
-    def recipe(vary: _Vary) -> Plan:
+def _gap(width: float) -> Callable[[_Factors], Plan]:
+    def recipe(factors: _Factors) -> Plan:
         edge = 2.0
         route, ground = _along_x(edge + width + 2.6)
         terrain = _raised(ground, [(edge, edge + width, -99.0, 99.0, -0.8)])
         take_off, landing = edge - 0.20, edge + width + 0.12
-        stride = 0.72 * vary.stride
+        stride = 0.72 * factors.stride
         arcs = [*_approach(take_off, stride, 7), landing, *(landing + stride * np.arange(1, 6))]
-        periods = np.full(len(arcs) - 1, 0.36 * vary.period)
+        periods = np.full(len(arcs) - 1, 0.36 * factors.period)
         overlaps = np.full(len(arcs) - 1, -0.07)
         leap = 6
         overlaps[leap] = -(0.10 + 0.16 * width)
@@ -244,7 +246,7 @@ def _stepping(height: float) -> Style:
     )
 
 
-_RECIPES: dict[str, dict[str, Callable[[_Vary], Plan]]] = {
+_RECIPES: dict[str, dict[str, Callable[[_Factors], Plan]]] = {
     "walk": {
         "walk_slow": _steady(0.42, 0.64, 0.17, _WALK),
         "walk": _steady(0.56, 0.55, 0.12, _WALK),

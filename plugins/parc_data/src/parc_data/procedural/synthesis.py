@@ -81,7 +81,7 @@ def _whole_body(
 
 
 def _surrounded(terrain: Terrain, xy: np.ndarray) -> Terrain:
-    # border cells repeated, which changes no height, until enough ground lies on every side
+    # repeats border cells, which changes no height, until there is enough terrain on every side
     half = 0.5 * terrain.cell
     low = np.ceil((terrain.origin_xy - half - (xy.min(axis=0) - _GROUND_AROUND)) / terrain.cell)
     high = np.ceil((xy.max(axis=0) + _GROUND_AROUND - (terrain.max_xy + half)) / terrain.cell)
@@ -91,7 +91,7 @@ def _surrounded(terrain: Terrain, xy: np.ndarray) -> Terrain:
 
 
 def _path(plan: Plan, root_pos: np.ndarray) -> Path:
-    # a point every half meter or so of the pelvis' way, on the ground
+    # a point on the ground about every half meter along the path of the pelvis
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(root_pos[:, :2], axis=0), axis=-1))])
     count = max(2, round(along[-1] / 0.5) + 1)
     marks = np.linspace(0.0, along[-1], count)

@@ -11,7 +11,15 @@ from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, load_clip
 from parc_motion.errors import CorruptArtifact, DataError
 from parc_motion.storage import digest_file
 
-__all__ = ["UNCLASSIFIED", "FoundClip", "dataset_entry", "find_clips", "load_found", "load_found_clips"]
+__all__ = [
+    "UNCLASSIFIED",
+    "FoundClip",
+    "check_unchanged",
+    "dataset_entry",
+    "find_clips",
+    "load_found",
+    "load_found_clips",
+]
 
 UNCLASSIFIED = "unclassified"
 _LEFT_OUT = "ignore"  # paths with a part that contains it are skipped
@@ -54,13 +62,22 @@ def load_found(item: FoundClip) -> MotionClip:
         DataError: the file does not hold a clip.
         CorruptArtifact: it is damaged, or changed since the manifest was made.
     """
+    check_unchanged(item)
+    clip = load_clip(item.file)
+    return attrs.evolve(clip, motion_class=item.class_of(clip))
+
+
+def check_unchanged(item: FoundClip) -> None:
+    """Passes if the file is as its manifest says, or no manifest lists it.
+
+    Raises:
+        CorruptArtifact: its SHA-256 differs.
+    """
     if item.entry is not None and digest_file(item.file) != item.entry.digest:
         raise CorruptArtifact(
             f"{item.file}: changed since the manifest was made; its SHA-256 differs. Make the manifest again "
             "(`parc data weights`)."
         )
-    clip = load_clip(item.file)
-    return attrs.evolve(clip, motion_class=item.class_of(clip))
 
 
 def load_found_clips(items: Iterable[FoundClip]) -> Iterator[tuple[FoundClip, MotionClip]]:

@@ -16,7 +16,7 @@ from parc_core.config import setting
 from parc_data.tools.balance import balanced_dataset
 from parc_data.tools.find import FoundClip, dataset_entry, find_clips, load_found
 from parc_data.tools.findings import reason_to_leave_out
-from parc_data.tools.output import clip_place, new_file, new_folder, save_in
+from parc_data.tools.output import clip_path, new_file, new_folder, save_in
 from parc_motion import storage
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, load_clip
 from parc_motion.errors import DataError
@@ -189,7 +189,7 @@ def _write(
         prepared = clip if prepare is None else prepare(clip, override=config.override_old_hf_mask_inds)
         same = (clip.name, clip.motion_class) == (original.name, original.motion_class)
         if same and prepared is clip:
-            file = folder / clip_place(clip)
+            file = folder / clip_path(clip)
             storage.copy_file(item.file, file)
         else:
             file = save_in(folder, prepared)

@@ -13,7 +13,7 @@ from parc_motion import storage
 from parc_motion.clips import MotionClip, save_clip
 from parc_motion.errors import DataError, StorageError
 
-__all__ = ["check_no_input_inside", "clip_place", "new_file", "new_folder", "save_in"]
+__all__ = ["check_no_input_inside", "clip_path", "new_file", "new_folder", "save_in"]
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def check_no_input_inside(folder: pathlib.Path, inputs: Iterable[pathlib.Path]) 
             )
 
 
-def clip_place(clip: MotionClip, suffix: str = ".npz") -> pathlib.Path:
+def clip_path(clip: MotionClip, suffix: str = ".npz") -> pathlib.Path:
     """Path of a clip within a folder: `<class>/<name><suffix>`."""
     return pathlib.Path(clip.motion_class or UNCLASSIFIED) / f"{clip.name}{suffix}"
 
@@ -89,7 +89,7 @@ def save_in(folder: pathlib.Path, clip: MotionClip) -> pathlib.Path:
     Raises:
         DataError: a clip of that class and name exists already.
     """
-    file = folder / clip_place(clip)
+    file = folder / clip_path(clip)
     if file.exists():
         raise DataError(
             f"two clips of class '{clip.motion_class or UNCLASSIFIED}' are called '{clip.name}'. Rename one."

@@ -6,11 +6,9 @@ import pathlib
 from collections.abc import Sequence
 
 from parc_data.tools.balance import balanced_dataset
-from parc_data.tools.find import FoundClip, dataset_entry, find_clips, load_found_clips
+from parc_data.tools.find import check_unchanged, dataset_entry, find_clips, load_found_clips
 from parc_data.tools.output import new_folder
-from parc_motion import storage
-from parc_motion.clips import DatasetEntry, MotionDataset, PackedClips, write_packed_clips
-from parc_motion.errors import CorruptArtifact
+from parc_motion.clips import MotionDataset, PackedClips, write_packed_clips
 
 __all__ = ["check_store", "dataset_of", "pack"]
 
@@ -23,9 +21,9 @@ def dataset_of(paths: Sequence[pathlib.Path]) -> MotionDataset:
     """
     found = find_clips(paths)
     if len(paths) == 1 and all(item.entry is not None for item in found):
-        return MotionDataset(
-            entries=tuple(_verified(item, item.entry) for item in found if item.entry is not None)
-        )
+        for item in found:
+            check_unchanged(item)
+        return MotionDataset(entries=tuple(item.entry for item in found if item.entry is not None))
     return balanced_dataset(dataset_entry(item, clip) for item, clip in load_found_clips(found))
 
 
@@ -50,12 +48,3 @@ def check_store(paths: Sequence[pathlib.Path], store: pathlib.Path) -> PackedCli
         DataError: the clips changed.
     """
     return PackedClips.load(store, dataset=dataset_of(paths))
-
-
-def _verified(item: FoundClip, entry: DatasetEntry) -> DatasetEntry:
-    if storage.digest_file(item.file) != entry.digest:
-        raise CorruptArtifact(
-            f"{item.file}: changed since the manifest was made; its SHA-256 differs. Make the manifest again "
-            "(`parc data weights`)."
-        )
-    return entry
