@@ -53,6 +53,14 @@ def clips(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "in"
 
 
+def test_the_old_name_of_an_option_still_works(clips, tmp_path):
+    given = (clips, "--variations", 1, "--heading", 90, 90, "--terrain", "none")
+    for name, option in (("new", "--center"), ("old", "--centre")):
+        run(*given, "-o", tmp_path / name, option, "origin")
+    found = [load_clip(tmp_path / name / "stand" / "a_aug_0.npz").root_pos for name in ("new", "old")]
+    assert (found[0] == found[1]).all()
+
+
 def test_variations_carry_their_class_parent_and_parameters(clips, tmp_path):
     run(clips, "-o", tmp_path / "out", "--variations", 3, "--seed", 5)
     assert [name for name in digests(tmp_path / "out") if name.endswith("npz")] == [

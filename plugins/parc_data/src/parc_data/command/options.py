@@ -52,7 +52,8 @@ def settings_options(cls: type, *, only: Sequence[str] | None = None) -> Callabl
 
     def decorate(command: Any) -> Any:
         for field in reversed(fields):
-            command = _option(field, hints[field.name])(command)
+            old = [name for name, new in getattr(cls, "RENAMED", {}).items() if new == field.name]
+            command = _option(field, hints[field.name], old)(command)
         return command
 
     return decorate
@@ -104,12 +105,12 @@ def print_class_table(rows: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
-def _option(field: attrs.Attribute[Any], hint: Any) -> Callable[[Any], Any]:
-    name = f"--{field.name.replace('_', '-')}"
+def _option(field: attrs.Attribute[Any], hint: Any, old: Sequence[str]) -> Callable[[Any], Any]:
+    names = [f"--{name.replace('_', '-')}" for name in (field.name, *old)]
     unit, limits, about = field.metadata["unit"], describe_range(field.metadata), field.metadata["help"]
     text = f"{about[0].upper()}{about[1:].rstrip('.')}."
     if hint is bool:
-        return click.option(name, field.name, is_flag=True, default=None, help=text)
+        return click.option(*names, field.name, is_flag=True, default=None, help=text)
     kind, multiple = _click_type(hint)
     remarks = [part for part in (unit, limits) if part and not (part == unit and unit in limits)]
     if multiple:
@@ -119,7 +120,7 @@ def _option(field: attrs.Attribute[Any], hint: Any) -> Callable[[Any], Any]:
     text += f" [{', '.join(remarks)}]" if remarks else ""
     metavar = "LOW HIGH" if isinstance(kind, tuple) else None
     return click.option(
-        name, field.name, type=kind, multiple=multiple, default=None, metavar=metavar, help=text
+        *names, field.name, type=kind, multiple=multiple, default=None, metavar=metavar, help=text
     )
 
 
