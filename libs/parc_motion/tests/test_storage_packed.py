@@ -202,7 +202,7 @@ def test_an_interrupted_writer_continues_after_its_checkpoint(tmp_path):
     }
 
 
-@pytest.mark.parametrize("damage", ["fields", "size", "text"])
+@pytest.mark.parametrize("damage", ["fields", "size", "text", "key"])
 def test_a_checkpoint_that_does_not_fit_is_not_continued(tmp_path, damage):
     with PackedWriter(tmp_path / "s", FIELDS) as writer:
         writer.append(item(3, 1))
@@ -212,7 +212,7 @@ def test_a_checkpoint_that_does_not_fit_is_not_continued(tmp_path, damage):
     elif damage == "text":
         (tmp_path / "s" / "progress.json").write_text("{")
     fields = {"pos": FIELDS["pos"]} if damage == "fields" else FIELDS
-    with PackedWriter(tmp_path / "s", fields) as writer:
+    with PackedWriter(tmp_path / "s", fields, key=2 if damage == "key" else None) as writer:
         assert writer.num_items == 0
 
 

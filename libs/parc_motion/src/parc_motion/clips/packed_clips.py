@@ -56,7 +56,7 @@ def write_packed_clips(folder: pathlib.Path, dataset: MotionDataset) -> None:
     if not len(dataset):
         raise DataError(f"{folder}: there is no clip to pack.")
     first = dataset[0]
-    with PackedWriter(folder, _fields(first.joint_rot.shape[1])) as writer:
+    with PackedWriter(folder, _fields(first.joint_rot.shape[1]), key=dataset.digest) as writer:
         records: list[dict[str, Any]] = writer.progress or []
         for index in range(writer.num_items, len(dataset)):
             clip = dataset[index]

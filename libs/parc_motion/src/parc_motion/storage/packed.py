@@ -44,15 +44,16 @@ class PackedWriter:
     """Writes a store into a folder, item by item; the folder is not a store before `finish`.
 
     Give it a folder without readers, and `commit_folder` it afterwards. An interrupted writer continues after its last
-    `checkpoint`: the next writer of that folder and these fields has `num_items` items and its `progress`.
+    `checkpoint`: the next writer of that folder, these fields and this `key` has `num_items` items and its `progress`.
 
     >>> with PackedWriter(staged, {"pos": PackedField(dtype="<f4", shape=(3,), group="frames")}) as writer:
     ...     writer.append({"pos": positions})
     ...     writer.finish({"names": ["a"]})
     """
 
-    def __init__(self, folder: pathlib.Path, fields: Mapping[str, PackedField]) -> None:
+    def __init__(self, folder: pathlib.Path, fields: Mapping[str, PackedField], *, key: Any = None) -> None:
         self.folder, self.fields = pathlib.Path(folder), dict(fields)
+        self.key = key  # JSON value: only a writer of the same key continues an interrupted one
         self.progress: Any = None  # what the last checkpoint of an interrupted writer was given
         self._rows: dict[str, list[int]] = {field.group: [] for field in self.fields.values()}
         self._streams: dict[str, BinaryIO] = {}
@@ -106,7 +107,12 @@ class PackedWriter:
             for stream in self._streams.values():
                 stream.flush()
                 os.fsync(stream.fileno())
-        document = {"fields": self._described_fields(), "rows": self._rows, "progress": progress}
+        document = {
+            "key": self.key,
+            "fields": self._described_fields(),
+            "rows": self._rows,
+            "progress": progress,
+        }
         write_json(self.folder / _PROGRESS, document)
 
     def finish(self, meta: Any) -> None:
@@ -145,9 +151,9 @@ class PackedWriter:
         try:
             document = read_json(self.folder / _PROGRESS)
             rows = {group: [int(count) for count in document["rows"][group]] for group in self._rows}
-            fits = (
-                document["fields"] == self._described_fields() and len({len(r) for r in rows.values()}) <= 1
-            )
+            fits = [document["key"], document["fields"]] == [self.key, self._described_fields()] and len(
+                {len(r) for r in rows.values()}
+            ) <= 1
             for name, field in self.fields.items():
                 written = (self.folder / f"{name}.npy").stat().st_size
                 fits &= written >= _HEADER_BYTES + sum(rows[field.group]) * _row_bytes(field)

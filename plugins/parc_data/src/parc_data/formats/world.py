@@ -67,7 +67,7 @@ def standardize(raw: RawMotion, options: ReadOptions) -> SourceMotion:
     up, notes = _find_up(raw, sample, limbs, options)
     scale, unit_notes = _find_scale(raw, sample, limbs, "xyz".index(up), options)
     turn = up_to_z(up)
-    turn = _facing(raw, limbs, turn) @ turn
+    turn = _facing(sample, limbs, turn) @ turn
     drop, kept = starts_with_rest_pose(raw.local_rot, options.rest_frame, str(raw.path))
     farthest = max(np.abs(raw.root_pos).max(), np.abs(raw.offsets).max()) * scale
     if not farthest < _FARTHEST_M:
@@ -201,13 +201,11 @@ def _measures(sample: SourceMotion, limbs: Limbs, up: int) -> list[tuple[str, fl
     return measures
 
 
-def _facing(raw: RawMotion, limbs: Limbs, turn: np.ndarray) -> np.ndarray:
+def _facing(sample: SourceMotion, limbs: Limbs, turn: np.ndarray) -> np.ndarray:
     """Quarter turns about z after which the left leg of the rest pose is on the y side, so that it faces x."""
     if limbs.left_leg is None or limbs.right_leg is None:
         return np.eye(3)
-    rest = np.zeros((len(raw.parents), 3))
-    for body, parent in enumerate(raw.parents[1:], start=1):
-        rest[body] = rest[parent] + raw.offsets[body]
+    rest = sample.rest_pos
     x, y, z = turn @ (rest[limbs.left_leg.hip] - rest[limbs.right_leg.hip])
     if np.hypot(x, y) < 2 * abs(z) or np.hypot(x, y) == 0:
         return np.eye(3)
