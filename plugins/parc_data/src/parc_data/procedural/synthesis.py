@@ -16,7 +16,7 @@ from parc_data.procedural.smooth import blur
 from parc_motion.clips import MotionClip, Provenance
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
-from parc_motion.terrains import Path, SegmentKind, Terrain
+from parc_motion.terrains import Path, SegmentKind, Terrain, pad
 
 __all__ = ["FPS", "synthesize"]
 
@@ -85,9 +85,8 @@ def _surrounded(terrain: Terrain, xy: np.ndarray) -> Terrain:
     half = 0.5 * terrain.cell
     low = np.ceil((terrain.origin_xy - half - (xy.min(axis=0) - _GROUND_AROUND)) / terrain.cell)
     high = np.ceil((xy.max(axis=0) + _GROUND_AROUND - (terrain.max_xy + half)) / terrain.cell)
-    low, high = np.maximum(low, 0).astype(int), np.maximum(high, 0).astype(int)
-    height = np.pad(terrain.height, tuple(zip(low, high)), mode="edge")
-    return attrs.evolve(terrain, height=height, origin_xy=terrain.origin_xy - low * terrain.cell)
+    x, y = np.stack([np.maximum(low, 0), np.maximum(high, 0)], axis=1).astype(int).tolist()
+    return pad(terrain, ((x[0], x[1]), (y[0], y[1])))
 
 
 def _path(plan: Plan, root_pos: np.ndarray) -> Path:

@@ -15,7 +15,7 @@ from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.metrics import Flights
 from parc_motion.storage import digest_file
-from parc_motion.terrains import Terrain
+from parc_motion.terrains import crop
 
 __all__ = [
     "Piece",
@@ -159,10 +159,4 @@ def slice_terrain(clip: MotionClip, margin: float) -> MotionClip:
             raise DataError(
                 f"clip '{clip.name}' touches cells further than {margin:g} m from its root. Keep a wider margin."
             )
-    sliced = Terrain(
-        height=terrain.height[i0 : i1 + 1, j0 : j1 + 1],
-        origin_xy=terrain.origin_xy + np.array([i0, j0], dtype=np.float32) * np.float32(terrain.cell),
-        cell=terrain.cell,
-        bounds=None if terrain.bounds is None else terrain.bounds[i0 : i1 + 1, j0 : j1 + 1],
-    )
-    return attrs.evolve(clip, terrain=sliced, touched=touched)
+    return attrs.evolve(clip, terrain=crop(terrain, (i0, j0), (i1 + 1, j1 + 1)), touched=touched)
