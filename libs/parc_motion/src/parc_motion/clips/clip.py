@@ -30,7 +30,9 @@ class Provenance:
     stage: str = ""  # dataset | kin_gen | phys_record | ...
     provider: str = ""  # e.g. "mdm" or "retry"
     seed: int | None = None
-    parents: tuple[str, ...] = attrs.field(default=(), converter=as_strings)  # digests of the clips it was made from
+    parents: tuple[str, ...] = attrs.field(
+        default=(), converter=as_strings
+    )  # digests of the clips it was made from
     scores: dict[str, float] = attrs.field(factory=dict)
     notes: dict[str, Any] = attrs.field(factory=dict)  # JSON values only
 
