@@ -27,6 +27,7 @@ PUBLIC = (
     "parc_motion.metrics",
     "parc_motion.playback",
     "parc_motion.published",
+    "parc_motion.resample",
     "parc_motion.skeletons",
     "parc_motion.storage",
     "parc_motion.terrains",
