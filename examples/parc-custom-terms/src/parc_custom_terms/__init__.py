@@ -1,0 +1,1 @@
+"""Terms and a network for PARC."""
