@@ -1,7 +1,7 @@
-"""The ground as everything else asks for it: distances, height patches, meshes, box covers. CPU time, medians.
+"""The ground as everything else asks for it: distances, height patches, box covers. CPU time, medians.
 
 Run: ``python benchmarks/bench_geometry.py [--repeat 60] [--json]``. The points of the distances are those of a clip of
-60 frames, 304 surface points each, on scattered boxes; meshes and covers take a new terrain each time.
+60 frames, 304 surface points each, on scattered boxes; covers take a new terrain each time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from parc_motion.geometry import (
     penetration_depth,
     signed_distance,
 )
-from parc_motion.geometry.mesh import blocky_mesh
 from parc_motion.terrains import Terrain, slice_around
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 
@@ -35,8 +34,8 @@ def main() -> None:
     torch.set_num_threads(1)
     few = max(options.repeat // 3, 1)
     figures = [*_distances(few), _patches(few), _slice(options.repeat)]
-    figures += _solids(16, options.repeat, published=1.38)
-    figures += _solids(100, few, published=None)
+    figures += _solids(16, options.repeat)
+    figures += _solids(100, few)
     report(figures, options.json)
 
 
@@ -82,21 +81,10 @@ def _slice(repeat: int) -> Figure:
     return cpu_ms("slice_around", call, repeat, note="300 frames, 100 x 100 cells")
 
 
-def _solids(cells: int, repeat: int, published: float | None) -> list[Figure]:
+def _solids(cells: int, repeat: int) -> list[Figure]:
     terrains = [_terrain(cells, seed) for seed in range(repeat)]
-    triangles = statistics.median(len(blocky_mesh(terrain)[1]) for terrain in terrains)
     boxes = [len(box_cover(terrain)[0]) for terrain in terrains]
     return [
-        cpu_ms(
-            f"mesh{cells}",
-            lambda i: blocky_mesh(terrains[i]),
-            repeat,
-            published,
-            f"surface, {triangles:g} triangles (median)",
-        ),
-        cpu_ms(
-            f"mesh{cells}_closed", lambda i: blocky_mesh(terrains[i], 1.0, 2.0), repeat, note="walls, bottom"
-        ),
         cpu_ms(f"box_cover{cells}", lambda i: box_cover(terrains[i]), repeat),
         Figure(
             name=f"box_cover{cells}_boxes",

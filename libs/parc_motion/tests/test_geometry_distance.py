@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from parc_motion.geometry.mesh import blocky_mesh
 
 from parc_motion.errors import ShapeError
 from parc_motion.geometry import (
@@ -12,7 +13,6 @@ from parc_motion.geometry import (
     project_to_surface,
     signed_distance,
 )
-from parc_motion.geometry.mesh import blocky_mesh
 from parc_motion.terrains import Terrain
 
 

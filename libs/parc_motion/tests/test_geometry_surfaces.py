@@ -1,4 +1,4 @@
-"""Terrain, its box cover and its mesh are the same ground."""
+"""Terrain and its box cover are the same ground."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import pytest
 from parc_core.config import Use
 from parc_core.plugins import Registry
 from parc_motion.geometry import box_cover
-from parc_motion.geometry.mesh import blocky_mesh
 from parc_motion.terrains import Terrain, downsample
 
 SKIRT = 1.5  # m
@@ -28,23 +27,6 @@ def noise(shape, levels, seed=0):
         origin_xy=rng.normal(size=2),
         cell=rng.uniform(0.2, 0.6),
     )
-
-
-def tops_of_triangles(vertices, triangles, xy):
-    """Height at which a ray straight down meets the triangles first, ``[n]`` m; upright ones do not count."""
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    ab, ac = b - a, c - a
-    twice = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
-    level = np.abs(twice) > 1e-12
-    a, ab, ac, twice = a[level], ab[level], ac[level], twice[level]
-    best = np.full(len(xy), -np.inf)
-    for corner, u, v, scale in zip(a, ab, ac, twice):
-        p = xy - corner[:2]
-        s = (p[:, 0] * v[1] - p[:, 1] * v[0]) / scale
-        t = (u[0] * p[:, 1] - u[1] * p[:, 0]) / scale
-        hit = (s >= -1e-12) & (t >= -1e-12) & (s + t <= 1 + 1e-12)
-        best = np.maximum(best, np.where(hit, corner[2] + s * u[2] + t * v[2], -np.inf))
-    return best
 
 
 def tops_of_boxes(centers, half_sizes, xy):
@@ -85,22 +67,6 @@ def test_rays_from_above_meet_terrain_and_boxes_at_one_height(terrain, layered):
     np.testing.assert_allclose(
         tops_of_boxes(centers, half_sizes, xy), terrain.height_at(xy), rtol=0, atol=1e-6
     )
-
-
-@pytest.mark.parametrize("floor_depth", [None, 1.0], ids=["open", "closed"])
-@pytest.mark.parametrize("terrain", GROUNDS.values(), ids=GROUNDS)
-def test_rays_from_above_meet_terrain_and_mesh_at_one_height(terrain, floor_depth):
-    xy = rays(terrain)
-    mesh = blocky_mesh(terrain, floor_depth=floor_depth, skirt=SKIRT + 0.01)
-    np.testing.assert_allclose(tops_of_triangles(*mesh, xy), terrain.height_at(xy), rtol=0, atol=1e-6)
-
-
-def test_boxes_and_mesh_enclose_the_same_volume():
-    for terrain in GROUNDS.values():
-        centers, half_sizes = box_cover(terrain, floor_depth=0.8, skirt=0.3, layered=False)
-        vertices, triangles = blocky_mesh(terrain, floor_depth=0.8, skirt=0.3)
-        volume = np.linalg.det(vertices[triangles] - centers[0]).sum() / 6
-        assert volume == pytest.approx(8 * np.prod(half_sizes, axis=1).sum())
 
 
 @pytest.mark.parametrize("coarse", [False, True], ids=["as-made", "coarse"])

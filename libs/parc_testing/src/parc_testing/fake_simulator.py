@@ -49,20 +49,20 @@ class FakeSimulator(Simulator):
         self.scene, self._dt = scene, 1.0 / scene.control_hz
         self._kin = Kinematics(scene.skeleton, self.device)
         n, joints, dofs = scene.num_envs, scene.skeleton.num_joints, scene.skeleton.num_dofs
-        at = {"device": self.device}
-        no_turn = torch.tensor([0.0, 0.0, 0.0, 1.0], **at)
+        at = self.device
+        no_turn = torch.tensor([0.0, 0.0, 0.0, 1.0], device=at)
         self._state = CharacterState(
-            root_pos=torch.zeros(n, 3, **at),
+            root_pos=torch.zeros(n, 3, device=at),
             root_rot=no_turn.repeat(n, 1),
             joint_rot=no_turn.repeat(n, joints, 1),
-            root_vel=torch.zeros(n, 3, **at),
-            root_ang_vel=torch.zeros(n, 3, **at),
-            dof_vel=torch.zeros(n, dofs, **at),
+            root_vel=torch.zeros(n, 3, device=at),
+            root_ang_vel=torch.zeros(n, 3, device=at),
+            dof_vel=torch.zeros(n, dofs, device=at),
         )
-        self._targets = torch.zeros(n, dofs, **at)
-        self._broken = torch.zeros(n, dtype=torch.bool, **at)
+        self._targets = torch.zeros(n, dofs, device=at)
+        self._broken = torch.zeros(n, dtype=torch.bool, device=at)
         self.num_diverged = 0
-        self.terrain_ids = torch.zeros(n, dtype=torch.long, **at)
+        self.terrain_ids = torch.zeros(n, dtype=torch.long, device=at)
 
     def set_terrains(self, env_ids: Tensor, terrain_ids: Tensor) -> None:
         """Remember who stands where."""

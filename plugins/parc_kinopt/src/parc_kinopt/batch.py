@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -45,8 +46,13 @@ class ClipBatch:
 
     def mask(self, order: int = 0) -> Tensor:
         """1 where a difference of that order over frames t..t+order lies inside the clip: ``[C, T - order]``."""
-        frame = torch.arange(self.num_frames - order, device=self.lengths.device)
-        return (frame[None] + order < self.lengths[:, None]).to(self.root_pos.dtype)
+        return frame_mask(self.lengths, self.num_frames, order).to(self.root_pos.dtype)
+
+
+def frame_mask(lengths: Tensor, num_frames: int, order: int) -> Tensor:
+    """Whether a difference of that order over frames t..t+order lies inside clips ``[C]``: ``[C, T - order]`` bool."""
+    frame = torch.arange(num_frames - order, device=lengths.device)
+    return frame[None] + order < lengths[:, None]
 
 
 def require_terrain(clip: MotionClip) -> Terrain:
@@ -84,8 +90,8 @@ def pack(
     def padded(field: str) -> Tensor:
         arrays = [getattr(clip, field) for clip in clips]
         widths = [[(0, longest - len(a))] + [(0, 0)] * (a.ndim - 1) for a in arrays]
-        mode = {"mode": "constant"} if field == "contacts" else {"mode": "edge"}
-        return as_tensor(np.stack([np.pad(a, w, **mode) for a, w in zip(arrays, widths)]))
+        mode: Literal["constant", "edge"] = "constant" if field == "contacts" else "edge"
+        return as_tensor(np.stack([np.pad(a, w, mode=mode) for a, w in zip(arrays, widths)]))
 
     ids = range(len(clips)) if terrain_ids is None else terrain_ids
     return ClipBatch(
@@ -110,7 +116,7 @@ def split(x: Tensor, kin: Kinematics) -> tuple[Tensor, Tensor, Tensor]:
     return x[..., :3], rot.expmap_to_quat(x[..., 3:6]), kin.dof_to_joint_rot(x[..., 6:])
 
 
-def to_clip(clip: MotionClip, x: Tensor, kin: Kinematics, **changes: object) -> MotionClip:
+def to_clip(clip: MotionClip, x: Tensor, kin: Kinematics, **changes: Any) -> MotionClip:
     """The clip with the motion of the variables ``[T, 6 + D]``."""
     root_pos, root_rot, joint_rot = split(x.to(kin.dtype), kin)
     return attrs.evolve(

@@ -63,7 +63,8 @@ class PointCloud:
         """Height of every point above its own column; `world` ``[F, 3, P]`` m, `terrain_ids` ``[F]``."""
         scale = 1.0 / terrains.cell[terrain_ids][:, None]
         last = terrains.shape[terrain_ids].to(world.dtype) - 1
-        index, border = [], None
+        index: list[Tensor] = []
+        border: Tensor | None = None
         for axis in (0, 1):
             start = 0.5 - terrains.origin_xy[terrain_ids, axis][:, None] * scale
             place = torch.addcmul(start, world[:, axis], scale)
@@ -75,6 +76,7 @@ class PointCloud:
         rows, columns = terrains.height.shape[1:]
         flat = (terrain_ids[:, None].to(torch.int32) * rows + index[0]) * columns + index[1]
         gap = world[:, 2] - terrains.height.flatten()[flat]
+        assert border is not None  # there are two axes
         return ColumnGap(gap=gap, border=border / scale, cell=flat)
 
     def closest(

@@ -7,13 +7,15 @@ it against.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 
 import attrs
 import torch
 from torch import Tensor
 
 from parc_kinopt import kernels
-from parc_kinopt.batch import ClipBatch, split
+from parc_kinopt.batch import frame_mask, split
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.limbs import Limb
 from parc_motion.geometry import PackedTerrains, clearance, penetration_depth
@@ -70,7 +72,7 @@ class Targets:
 
     def mask(self, order: int = 0) -> Tensor:
         """1 where frames t..t+order lie inside the clip, ``[C, T - order]``."""
-        return ClipBatch.mask(self, order)  # type: ignore[arg-type] - same fields
+        return frame_mask(self.lengths, self.num_frames, order).to(self.root_pos.dtype)
 
     @property
     def num_frames(self) -> int:
@@ -94,7 +96,7 @@ class MotionLoss:
     def __call__(self, x: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """Totals ``[C]`` and gradients ``[C, T, V]`` at the variables ``[C, T, V]``; rounding ``[C]`` m or rad."""
         x = x.detach().requires_grad_()
-        total = sum(self.weights[name] * value for name, value in self.terms(x, width).items())
+        total = reduce(add, (self.weights[name] * value for name, value in self.terms(x, width).items()))
         (grad,) = torch.autograd.grad(total.sum(), x)
         return total.detach(), grad
 

@@ -105,11 +105,9 @@ def load_execution(path: pathlib.Path) -> Execution:
             origin_xy=arrays["terrain_origin_xy"],
             cell=header["terrain"]["cell"],
         )
-        return Execution(
-            **{name: arrays[name] for name in (*START_FIELDS, "dof_target")},
-            terrain=terrain,
-            **{name: header[name] for name in ("control_hz", "skeleton", "lead_in", "simulator")},
-        )
+        fields: dict[str, Any] = {name: arrays[name] for name in (*START_FIELDS, "dof_target")}
+        fields |= {name: header[name] for name in ("control_hz", "skeleton", "lead_in", "simulator")}
+        return Execution(terrain=terrain, **fields)
     except KeyError as err:
         raise DataError(f"{path}: field {err} is missing.") from err
     except DataError as err:

@@ -30,13 +30,14 @@ class Kinematics:
         places = list(zip(skeleton.joints, skeleton.dof_slices))
         balls = [(j, s) for j, (joint, s) in enumerate(places) if joint.kind is JointKind.BALL]
         hinges = [(j, s) for j, (joint, s) in enumerate(places) if joint.kind is JointKind.HINGE]
-        long = {"device": device, "dtype": torch.long}
-        self._ball_joints = torch.tensor([j for j, _ in balls], **long)
-        self._ball_dofs = torch.tensor(
-            [[s.start, s.start + 1, s.start + 2] for _, s in balls], **long
-        ).reshape(-1, 3)
-        self._hinge_joints = torch.tensor([j for j, _ in hinges], **long)
-        self._hinge_dofs = torch.tensor([s.start for _, s in hinges], **long)
+
+        def index(values: list) -> Tensor:
+            return torch.tensor(values, device=device, dtype=torch.long)
+
+        self._ball_joints = index([j for j, _ in balls])
+        self._ball_dofs = index([[s.start, s.start + 1, s.start + 2] for _, s in balls]).reshape(-1, 3)
+        self._hinge_joints = index([j for j, _ in hinges])
+        self._hinge_dofs = index([s.start for _, s in hinges])
         axes = [skeleton.joints[j].axis.tolist() for j, _ in hinges]
         self._hinge_axes = torch.tensor(axes, device=device, dtype=dtype).reshape(-1, 3)
 

@@ -60,9 +60,9 @@ def _geom_points(geom: Geom) -> np.ndarray:
 
 def _sphere(size: np.ndarray) -> np.ndarray:
     a, b = 1.0, _GOLDEN
-    vertices = [(0, s * a, t * b) for s in (-1, 1) for t in (-1, 1)]
-    vertices += [(s * a, t * b, 0) for s in (-1, 1) for t in (-1, 1)]
-    vertices += [(t * b, 0, s * a) for s in (-1, 1) for t in (-1, 1)]
+    vertices = [(0.0, s * a, t * b) for s in (-1, 1) for t in (-1, 1)]
+    vertices += [(s * a, t * b, 0.0) for s in (-1, 1) for t in (-1, 1)]
+    vertices += [(t * b, 0.0, s * a) for s in (-1, 1) for t in (-1, 1)]
     points = np.array(vertices, dtype=float)
     return size[0] * points / np.linalg.norm(points[0])
 

@@ -40,7 +40,8 @@ def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray], header: dict
             raise DataError(f"{path}: array '{name}' cannot be stored (dtype {array.dtype}).")
     text = json.dumps(header, allow_nan=False, ensure_ascii=False, sort_keys=True).encode()
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{_HEADER: np.frombuffer(text, dtype=np.uint8)}, **arrays)
+    members: dict[str, Any] = {_HEADER: np.frombuffer(text, dtype=np.uint8), **arrays}
+    np.savez_compressed(buffer, **members)
     write_bytes(path, buffer.getbuffer())
     return digest_bytes(buffer.getbuffer())
 

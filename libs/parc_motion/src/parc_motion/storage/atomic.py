@@ -102,7 +102,11 @@ def append_line(path: pathlib.Path, line: str) -> None:
 
 def copy_file(source: pathlib.Path, target: pathlib.Path) -> None:
     """`target` is a durable copy of `source`."""
-    write_with(target, lambda temporary: shutil.copyfile(source, temporary))
+
+    def copy(temporary: pathlib.Path) -> None:
+        shutil.copyfile(source, temporary)
+
+    write_with(target, copy)
 
 
 def make_folder(path: pathlib.Path) -> pathlib.Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from parc_motion.errors import CorruptArtifact, DataError
 from parc_motion.storage import digest_folder
 from parc_motion.terrains import Path, Terrain
 from parc_testing.builders import make_clip, make_terrain
-from parc_testing.context import make_context
+from parc_testing.context import KeptMetrics, KeptProgress, make_context
 
 __all__ = ["GeneratorContract", "tiny_dataset"]
 
@@ -77,6 +78,7 @@ class GeneratorContract:
         generator = _fitted(make, tmp_path)
         terrain, path = _task()
         for clip in generator.propose(terrain, path, 2, np.random.default_rng(0)):
+            assert clip.terrain is not None
             xy = clip.root_pos[:, :2]
             np.testing.assert_array_equal(clip.terrain.height_at(xy), terrain.height_at(xy))
 
@@ -141,8 +143,9 @@ class GeneratorContract:
     def test_training_reports_numbers_and_progress(self, make: Make, tmp_path: pathlib.Path) -> None:
         context = make_context(tmp_path)
         make().fit(tiny_dataset(tmp_path / "data"), context)
-        assert context.metrics.rows and context.progress.rows
-        assert all(np.isfinite(value) for _, values in context.metrics.rows for value in values.values())
+        metrics, progress = cast(KeptMetrics, context.metrics), cast(KeptProgress, context.progress)
+        assert metrics.rows and progress.rows
+        assert all(np.isfinite(value) for _, values in metrics.rows for value in values.values())
 
     def test_clip_without_terrain_is_refused(self, make: Make, tmp_path: pathlib.Path) -> None:
         dataset = tiny_dataset(tmp_path / "data", [make_clip(30, name="nowhere", terrain=None)])

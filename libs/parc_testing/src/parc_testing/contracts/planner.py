@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,9 +104,9 @@ class PlannerContract:
 
     def test_global_random_state_is_left_alone(self, make, bumpy) -> None:
         np.random.seed(0)
-        before, plain = np.random.get_state()[1].copy(), random.getstate()
+        before, plain = _numpy_state(), random.getstate()
         _one(make(), bumpy, 1)
-        np.testing.assert_array_equal(before, np.random.get_state()[1])
+        np.testing.assert_array_equal(before, _numpy_state())
         assert random.getstate() == plain
 
     def test_no_path_is_told_with_a_reason(self, make, level) -> None:
@@ -156,3 +157,9 @@ def _assert_same(first: Path, again: Path) -> None:
     np.testing.assert_array_equal(first.points, again.points)
     np.testing.assert_array_equal(first.kinds, again.kinds)
     assert first.cost == again.cost
+
+
+def _numpy_state() -> np.ndarray:
+    """NumPy's global random state."""
+    state: Any = np.random.get_state()
+    return state[1].copy()

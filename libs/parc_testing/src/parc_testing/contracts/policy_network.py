@@ -99,7 +99,7 @@ class PolicyNetworkContract:
         network, obs = self.build(make, seed=1), self._observations(4)
         with torch.no_grad():
             for weight in network.parameters():
-                weight += 0.01
+                weight.add_(0.01)
         restored = self.build(make, seed=2)
         restored.load_state_dict(network.state_dict())
         assert torch.equal(restored(obs), network(obs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 
@@ -63,9 +64,9 @@ class TerrainSourceContract:
 
     def test_global_random_state_is_left_alone(self, make) -> None:
         np.random.seed(0)
-        before, plain = np.random.get_state()[1].copy(), random.getstate()
+        before, plain = _numpy_state(), random.getstate()
         make().sample(np.random.default_rng(3))
-        np.testing.assert_array_equal(before, np.random.get_state()[1])
+        np.testing.assert_array_equal(before, _numpy_state())
         assert random.getstate() == plain
 
 
@@ -73,3 +74,9 @@ def _assert_same(first: Terrain, again: Terrain) -> None:
     np.testing.assert_array_equal(first.height, again.height)
     np.testing.assert_array_equal(first.origin_xy, again.origin_xy)
     assert first.cell == again.cell
+
+
+def _numpy_state() -> np.ndarray:
+    """NumPy's global random state."""
+    state: Any = np.random.get_state()
+    return state[1].copy()

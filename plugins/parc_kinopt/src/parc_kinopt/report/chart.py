@@ -51,9 +51,9 @@ def draw_chart(rows: Sequence[Row], width: int) -> Image.Image:
 def _draw_term(draw: ImageDraw.ImageDraw, rows: Sequence[Row], name: str, y: float, x_of) -> None:
     before, after = _values(rows, name)
     for values, colour, shift in ((before, BEFORE, -4), (after, AFTER, 4)):
-        pale = tuple(round(0.45 * c + 0.55 * 255) for c in colour)
+        red, green, blue = (round(0.45 * c + 0.55 * 255) for c in colour)
         for value in values:
-            _dot(draw, x_of(value), y + shift, 2.2, pale)
+            _dot(draw, x_of(value), y + shift, 2.2, (red, green, blue))
     a, b = x_of(statistics.median(before)), x_of(statistics.median(after))
     if abs(a - b) > 12:
         draw.line([_fine(a, y), _fine(b, y)], fill=PALE, width=_FINE)

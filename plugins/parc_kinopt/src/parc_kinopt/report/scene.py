@@ -6,6 +6,7 @@ inside the ground are marked on top of everything.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ import torch
 from PIL import Image, ImageDraw
 from scipy.spatial import ConvexHull
 
+from parc_kinopt.batch import require_terrain
 from parc_kinopt.report.style import BURIED, HELD, PAPER, Colour
 from parc_motion.clips import MotionClip
 from parc_motion.geometry import PackedTerrains
@@ -48,7 +50,7 @@ def posed(clip: MotionClip, skeleton: Skeleton) -> Poses:
     body_pos, body_rot = Kinematics(skeleton).forward(*pose)
     points = surface_points(skeleton).world(body_pos, body_rot)
     ids = torch.zeros(len(points), dtype=torch.long)
-    ground = PackedTerrains.of([clip.terrain]).height_at(ids, points[..., :2])
+    ground = PackedTerrains.of([require_terrain(clip)]).height_at(ids, points[..., :2])
     height = (points[..., 2] - ground).numpy()
     return Poses(
         clip=clip, body_pos=body_pos.numpy(), body_rot=body_rot.numpy(), points=points.numpy(), height=height
@@ -83,7 +85,7 @@ def draw_pose(poses: Poses, frame: int, skeleton: Skeleton, view: View) -> Image
     fine = attrs.evolve(view, scale=view.scale * _FINE, width=view.width * _FINE, height=view.height * _FINE)
     picture = Image.new("RGB", (fine.width, fine.height), PAPER)
     draw = ImageDraw.Draw(picture)
-    items = [*_columns(poses.clip.terrain, fine, draw), *_shapes(poses, frame, skeleton, fine, draw)]
+    items = [*_columns(require_terrain(poses.clip), fine, draw), *_shapes(poses, frame, skeleton, fine, draw)]
     for _, paint in sorted(items, key=lambda item: -item[0]):
         paint()
     for x, y in fine.project(poses.points[frame][poses.height[frame] < -_DEEP]):
@@ -109,7 +111,7 @@ def _columns(terrain: Terrain, view: View, draw: ImageDraw.ImageDraw) -> list[It
     items: list[Item] = []
     for a, b in np.argwhere((np.abs(right) < reach) & (np.abs(depth) < deep)):
         items.append(
-            (float(depth[a, b]), lambda p=middle[a, b]: _column(p, terrain.cell, bottom, view, draw))
+            (float(depth[a, b]), functools.partial(_column, middle[a, b], terrain.cell, bottom, view, draw))
         )
     return items
 
@@ -148,8 +150,8 @@ def _shapes(
         colour = _FAR_LIMB if depths[b] > 0.05 else _BODY
         if poses.clip.contacts[frame, b] > 0.5:
             colour = HELD
-        args = (geom, centre, turn @ own, view, draw, colour)
-        items.append((float(view.depth(centre)), lambda args=args: _shape(*args)))
+        paint = functools.partial(_shape, geom, centre, turn @ own, view, draw, colour)
+        items.append((float(view.depth(centre)), paint))
     return items
 
 
