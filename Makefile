@@ -27,7 +27,7 @@ demo: $(STAMP)  ## a whole PARC iteration on this machine's CPU, then a contact 
 	$(BIN)/parc run examples/demo.yaml
 	$(BIN)/parc render runs/demo --sheet -o runs/demo/sheet.png
 
-test: lint  ## lint, layers, contracts, tests
+test: lint types  ## lint, layers, types, contracts, tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 lint: $(STAMP)  ## ruff (rules and format) and the import contracts

@@ -22,6 +22,7 @@ __all__ = ["MujocoConfig", "MujocoSimulator"]
 
 _NOTHING = mujoco.mjtStage.mjSTAGE_NONE.value  # after the last physics step: `read` computes what it needs
 _FORCES = mujoco.mjtStage.mjSTAGE_ACC.value
+_NOT_BUILT = "simulator mujoco: it was not built, or is closed. Call build(scene) first."
 _KEPT = ("qpos", "qvel", "qacc_warmstart", "time")  # of the state that a step begins with
 
 
@@ -70,6 +71,12 @@ class MujocoSimulator(Simulator):
         self._rollouts = Rollouts(self._models, self._layout, self.substeps, self.threads, self.device)
         self._start = {name: self._field[name].copy() for name in ("qpos", "qvel")}
         self._before = {name: self._field[name].copy() for name in _KEPT}
+
+    @property
+    def _running(self) -> Batch:
+        if self._batch is None:
+            raise DataError(_NOT_BUILT)
+        return self._batch
 
     def set_terrains(self, env_ids: Tensor, terrain_ids: Tensor) -> None:
         """Put envs on other terrains; a pointer per environment, so it is cheap at every reset."""
@@ -131,7 +138,7 @@ class MujocoSimulator(Simulator):
             if moving.any():
                 ids = None if moving.all() else np.flatnonzero(moving)
                 self._unmeasured &= ~moving
-                self._batch.step(ids, nstep=self.substeps, stage=_NOTHING)
+                self._running.step(ids, nstep=self.substeps, stage=_NOTHING)
         except SimulationError as err:  # the others have stepped
             lost[err.ids] = True
         lost |= moving & ~self._is_finite(slice(None))
@@ -161,10 +168,12 @@ class MujocoSimulator(Simulator):
     def save_state(self, env_ids: Tensor) -> SavedStates:
         """The complete integration states of envs, and the terrains they stand on."""
         ids = _numpy(env_ids)
-        return SavedStates(rows=self._batch.state[ids].copy(), terrain_ids=self._terrain_ids[ids].copy())
+        return SavedStates(rows=self._running.state[ids].copy(), terrain_ids=self._terrain_ids[ids].copy())
 
     def rollout(self, states: SavedStates, copies: int, dof_targets: Tensor) -> Rollout:
         """Copies of saved states under target sequences; the numbers are those that `step` would give."""
+        if self._rollouts is None:
+            raise DataError(_NOT_BUILT)
         return self._rollouts.run(states, copies, _numpy(dof_targets))
 
     def close(self) -> None:
@@ -201,7 +210,7 @@ class MujocoSimulator(Simulator):
 
     def _settle(self) -> None:
         if self._moved:
-            self._batch.set_models(self._standing)
+            self._running.set_models(self._standing)
             self._moved = False
 
     def _forward(self, ids: np.ndarray) -> None:
@@ -209,7 +218,7 @@ class MujocoSimulator(Simulator):
         self._settle()
         warm_start = self._field["qacc_warmstart"][ids]
         try:
-            self._batch.forward(ids, stage=_FORCES)
+            self._running.forward(ids, stage=_FORCES)
         except SimulationError as err:
             self._alive[err.ids] = False
         self._field["qacc_warmstart"][ids] = warm_start  # looking changes nothing

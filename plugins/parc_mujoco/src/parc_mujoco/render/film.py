@@ -69,6 +69,7 @@ def write_mp4(path: pathlib.Path, pictures: Iterable[np.ndarray], size: tuple[in
             str(temporary),
         ]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdin is not None  # it is a pipe
         try:
             for picture in pictures:
                 process.stdin.write(np.ascontiguousarray(picture).tobytes())

@@ -27,9 +27,12 @@ class GroundTable:
         #: centres and half sizes of terrain 0, ``[K, 3]`` m each
         self.first = padded[0]
         centers, halves = (np.stack(part) for part in zip(*padded))
-        at = {"device": device, "dtype": torch.float32}
-        self._pos, self._size = torch.tensor(centers, **at), torch.tensor(halves, **at)  # [T, K, 3] m
-        self._radius = torch.tensor(np.linalg.norm(halves, axis=-1), **at)  # [T, K] m
+
+        def tensor(values: np.ndarray) -> torch.Tensor:
+            return torch.tensor(values, device=device, dtype=torch.float32)
+
+        self._pos, self._size = tensor(centers), tensor(halves)  # [T, K, 3] m
+        self._radius = tensor(np.linalg.norm(halves, axis=-1))  # [T, K] m
 
     def __len__(self) -> int:
         return len(self._pos)

@@ -39,7 +39,8 @@ class WarpRollouts:
             worlds.step()
             frames.append((worlds.qpos[:num].clone(), worlds.qvel[:num].clone()))
         self._watch.look()
-        return self._result(*(torch.stack(part, dim=1) for part in zip(*frames)), worlds.sound[:num] != 0)
+        qpos, qvel = (torch.stack(part, dim=1) for part in zip(*frames))
+        return self._result(qpos, qvel, worlds.sound[:num] != 0)
 
     def close(self) -> None:
         """Give the memory back."""

@@ -23,6 +23,7 @@ from parc_mujoco.warp.worlds import Worlds, WorldSettings, WorldState
 
 __all__ = ["MujocoWarpSimulator"]
 
+_NOT_BUILT = "simulator mujoco_warp: it was not built, or is closed. Call build(scene) first."
 log = logging.getLogger(__name__)
 
 
@@ -43,8 +44,8 @@ class MujocoWarpSimulator(Simulator):
         self._watch: Watch | None = None
         self._diverged_before_close = 0
 
-    @property
-    def num_diverged(self) -> int:
+    @property  # the interface has a plain attribute, which cannot wait for the device
+    def num_diverged(self) -> int:  # type: ignore[override]
         """How many times a copy has diverged since `build`; asking waits for the device."""
         return self._diverged_before_close if self._watch is None else self._watch.look_closely()
 
@@ -79,6 +80,18 @@ class MujocoWarpSimulator(Simulator):
         self._watch = Watch(self._worlds, f"{n} environments", self._on_diverged)
         self._rollouts = WarpRollouts(self._make_worlds, self._layout)
 
+    @property
+    def _built(self) -> Worlds:
+        if self._worlds is None:
+            raise DataError(_NOT_BUILT)
+        return self._worlds
+
+    @property
+    def _watched(self) -> Watch:
+        if self._watch is None:
+            raise DataError(_NOT_BUILT)
+        return self._watch
+
     def set_terrains(self, env_ids: Tensor, terrain_ids: Tensor) -> None:
         """Put envs on other terrains: the boxes of those are written over theirs."""
         if len(terrain_ids) == 0:
@@ -88,7 +101,7 @@ class MujocoWarpSimulator(Simulator):
             raise DataError(
                 f"set_terrains: terrain ids {least}..{most}; the scene has 0..{len(self._ground) - 1}."
             )
-        self._worlds.place(env_ids.to(self.device), terrain_ids.to(self.device))
+        self._built.place(env_ids.to(self.device), terrain_ids.to(self.device))
 
     def reset(self, env_ids: Tensor, state: CharacterState) -> None:
         """Put envs into states; their servos hold the pose until `set_targets`."""
@@ -98,23 +111,23 @@ class MujocoWarpSimulator(Simulator):
         state = CharacterState(
             **{k: getattr(state, k).to(self.device) for k in CharacterState.__annotations__}
         )
-        self._worlds.put(ids, self._layout.qpos(state), self._layout.qvel(state))
-        self._worlds.targets[ids] = self._layout.dof(state)
+        self._built.put(ids, self._layout.qpos(state), self._layout.qvel(state))
+        self._built.targets[ids] = self._layout.dof(state)
         self._fresh[ids] = 1
         self._any_fresh = True
 
     def set_targets(self, dof_target: Tensor) -> None:
         """Targets of the servos, ``[num_envs, D]`` rad."""
-        expected = self._worlds.targets.shape
+        expected = self._built.targets.shape
         if dof_target.shape != expected:
             raise ShapeError(
                 f"set_targets: dof_target has shape {list(dof_target.shape)}, expected {list(expected)}."
             )
-        self._worlds.targets.copy_(dof_target)
+        self._built.targets.copy_(dof_target)
 
     def step(self, env_ids: Tensor | None = None) -> None:
         """One control step of all envs or of some; diverged copies stand still until they are reset."""
-        worlds = self._worlds
+        worlds = self._built
         if env_ids is None:
             worlds.wanted.fill_(1)
         else:
@@ -124,11 +137,11 @@ class MujocoWarpSimulator(Simulator):
         if self._any_fresh:
             self._fresh *= 1 - worlds.wanted
             self._any_fresh = env_ids is not None
-        self._watch.look()
+        self._watched.look()
 
     def read(self) -> BodyState:
         """The state after the last physics step."""
-        worlds = self._worlds
+        worlds = self._built
         if self._any_fresh:
             worlds.forward(self._fresh)
             self._fresh.zero_()
@@ -149,7 +162,7 @@ class MujocoWarpSimulator(Simulator):
 
     def save_state(self, env_ids: Tensor) -> WorldState:
         """The complete states of envs, and the terrains they stand on."""
-        return self._worlds.state(env_ids.to(self.device))
+        return self._built.state(env_ids.to(self.device))
 
     def rollout(self, states: WorldState, copies: int, dof_targets: Tensor) -> Rollout:
         """Copies of saved states under target sequences, in worlds of their own."""
@@ -159,7 +172,7 @@ class MujocoWarpSimulator(Simulator):
         """Give the memory back, after saying what has not been said yet."""
         if self._worlds is None:
             return
-        self._diverged_before_close = self._watch.look_closely()
+        self._diverged_before_close = self._watched.look_closely()
         self._rollouts.close()
         self._worlds = self._watch = None
 
@@ -167,7 +180,7 @@ class MujocoWarpSimulator(Simulator):
         return Worlds(self._model, count, self._ground, self._settings, self._wp_device)
 
     def _on_diverged(self, in_steps: int, total: int) -> None:
-        worlds, nq, nv = self._worlds, self._model.nq, self._model.nv
+        worlds, nq, nv = self._built, self._model.nq, self._model.nv
         cases, rows = worlds.cases.cpu(), worlds.case_rows.cpu().numpy()
         for slot in range(self._dumped, min(in_steps, MAX_DUMPS)):
             parts = torch.from_numpy(rows[slot]).split([nq, nv, nv, 1, nq, nv, self._model.nu])

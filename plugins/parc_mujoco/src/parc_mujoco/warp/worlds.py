@@ -127,7 +127,7 @@ class Worlds:
         self._status = wp.zeros(STATUS_SIZE, dtype=int)
         self._cases = wp.zeros((MAX_DUMPS, 2), dtype=int)
         self._case_rows = wp.zeros((MAX_DUMPS, 2 * nq + 3 * nv + 1 + nu), dtype=float)
-        self._contact_ids = wp.array(range(data.naconmax), dtype=int)
+        self._contact_ids: wp.array = wp.array(list(range(data.naconmax)), dtype=int)
         self._contact_force = wp.zeros(data.naconmax, dtype=wp.spatial_vector)
         self._body_force = wp.zeros((n, model.nbody), dtype=wp.vec3)
 
