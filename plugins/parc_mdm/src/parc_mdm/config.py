@@ -24,26 +24,32 @@ class LossWeights:
         kind="generator_loss", factory=dict, help="Further losses by name, from plugins or your own files."
     )
 
-    root_pos: float = setting(1.0, ge=0, help="squared distance of the roots")
-    root_rot: float = setting(1.0, ge=0, help="squared angle between the root rotations")
-    joint_rot: float = setting(0.5, ge=0, help="squared angles between the joint rotations")
-    contacts: float = setting(1.0, ge=0, help="squared difference of the contact labels")
-    joint_pos: float = setting(0.5, ge=0, help="predicted joint positions against those of the truth")
-    consistency: float = setting(1.0, ge=0, help="predicted joint positions against the predicted rotations")
-    body_pos: float = setting(0.5, ge=0, help="body positions by forward kinematics")
-    body_rot: float = setting(0.1, ge=0, help="squared angles between body rotations by forward kinematics")
-    body_vel: float = setting(0.03, ge=0, help="body velocities by forward kinematics")
-    root_vel: float = setting(0.5, ge=0, help="root velocity")
-    root_ang_vel: float = setting(0.02, ge=0, help="root angular velocity")
-    joint_ang_vel: float = setting(0.01, ge=0, help="joint angular velocities")
+    root_pos: float = setting(1.0, ge=0, help="Weight of the squared distance between the roots.")
+    root_rot: float = setting(1.0, ge=0, help="Weight of the squared angle between the root rotations.")
+    joint_rot: float = setting(0.5, ge=0, help="Weight of the squared angles between the joint rotations.")
+    contacts: float = setting(1.0, ge=0, help="Weight of the squared difference of the contact labels.")
+    joint_pos: float = setting(
+        0.5, ge=0, help="Weight of the predicted joint positions against the true ones."
+    )
+    consistency: float = setting(
+        1.0, ge=0, help="Weight of the consistency of predicted joint positions with predicted rotations."
+    )
+    body_pos: float = setting(0.5, ge=0, help="Weight of body positions by forward kinematics.")
+    body_rot: float = setting(
+        0.1, ge=0, help="Weight of the squared angles between body rotations by forward kinematics."
+    )
+    body_vel: float = setting(0.03, ge=0, help="Weight of body velocities by forward kinematics.")
+    root_vel: float = setting(0.5, ge=0, help="Weight of the root velocity.")
+    root_ang_vel: float = setting(0.02, ge=0, help="Weight of the root's angular velocity.")
+    joint_ang_vel: float = setting(0.01, ge=0, help="Weight of joint angular velocities.")
     velocities: float = setting(
-        0.03, ge=0, help="predicted velocities of the bodies, where `velocities` makes them features"
+        0.03, ge=0, help="Weight of predicted body velocities, if `velocities` makes them features."
     )
     collision: float = setting(
-        0.0, ge=0, help="half the squared depth of points inside the ground (published: off; 15)"
+        0.0, ge=0, help="Weight of half the squared depth of points inside the ground (published: off; 15)."
     )
     target: float = setting(
-        0.0, ge=0, help="displacement against the target direction (published: off; 0.02)"
+        0.0, ge=0, help="Weight of displacement against the target direction (published: off; 0.02)."
     )
 
 
@@ -56,153 +62,209 @@ class MdmConfig:
     """
 
     # training
-    epochs: int = setting(1000, ge=1, help="training epochs")
-    batch_size: int = setting(512, ge=1, help="windows per training step")
-    iters_per_epoch: int = setting(100, ge=1, help="training steps per epoch")
-    epochs_per_checkpoint: int = setting(100, ge=1, help="epochs between checkpoints")
-    learning_rate: float = setting(1e-4, gt=0, help="AdamW learning rate")
-    weight_decay: float = setting(0.0, ge=0, help="AdamW weight decay")
-    warmup_iters: int = setting(0, ge=0, help="steps over which the learning rate rises from 0")
-    lr_decay: Literal["none", "cosine"] = setting("none", help="learning rate after the warm-up")
-    lr_final_fraction: float = setting(
-        0.05, ge=0, le=1, help="cosine decay: last learning rate over the first"
+    epochs: int = setting(1000, ge=1, help="Number of training epochs.")
+    batch_size: int = setting(512, ge=1, help="Windows per training step.")
+    iters_per_epoch: int = setting(100, ge=1, help="Training steps per epoch.")
+    epochs_per_checkpoint: int = setting(100, ge=1, help="Epochs between checkpoints.")
+    learning_rate: float = setting(1e-4, gt=0, help="Learning rate of AdamW.")
+    weight_decay: float = setting(0.0, ge=0, help="Weight decay of AdamW.")
+    warmup_iters: int = setting(0, ge=0, help="Steps over which the learning rate warms up linearly from 0.")
+    lr_decay: Literal["none", "cosine"] = setting(
+        "none", help="Schedule of the learning rate after the warm-up."
     )
-    grad_clip: float = setting(1.0, gt=0, help="largest norm of the gradient")
-    ema_decay: float = setting(0.99, ge=0, lt=1, help="decay of the averaged weights, which generate")
-    ema_start: int = setting(200, ge=0, help="steps before averaging starts")
+    lr_final_fraction: float = setting(
+        0.05, ge=0, le=1, help="Last learning rate of the cosine decay as a fraction of the first."
+    )
+    grad_clip: float = setting(1.0, gt=0, help="Gradients are clipped to this L2 norm.")
+    ema_decay: float = setting(
+        0.99,
+        ge=0,
+        lt=1,
+        help="Decay of the exponential moving average of the weights, which generation uses.",
+    )
+    ema_start: int = setting(200, ge=0, help="Steps before the moving average of the weights starts.")
     divergence_factor: float = setting(
-        1000.0, gt=1, help="a loss this many times the lowest mean of an epoch ends the training as diverged"
+        1000.0,
+        gt=1,
+        help="The training ends as diverged when a loss exceeds the lowest epoch mean by this factor.",
     )
     validation_share: float = setting(
-        0.0, ge=0, lt=1, help="share of the clips, at least one, that is only for measuring; 0: all train"
+        0.0,
+        ge=0,
+        lt=1,
+        help="Fraction of the clips (at least one) held out for validation. 0 trains on all clips.",
     )
-    validation_epochs: int = setting(1, ge=1, help="epochs between measurements on these clips")
+    validation_epochs: int = setting(1, ge=1, help="Epochs between validations.")
     refit_statistics: bool = setting(
-        False, help="fine-tuning standardises by the new clips instead of those of the given weights"
+        False,
+        help="Fine-tuning standardizes by the new clips instead of by those of the given weights.",
     )
     short_clips: Literal["error", "skip"] = setting(
-        "error", help="what happens to clips that are shorter than a window"
+        "error", help="What happens to clips that are shorter than a window."
     )
-    loss_function: Literal["square", "pseudo_huber"] = setting("square", help="penalty of each difference")
-    losses: LossWeights = setting(factory=LossWeights, help="loss weights")
+    loss_function: Literal["square", "pseudo_huber"] = setting("square", help="Penalty of each difference.")
+    losses: LossWeights = setting(factory=LossWeights, help="Loss terms and their weights.")
 
     # training conditions
     noise_indicator_prob: float = setting(
-        0.5, ge=0, le=1, help="share of windows that show their history clean"
+        0.5, ge=0, le=1, help="Probability that a window's history is shown clean instead of noised."
     )
-    drop_history_prob: float = setting(0.15, ge=0, le=1, help="share of windows whose history is hidden")
-    drop_target_prob: float = setting(0.025, ge=0, le=1, help="share of windows whose target is hidden")
+    drop_history_prob: float = setting(
+        0.15, ge=0, le=1, help="Probability that a window's history is masked."
+    )
+    drop_target_prob: float = setting(0.025, ge=0, le=1, help="Probability that a window's target is masked.")
     drop_heights_prob: float = setting(
-        0.025, ge=0, le=1, help="share of windows whose height patch is hidden"
+        0.025, ge=0, le=1, help="Probability that a window's height patch is masked."
     )
-    target_min_time: float = setting(0.4, ge=0, unit="s", help="the target lies at least so far ahead")
-    target_time_range: float = setting(1.1, ge=0, unit="s", help="and at most so much further")
+    target_min_time: float = setting(
+        0.4, ge=0, unit="s", help="Earliest time of the target after the reference frame."
+    )
+    target_time_range: float = setting(
+        1.1,
+        ge=0,
+        unit="s",
+        help="The target's time is sampled from an interval of this length after `target_min_time`.",
+    )
     target_min_speed: float = setting(
         0.0,
         ge=0,
         unit="m/s",
-        help="a target that is approached more slowly counts as standing; 0: only within 0.1 m",
+        help="A target that is approached more slowly than this counts as standing. 0: only targets within 0.1 m do.",
     )
-    target_noise: float = setting(0.05, ge=0, unit="m", help="standard deviation of the target's position")
+    target_noise: float = setting(
+        0.05, ge=0, unit="m", help="Standard deviation of the noise on the target's position."
+    )
     history_noise: float = setting(
-        0.0, ge=0, help="noise on the clean history, in deviations of each feature"
+        0.0, ge=0, help="Standard deviation of the noise on the clean history, in standardized units."
     )
     history_drift: float = setting(
-        0.0, ge=0, unit="m", help="random lift of the history that a window undoes"
+        0.0,
+        ge=0,
+        unit="m",
+        help="Standard deviation of a random vertical offset of the history, which the rest of the window removes.",
     )
     augment: Literal["maxpool_and_boxes", "noise", "none"] = setting(
-        "maxpool_and_boxes", help="what happens to ground that a window does not touch"
+        "maxpool_and_boxes", help="How ground that a window does not touch is changed."
     )
-    augment_height: float = setting(3.0, gt=0, unit="m", help="heights of augmented ground around the root")
+    augment_height: float = setting(
+        3.0, gt=0, unit="m", help="Range of augmented heights above and below the root."
+    )
     augment_flat_prob: float = setting(
-        0.1, ge=0, le=1, help="share of windows whose free ground becomes one plane"
+        0.1, ge=0, le=1, help="Probability that all untouched ground of a window becomes one plane."
     )
-    augment_pool_prob: float = setting(0.15, ge=0, le=1, help="chance of each of three max pools")
-    augment_max_boxes: int = setting(4, ge=0, help="most boxes on one patch")
+    augment_pool_prob: float = setting(
+        0.15, ge=0, le=1, help="Probability of each of three max-pooling operations on the ground."
+    )
+    augment_max_boxes: int = setting(4, ge=0, help="Maximum number of boxes added to one height patch.")
     augment_shear: float = setting(
-        0.0, ge=0, help="the ground's edges are turned: metres ahead per metre to the side, up to this"
+        0.0, ge=0, help="Maximum shear of the ground: meters ahead per meter to the side."
     )
-    mirror: bool = setting(True, help="train on every clip's mirror image too")
+    mirror: bool = setting(True, help="Train on the mirror image of every clip as well.")
 
     precision: Literal["float32", "bfloat16"] = setting(
         "float32",
-        help="numbers of the transformer and the convolutions, in training and generation; bfloat16 pays where the "
-        "processor multiplies it in hardware",
+        help="Number format of the transformer and the convolutions, in training and generation. bfloat16 is faster if "
+        "the processor multiplies it in hardware.",
     )
 
     # features, diffusion and shape of the network
     rotation: Literal["default", "expmap", "quat", "rot6d", "rotmat", "axis_angle"] = setting(
         "default",
-        help="numbers of a rotation; default: scalar joint coordinates, exponential map of the root",
+        help="Representation of rotations. default: scalar joint coordinates and the exponential map of the root.",
     )
-    velocities: bool = setting(False, help="velocities of the bodies are features too")
+    velocities: bool = setting(False, help="Body velocities are features as well.")
     height_from: Literal["root", "floor"] = setting(
-        "root", help="heights of motion and ground count from the window's root, or from the ground under it"
+        "root",
+        help="Whether heights of motion and ground are relative to the window's root or to the ground below it.",
     )
-    diffusion_timesteps: int = setting(1000, ge=2, help="steps of the diffusion process")
-    sequence_duration: float = setting(0.5, gt=0, unit="s", help="length of a window")
+    diffusion_timesteps: int = setting(1000, ge=2, help="Number of steps of the diffusion process.")
+    sequence_duration: float = setting(0.5, gt=0, unit="s", help="Length of a window.")
     network: Use | None = setting(
         None,
         kind="generator_network",
         help="Another network, from a plugin or your own file. null: the transformer that the settings below shape.",
     )
-    width: int = setting(256, ge=8, help="width of a token")
-    layers: int = setting(4, ge=1, help="transformer layers")
-    heads: int = setting(8, ge=1, help="attention heads")
-    feed_forward: int = setting(256, ge=8, help="width of the feed-forward part")
-    target_hidden: int = setting(512, ge=8, help="hidden width of the target's network")
+    width: int = setting(256, ge=8, help="Width of a token (model dimension).")
+    layers: int = setting(4, ge=1, help="Number of transformer layers.")
+    heads: int = setting(8, ge=1, help="Number of attention heads.")
+    feed_forward: int = setting(256, ge=8, help="Hidden width of the feed-forward network.")
+    target_hidden: int = setting(512, ge=8, help="Hidden width of the target's embedding network.")
     height_channels: tuple[int, ...] = setting(
-        (32, 32, 32, 64), help="channels of the height patch's convolutions"
+        (32, 32, 32, 64), help="Channels of the convolutions over the height patch."
     )
-    height_kernels: tuple[int, ...] = setting((5, 5, 5, 4), help="their kernel sizes")
-    height_strides: tuple[int, ...] = setting((1, 1, 1, 1), help="their strides")
+    height_kernels: tuple[int, ...] = setting(
+        (5, 5, 5, 4), help="Kernel sizes of the convolutions over the height patch."
+    )
+    height_strides: tuple[int, ...] = setting(
+        (1, 1, 1, 1), help="Strides of the convolutions over the height patch."
+    )
     height_scale: float = setting(
-        3.0, gt=0, unit="m", help="heights are divided by this before the first convolution"
+        3.0, gt=0, unit="m", help="Heights are divided by this before the first convolution."
     )
-    height_unfold: int = setting(2, ge=1, help="side of the square of features that makes one token")
-    dropout: float = setting(0.1, ge=0, lt=1, help="dropout of the transformer")
+    height_unfold: int = setting(
+        2, ge=1, help="Side of the square of convolution outputs that becomes one token."
+    )
+    dropout: float = setting(0.1, ge=0, lt=1, help="Dropout rate of the transformer.")
 
     # sampling
-    use_ddim: bool = setting(True, help="deterministic steps (DDIM) instead of DDPM")
-    ddim_stride: int = setting(111, ge=1, help="diffusion steps that one DDIM step covers")
-    use_cfg: bool = setting(True, help="guidance: mix in the prediction without history")
-    cfg_scale: float = setting(0.65, ge=0, help="share of the prediction without history")
+    use_ddim: bool = setting(True, help="Sample with DDIM (deterministic) instead of DDPM.")
+    ddim_stride: int = setting(111, ge=1, help="Diffusion steps that one DDIM step covers.")
+    use_cfg: bool = setting(
+        True, help="Mix the predictions with and without history (classifier-free guidance)."
+    )
+    cfg_scale: float = setting(0.65, ge=0, help="Weight of the prediction without history in the mix, 0..1.")
     penetration_guidance: float = setting(
         0.0,
         ge=0,
-        help="step that lifts bodies out of the ground while a window is made; 0: none, 1 is strong",
+        help="Scale of the guidance that moves bodies out of the ground during sampling. 0: none, 1: strong.",
     )
     target_guidance: float = setting(
-        0.0, ge=0, help="step towards the path's point ahead while a window is made; 0: none, 1 is strong"
+        0.0,
+        ge=0,
+        help="Scale of the guidance towards the path's point ahead during sampling. 0: none, 1: strong.",
     )
     guidance_gradient: Literal["sample", "prediction"] = setting(
         "sample",
-        help="guidance follows the gradient at the noised sample, through the network, or at its prediction",
+        help="Where the guidance gradient is taken: at the noised sample (through the network) or at the prediction.",
     )
 
     # generation along a path
-    next_node_lookahead: int = setting(7, ge=1, help="the target is at most so many path points ahead")
+    next_node_lookahead: int = setting(
+        7, ge=1, help="The target is at most this number of path points ahead."
+    )
     lookahead_distance: float | None = setting(
-        None, gt=0, unit="m", help="and at most so far ahead; None: any"
+        None, gt=0, unit="m", help="The target is at most this far ahead. null: no limit."
     )
     search_window: float = setting(
-        2.0, gt=0, unit="m", help="how far ahead along the path the closest point is sought"
+        2.0, gt=0, unit="m", help="How far ahead along the path the closest point is searched for."
     )
     rewind_num_frames: int = setting(
-        5, ge=0, help="frames at the end of a segment that the next one makes anew"
+        5, ge=0, help="Frames at the end of a segment that the next segment replaces."
     )
     max_motion_length: float = setting(
-        10.0, gt=0, unit="s", help="a candidate that is not there by then has failed"
+        10.0,
+        gt=0,
+        unit="s",
+        help="A candidate that has not reached the end of its path after this time has failed.",
     )
-    goal_radius: float = setting(0.5, gt=0, unit="m", help="feet this near to the path's end have arrived")
+    goal_radius: float = setting(
+        0.5,
+        gt=0,
+        unit="m",
+        help="A candidate has arrived when its feet are this close to the end of the path.",
+    )
     start_height: tuple[float, float] | None = setting(
-        None, unit="m", help="root above ground at the start; None: as the training clips stand"
+        None,
+        unit="m",
+        help="Range of the root's height above ground at the start. null: the range of the training clips.",
     )
     first_heading_mode: Literal["auto", "random"] = setting(
-        "auto", help="first heading: along the path, or any"
+        "auto", help="First heading: along the path (auto) or random."
     )
-    seam_frames: int = setting(0, ge=0, help="frames over which the step between two segments is evened out")
-    terrain_padding: float = setting(1.2, ge=0, unit="m", help="ground kept around a candidate")
+    seam_frames: int = setting(
+        0, ge=0, help="Frames over which the jump between two segments is blended out."
+    )
+    terrain_padding: float = setting(1.2, ge=0, unit="m", help="Ground kept around a candidate in its clip.")
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
