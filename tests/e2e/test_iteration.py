@@ -17,6 +17,32 @@ from parc_motion.storage import digest_file
 
 TINY = pathlib.Path(__file__).parent / "tiny.yaml"
 STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
+# `parc`, counting how often each file is opened and hashed; the counts are written to counts.json
+COUNTING = """
+import collections, hashlib, json, os, sys
+
+opened, hashed = collections.Counter(), collections.Counter()
+
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        opened[os.path.basename(os.fsdecode(arguments[0]))] += 1
+
+sys.addaudithook(watch)
+file_digest = hashlib.file_digest
+
+def counted(stream, name):
+    hashed[os.path.basename(stream.name)] += 1
+    return file_digest(stream, name)
+
+hashlib.file_digest = counted
+
+from parc_core.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    with open("counts.json", "w") as stream:
+        json.dump({"opened": opened, "hashed": hashed}, stream)
+"""
 
 
 def parc(folder: pathlib.Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
@@ -44,7 +70,9 @@ def clip_digests(run: pathlib.Path) -> dict[str, str]:
 def finished(tmp_path_factory) -> tuple[pathlib.Path, dict]:
     """A run that nobody disturbed, and its report."""
     folder = tmp_path_factory.mktemp("whole")
-    result = parc(folder, "run", str(TINY), "--json")
+    command = [sys.executable, "-c", COUNTING, "run", str(TINY), "--json"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
+    assert result.returncode == 0, result.stdout + result.stderr
     return folder / "runs" / "tiny", json.loads(result.stdout)
 
 
@@ -64,6 +92,17 @@ def test_every_stage_made_something_and_the_report_says_what(finished):
         "terrain_contact",
         "high_jerk_percent",
     }
+
+
+def test_a_refined_clip_is_opened_at_most_six_times_and_hashed_at_most_twice(finished):
+    run, _ = finished
+    counts = json.loads((run.parent.parent / "counts.json").read_text())
+    refined = [path.name for path in (run / "iter_001" / "p2_kin_gen").glob("motions_*/*_opt.npz")]
+    assert refined
+    for name in refined:
+        # besides, it is hashed once in memory while it is written
+        assert counts["hashed"][name] + 1 <= 2, counts["hashed"]
+        assert 1 <= counts["opened"][name] <= 6, name
 
 
 def test_recorded_clips_name_their_origin_and_join_the_next_data_set(finished):

@@ -185,3 +185,31 @@ def test_unknown_character_lists_what_exists():
 def test_entity_bomb_is_refused():
     with pytest.raises(DataError, match=r"document type declarations are not read"):
         parse_skeleton('<!DOCTYPE a [<!ENTITY b "c">]><mujoco/>', "x", "x.xml")
+
+
+FEET = '<custom><text name="parc_feet" data="{}"/></custom>'
+TWO_BODIES = """<mujoco model="two">{}<worldbody><body name="base"><freejoint/><geom type="sphere" size="0.1"/>
+<body name="sole" pos="0 0 -1"><joint name="j" axis="1 0 0" range="-1 1"/><geom type="sphere" size="0.1"/></body>
+</body></worldbody></mujoco>"""
+
+
+def test_character_says_which_bodies_are_hands_and_feet():
+    humanoid = load_skeleton("humanoid")
+    names = [humanoid.body_names[body] for body in (*humanoid.hands, *humanoid.feet)]
+    assert names == ["right_hand", "left_hand", "right_foot", "left_foot"]
+    assert humanoid.key_bodies == (*humanoid.hands, *humanoid.feet)
+    assert parse_skeleton(TWO_BODIES.format(FEET.format("sole")), "two", "two.xml").feet == (1,)
+
+
+def test_character_without_feet_says_what_to_do():
+    skeleton = parse_skeleton(TWO_BODIES.format(""), "two", "two.xml")
+    assert skeleton.feet == ()
+    with pytest.raises(
+        DataError, match=r"skeleton 'two' declares no feet\. Add <custom><text name=.parc_feet."
+    ):
+        skeleton.need_feet()
+
+
+def test_declared_foot_that_is_not_a_body_is_named():
+    with pytest.raises(DataError, match=r"two\.xml: parc_feet lists 'toe', but the bodies are base, sole"):
+        parse_skeleton(TWO_BODIES.format(FEET.format("toe")), "two", "two.xml")

@@ -120,7 +120,7 @@ def _labeled(
     clip = label_clip(clip, skeleton, settings.contacts)
     if result.report.method != "ik":
         return clip
-    feet = [body for body in skeleton.key_bodies if "foot" in skeleton.body_names[body]]
+    feet = list(skeleton.feet)
     contacts = np.array(clip.contacts)
     contacts[:, feet] = result.held[:, feet]
     return attrs.evolve(clip, contacts=contacts)

@@ -115,7 +115,7 @@ def fit_clip(
         DataError: it covers too large an area.
     """
     points, body = clip_points(clip, skeleton)
-    feet = np.array([i for i in skeleton.key_bodies if "foot" in skeleton.body_names[i]], dtype=np.int64)
+    feet = np.array(skeleton.need_feet(), dtype=np.int64)
     labels = np.zeros_like(clip.contacts)
     labels[:, list(skeleton.key_bodies)] = clip.contacts[:, list(skeleton.key_bodies)]
     known = bool((labels > _LABEL).any()) if use_labels is None else use_labels

@@ -82,7 +82,7 @@ class _Walk:
         self.length = torch.zeros(count, dtype=torch.long, device=device)
         self.nearest = torch.full((count,), torch.inf, device=device)
         skeleton = model.kin.skeleton
-        self.feet = [i for i, name in enumerate(skeleton.body_names) if name.endswith("foot")]
+        self.feet = list(skeleton.need_feet())
 
     def first_window(self, generator: Generator) -> tuple[Tensor, Anchor]:
         """Windows at the start of the path, heading along it, and their anchors."""

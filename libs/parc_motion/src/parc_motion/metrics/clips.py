@@ -85,4 +85,4 @@ def _body(skeleton: Skeleton) -> tuple[Kinematics, SurfacePoints]:
 
 
 def _feet(skeleton: Skeleton) -> list[int]:
-    return [body for body, name in enumerate(skeleton.body_names) if "foot" in name]
+    return list(skeleton.need_feet())

@@ -22,7 +22,6 @@ from parc_motion.skeletons.skeleton import Geom, Joint, JointKind, Skeleton
 
 __all__ = ["builtin_characters", "load_skeleton", "parse_skeleton"]
 
-_KEY_BODIES = ("right_hand", "left_hand", "right_foot", "left_foot")
 _MAX_BYTES = 4 << 20
 
 
@@ -93,7 +92,7 @@ class _Reader:
         if first is None:
             self.fail("worldbody has no body")
         self.body(first, -1)
-        key_bodies = tuple(self.names.index(name) for name in _KEY_BODIES if name in self.names)
+        hands, feet = self.declared("parc_hands"), self.declared("parc_feet")
         return Skeleton(
             id=skeleton_id,
             body_names=tuple(self.names),
@@ -101,9 +100,20 @@ class _Reader:
             offsets=np.array(self.offsets),
             joints=tuple(self.joints),
             geoms=tuple(self.geoms),
-            key_bodies=key_bodies,
+            hands=hands,
+            feet=feet,
+            key_bodies=(*hands, *feet),
             mjcf=text,
         )
+
+    def declared(self, name: str) -> tuple[int, ...]:
+        """Bodies that ``<custom><text name="..." data="..."/></custom>`` lists; none where it is missing."""
+        texts = [text for text in self.root.findall("custom/text") if text.get("name") == name]
+        found = [body for text in texts for body in text.get("data", "").split()]
+        unknown = [body for body in found if body not in self.names]
+        if unknown:
+            self.fail(f"{name} lists '{unknown[0]}', but the bodies are {', '.join(self.names)}")
+        return tuple(self.names.index(body) for body in found)
 
     def body(self, element: ElementTree.Element, parent: int) -> None:
         name = element.get("name") or self.fail("a body has no name")

@@ -74,6 +74,8 @@ class Skeleton:
     joints: tuple[Joint, ...]  # [J]
     geoms: tuple[Geom, ...] = ()
     key_bodies: tuple[int, ...] = ()  # hands and feet
+    hands: tuple[int, ...] = ()  # bodies that the character declares as hands
+    feet: tuple[int, ...] = ()  # bodies that the character declares as feet
     mjcf: str = ""  # the text that it was read from, for simulators
 
     def __attrs_post_init__(self) -> None:
@@ -115,6 +117,19 @@ class Skeleton:
     def dof_upper(self) -> np.ndarray:
         """Upper limits, ``[D]`` rad."""
         return np.concatenate([joint.upper for joint in self.joints]).astype(np.float32)
+
+    def need_feet(self) -> tuple[int, ...]:
+        """`feet`.
+
+        Raises:
+            DataError: the character declares none.
+        """
+        if not self.feet:
+            raise DataError(
+                f'skeleton \'{self.id}\' declares no feet. Add <custom><text name="parc_feet" data="BODY BODY"/></custom> '
+                "to its MJCF."
+            )
+        return self.feet
 
     def body_id(self, name: str) -> int:
         """Index of a body.

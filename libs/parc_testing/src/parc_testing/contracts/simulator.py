@@ -295,7 +295,7 @@ class SimulatorContract(SimulatorInterfaceContract):
         _step(sim, 12)
         force = sim.read().contact_force[0]
         # 50.05 kg * 9.81 m/s^2 = 491 N, up, on the feet
-        feet = [_SKELETON.body_id("right_foot"), _SKELETON.body_id("left_foot")]
+        feet = list(_SKELETON.feet)
         assert float(force[feet, 2].sum()) == pytest.approx(491.0, rel=0.25)
         others = [b for b in range(_SKELETON.num_bodies) if b not in feet]
         assert force[others].abs().max() < 1.0

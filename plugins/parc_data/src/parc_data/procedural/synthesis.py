@@ -40,7 +40,7 @@ def synthesize(plan: Plan, body: Body, skeleton: Skeleton) -> MotionClip:
     keep = slice(before, before + (frames - 1) * _FINE + 1, _FINE)
     plan = attrs.evolve(plan, terrain=_surrounded(plan.terrain, root_pos[keep, :2].numpy()))
     contacts = np.zeros((frames, skeleton.num_bodies))
-    contacts[:, [skeleton.body_id("right_foot"), skeleton.body_id("left_foot")]] = feet.flat[keep]
+    contacts[:, list(skeleton.need_feet())] = feet.flat[keep]
     return MotionClip(
         name=plan.name,
         root_pos=root_pos[keep].numpy(),

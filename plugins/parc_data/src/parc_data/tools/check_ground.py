@@ -49,7 +49,7 @@ def check_sliding(
 ) -> list[Finding]:
     """`sliding`: a foot moves while it is in contact, one finding per foot; `points` ``[T, P, 3]`` m."""
     findings = []
-    for foot in (body for body, name in enumerate(skeleton.body_names) if "foot" in name):
+    for foot in skeleton.feet:
         label = torch.tensor(contacts[:, foot])
         slides = contact_slides(points[:, surface.body == foot], label, threshold=_CONTACT).numpy()
         if not (slides > config.max_slide).any():
