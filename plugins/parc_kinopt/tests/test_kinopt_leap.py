@@ -149,10 +149,13 @@ def _followed(registry: Registry, clip: MotionClip, seeds: range) -> int:
 
 
 @pytest.mark.slow
-def test_slow_leap_is_lost_without_the_term(registry, slow):
-    assert _followed(registry, _refined(slow, ballistic=0.0), range(5)) == 0  # of 15 seeds: 0
+def test_slow_leap_is_tracked_with_the_term_and_mostly_lost_without(registry, slow):
+    """Planning differs in the last bit between processors, so single seeds do: the shares count.
 
-
-@pytest.mark.slow
-def test_slow_leap_is_tracked_with_the_term(registry, slow):
-    assert _followed(registry, _refined(slow), range(5)) == 5  # of 15 seeds: 15
+    Of 15 seeds on one processor 15 were followed with the term and none without; on another, of 5 seeds, 5 and 2.
+    """
+    seeds = range(5)
+    followed = _followed(registry, _refined(slow), seeds)
+    without = _followed(registry, _refined(slow, ballistic=0.0), seeds)
+    assert followed >= 4
+    assert followed - without >= 2

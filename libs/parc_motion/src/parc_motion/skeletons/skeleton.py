@@ -125,10 +125,8 @@ class Skeleton:
             DataError: the character declares none.
         """
         if not self.feet:
-            raise DataError(
-                f'skeleton \'{self.id}\' declares no feet. Add <custom><text name="parc_feet" data="BODY BODY"/></custom> '
-                "to its MJCF."
-            )
+            declaration = '<custom><text name="parc_feet" data="BODY BODY"/></custom>'
+            raise DataError(f"skeleton '{self.id}' declares no feet. Add {declaration} to its MJCF.")
         return self.feet
 
     def body_id(self, name: str) -> int:
