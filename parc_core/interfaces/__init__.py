@@ -40,8 +40,6 @@ from parc_core.interfaces.tracking_terms import (
     group_of,
     observation_group,
     reward_range_of,
-    rotation_angle,
-    squared_length,
 )
 
 __all__ = [
@@ -96,6 +94,4 @@ __all__ = [
     "group_of",
     "observation_group",
     "reward_range_of",
-    "rotation_angle",
-    "squared_length",
 ]

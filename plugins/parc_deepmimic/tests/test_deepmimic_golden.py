@@ -49,7 +49,7 @@ def recorded():
     library = MotionLibrary([clip], SKELETON)
     terrains = PackedTerrains.of([file.terrain])
     layout = ObservationLayout(ObservationConfig(), SKELETON, library, terrains, control_hz=file.fps)
-    theirs = torch.tensor(file.observations)
+    theirs = torch.tensor(file.misc["obs"])
     assert theirs.shape == (142, layout.size)
     return file, layout, theirs, layout(_observed(library, layout), on_frames=True)
 

@@ -10,7 +10,6 @@ import torch
 
 from parc_core.config import Use
 from parc_core.errors import ConfigError
-from parc_core.interfaces import rotation_angle
 from parc_core.plugins import Registry
 from parc_deepmimic.config import RewardConfig, TerminationConfig
 from parc_deepmimic.scoring import RewardModel, TerminationModel
@@ -21,6 +20,7 @@ from parc_deepmimic.terms.lost import body_lost, fallen, root_lost
 from parc_deepmimic.terms.root import root_reward, root_vel_reward
 from parc_motion.errors import ShapeError
 from parc_motion.kinematics import rotations as rot
+from parc_motion.kinematics.rotations import rotation_angle
 from parc_motion.skeletons import load_skeleton
 from parc_testing.contracts.tracking_terms import RewardTermContract, TerminationTermContract
 from parc_testing.frames import make_tracking_frame

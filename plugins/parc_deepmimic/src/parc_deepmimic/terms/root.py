@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from parc_core.config import setting
-from parc_core.interfaces import TrackingFrame, squared_length
+from parc_core.interfaces import TrackingFrame
+from parc_motion.kinematics.rotations import squared_length
 from parc_motion.skeletons import Skeleton
 
 __all__ = ["RootConfig", "RootTerm", "RootVelConfig", "RootVelTerm", "root_reward", "root_vel_reward"]
