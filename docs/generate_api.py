@@ -22,6 +22,7 @@ PUBLIC = (
     "parc_motion.clips",
     "parc_motion.errors",
     "parc_motion.geometry",
+    "parc_motion.jit",
     "parc_motion.kinematics",
     "parc_motion.kinematics.rotations",
     "parc_motion.metrics",

@@ -13,10 +13,10 @@ from parc_kinopt.batch import join, pack
 from parc_kinopt.cloud import PointCloud
 from parc_kinopt.compiled.cholesky import factor, solve_with
 from parc_kinopt.compiled.curvature import fill_blocks
-from parc_kinopt.compiled.goal import TERMS, make_look
+from parc_kinopt.compiled.goal import TERMS, make_derivatives
 from parc_kinopt.compiled.ground import column_of, make_ground, surface_from
 from parc_kinopt.compiled.newton import NewtonSettings, Problem, solve
-from parc_kinopt.compiled.terms import look_at
+from parc_kinopt.compiled.terms import evaluate_loss
 from parc_kinopt.compiled.tree import make_pose, tree_of
 from parc_kinopt.constraints import BodyConstraint
 from parc_kinopt.objective import MotionLoss
@@ -69,7 +69,7 @@ def test_value_and_gradient_of_each_term_are_those_of_the_plain_version(name):
     point = _wriggled(x)
     for width in (0.0, 0.02):
         total, gradient = plain(torch.from_numpy(point)[None], torch.full((1,), width, dtype=torch.float64))
-        look = problem.look(point, width)
+        look = problem.evaluate(point, width)
         assert float(total) > 1e-6, "the clip does not exercise the term"
         assert 3.0 * look.values[TERMS.index(name)] == pytest.approx(float(total), rel=1e-9)
         expected = gradient[0].numpy()
@@ -82,8 +82,10 @@ def test_gradient_of_each_term_is_its_finite_difference(name):
     point, width = _wriggled(x), 0.05
     way = np.random.default_rng(1).normal(size=x.shape)
     step = 1e-6
-    ahead, behind = (problem.look(point + s * step * way, width).values[TERMS.index(name)] for s in (1, -1))
-    slope = float((problem.look(point, width).grad * way).sum())
+    ahead, behind = (
+        problem.evaluate(point + s * step * way, width).values[TERMS.index(name)] for s in (1, -1)
+    )
+    slope = float((problem.evaluate(point, width).grad * way).sum())
     # kinks that remain (a new nearest point, another column) are met by some of the 304 points
     assert slope == pytest.approx((ahead - behind) / (2 * step), rel=2e-4)
 
@@ -103,13 +105,13 @@ def test_curvature_of_a_squared_term_is_its_second_derivative(name):
     width, step = 10.0, 1e-4
     blocks = np.zeros((len(x), 4, x.shape[1], x.shape[1]))
     pose = make_pose(len(x), problem.tree)
-    full = make_look(len(x), len(problem.tree.parent), x.shape[1])
-    look_at(
+    full = make_derivatives(len(x), len(problem.tree.parent), x.shape[1])
+    evaluate_loss(
         x,
         problem.tree,
         problem.ground,
         problem.goal,
-        problem.grips,
+        problem.limbs,
         problem.weights,
         width,
         1.0,
@@ -120,7 +122,7 @@ def test_curvature_of_a_squared_term_is_its_second_derivative(name):
     fill_blocks(problem.tree, pose, full, blocks)
     matrix = _dense(blocks)
     way = np.random.default_rng(2).normal(size=x.shape)
-    change = (problem.look(x + step * way, width).grad - problem.look(x - step * way, width).grad) / (
+    change = (problem.evaluate(x + step * way, width).grad - problem.evaluate(x - step * way, width).grad) / (
         2 * step
     )
     predicted = (matrix @ way.ravel()).reshape(x.shape)
@@ -145,7 +147,7 @@ def test_each_term_vanishes_on_a_clip_that_satisfies_it(name):
     # from standing to flight within a frame is 1.5 m/s in 1/30 s: jerk 1.5 * 30^2 m/s^3 and more
     problem, _, x = _problem(clip, {name: 1.0}, source_cutoff=0.0, jerk_limit=4000.0)
     assert (name != "ballistic") or problem.goal.airborne.sum() == 7
-    assert problem.look(x).values[TERMS.index(name)] < 2e-4  # the soles stand at the ground to float32
+    assert problem.evaluate(x).values[TERMS.index(name)] < 2e-4  # the soles stand at the ground to float32
 
 
 def _dense(blocks: np.ndarray) -> np.ndarray:
@@ -259,7 +261,7 @@ def _real_problem(name: str, on_surface: bool = False) -> tuple[Problem, np.ndar
 @pytest.mark.parametrize("name, start", [("60", 99263.637), ("142", 651609.1)])
 def test_published_total_at_the_start_is_met(name, start):
     problem, x = _real_problem(name)
-    assert float((problem.weights * problem.look(x).values).sum()) == pytest.approx(start, rel=1e-6)
+    assert float((problem.weights * problem.evaluate(x).values).sum()) == pytest.approx(start, rel=1e-6)
 
 
 @pytest.mark.parametrize(

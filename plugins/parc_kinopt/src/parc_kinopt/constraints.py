@@ -102,35 +102,35 @@ def foot_locks(batch: ClipBatch, world: Tensor, feet: Sequence[Limb], threshold:
     corners = torch.stack([world[..., list(foot.corners)] for foot in feet], dim=2)  # [C, T, F, 3, 4]
     z = corners[..., 2, :]
     lift = z - z.amin(dim=-1, keepdim=True)
-    grip = _moving_average((1.0 - lift / _CORNER_REACH).clamp(0.0, 1.0), reach=2)
+    nearness = _moving_average((1.0 - lift / _CORNER_REACH).clamp(0.0, 1.0), reach=2)
     clips, frames = z.shape[:2]
     ids = batch.terrain_ids.repeat_interleave(frames)
     ground = batch.terrains.height_at(ids, corners[..., :2, :].movedim(3, -1).flatten(0, 1)).unflatten(
         0, (clips, frames)
     )
-    weight, height = torch.zeros_like(grip), torch.zeros_like(z[..., 0])
-    pair = torch.zeros_like(grip[:, :-1])
+    weight, height = torch.zeros_like(nearness), torch.zeros_like(z[..., 0])
+    pair = torch.zeros_like(nearness[:, :-1])
     labels = batch.contacts.cpu().numpy()
     for f, foot in enumerate(feet):
         for clip in range(clips):
             for first, last in contact_runs(labels[clip, :, foot.body], threshold):
                 run = slice(first, last + 1)
-                level = _level(ground[clip, run, f], z[clip, run, f], grip[clip, run, f])
+                level = _level(ground[clip, run, f], z[clip, run, f], nearness[clip, run, f])
                 if level is None:
                     continue
-                weight[clip, run, f] = grip[clip, run, f]
+                weight[clip, run, f] = nearness[clip, run, f]
                 height[clip, run, f] = level
-                both = torch.minimum(grip[clip, first:last, f], grip[clip, first + 1 : last + 1, f])
+                both = torch.minimum(nearness[clip, first:last, f], nearness[clip, first + 1 : last + 1, f])
                 pair[clip, first:last, f] = both
     return FootLocks(weight=weight, pair=pair, height=height)
 
 
-def _level(ground: Tensor, z: Tensor, grip: Tensor) -> float | None:
+def _level(ground: Tensor, z: Tensor, nearness: Tensor) -> float | None:
     """Ground height that a sole stands on during a run, or None: of the heights under its corners the nearest one."""
     levels, which = torch.unique(ground, return_inverse=True)
-    share = torch.zeros_like(levels).index_add(0, which.flatten(), grip.flatten()) / grip.sum().clamp_min(
-        1e-6
-    )
+    share = torch.zeros_like(levels).index_add(
+        0, which.flatten(), nearness.flatten()
+    ) / nearness.sum().clamp_min(1e-6)
     gap = (z.amin(dim=-1)[:, None] - levels).abs().mean(dim=0)
     # ground that few of the gripping corners lie over needs to be clearly nearer
     best = int((gap + 0.1 * (share < 0.25)).argmin())

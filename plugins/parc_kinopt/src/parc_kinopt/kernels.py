@@ -82,15 +82,17 @@ def smoothness(
     return ((linear + (angle - source_angle).square().sum(-1)) * mask).sum(-1)
 
 
-def sliding(step: Tensor, angle: Tensor, source_step: Tensor, source_angle: Tensor, grip: Tensor) -> Tensor:
+def sliding(
+    step: Tensor, angle: Tensor, source_step: Tensor, source_angle: Tensor, contact_pair: Tensor
+) -> Tensor:
     """Difference from the source's movement of bodies in contact, rounded absolute values, ``[C]``.
 
     Args:
-        grip: contact of both frames, zero inside body constraints and the padding, ``[C, T - 1, B]``.
+        contact_pair: contact of both frames, zero inside body constraints and the padding, ``[C, T - 1, B]``.
     """
     linear = ((step - source_step).square().sum(-1) + SLIDE_WIDTH**2).sqrt() - SLIDE_WIDTH
     turn = ((angle - source_angle).square() + SLIDE_WIDTH**2).sqrt() - SLIDE_WIDTH
-    return (grip * (linear + turn)).sum((-1, -2))
+    return (contact_pair * (linear + turn)).sum((-1, -2))
 
 
 def third_difference(pos: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class Targets:
     lock_pair: Tensor  # [C, T - 1, F, 4] and their place
     lock_height: Tensor  # [C, T, F] m
     airborne: Tensor  # [C, T - 2] 1 where free fall is wanted
-    push: Tensor  # [C, T - 2, 3] m, second difference of the source's centre of mass
+    com_step: Tensor  # [C, T - 2, 3] m, second difference of the source's centre of mass
     jerk_limit: Tensor  # [C] m per frame^3
     lengths: Tensor  # [C]
     dt: Tensor  # [C] s
@@ -90,8 +90,8 @@ class MotionLoss:
         self.weights = {name: weight for name, weight in weights.items() if weight > 0.0}
         t = targets
         self.frame_terrain = t.terrain_ids.repeat_interleave(t.num_frames)
-        grip = torch.minimum(t.contacts[:, :-1], t.contacts[:, 1:]).clamp_min(0)
-        self.grip = grip * (1 - t.settled[:, :-1]) * t.mask(1)[..., None]
+        contact_pair = torch.minimum(t.contacts[:, :-1], t.contacts[:, 1:]).clamp_min(0)
+        self.contact_pair = contact_pair * (1 - t.settled[:, :-1]) * t.mask(1)[..., None]
 
     def __call__(self, x: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """Totals ``[C]`` and gradients ``[C, T, V]`` at the variables ``[C, T, V]``; rounding ``[C]`` m or rad."""
@@ -116,13 +116,13 @@ class MotionLoss:
             "smoothness": lambda: kernels.smoothness(step, angle, t.step, t.angle, t.mask(1)),
             "penetration": lambda: self._penetration(body_pos, matrix, width),
             "contact": lambda: self._contact(body_pos, matrix, width),
-            "sliding": lambda: kernels.sliding(step, angle, t.step, t.angle, self.grip),
+            "sliding": lambda: kernels.sliding(step, angle, t.step, t.angle, self.contact_pair),
             "jerk": lambda: kernels.jerk(body_pos, t.jerk_limit, t.mask(3), width),
             "joint_limit": lambda: kernels.joint_limit(x[..., 6:], lower, upper, t.mask(), width),
             "body_constraint": lambda: self._body_constraint(body_pos, matrix, width),
             "foot_lock": lambda: self._foot_lock(body_pos, matrix, width),
             "ballistic": lambda: kernels.ballistic(com, t.dt, t.airborne),
-            "steadiness": lambda: kernels.steadiness(com, t.push, t.mask(2) * (1.0 - t.airborne)),
+            "steadiness": lambda: kernels.steadiness(com, t.com_step, t.mask(2) * (1.0 - t.airborne)),
         }
         return {name: terms[name]() for name in terms if name in self.weights}
 

@@ -16,7 +16,7 @@ from parc_core.interfaces import Optimizer, Refined
 from parc_kinopt import kernels
 from parc_kinopt.batch import ClipBatch, join, pack, require_terrain, split, to_clip
 from parc_kinopt.cloud import PointCloud
-from parc_kinopt.compiled.goal import TERMS, goal_of, make_grips
+from parc_kinopt.compiled.goal import TERMS, goal_of, limb_arrays
 from parc_kinopt.compiled.ground import make_ground
 from parc_kinopt.compiled.newton import NewtonSettings, Problem, Solution, solve
 from parc_kinopt.compiled.tree import tree_of
@@ -98,7 +98,7 @@ def make_targets(
         lock_pair=lock.pair,
         lock_height=lock.height,
         airborne=_airborne(batch, config.min_flight, config.max_flight),
-        push=com[:, 2:] - 2.0 * com[:, 1:-1] + com[:, :-2],
+        com_step=com[:, 2:] - 2.0 * com[:, 1:-1] + com[:, :-2],
         jerk_limit=config.jerk_limit * batch.dt**3,
         lengths=batch.lengths,
         dt=batch.dt,
@@ -134,7 +134,7 @@ class KinematicOptimizer(Optimizer):
         self.body = make_body(skeleton)
         self.weights = attrs.asdict(config.weights)
         self.tree = tree_of(skeleton)
-        self.grips = make_grips(self.body.limbs)
+        self.limbs = limb_arrays(self.body.limbs)
 
     def refine(self, clips: Sequence[MotionClip], report: Report | None = None) -> list[Refined]:
         """Each clip refined, in the given order."""
@@ -176,7 +176,7 @@ class KinematicOptimizer(Optimizer):
                 tree=self.tree,
                 ground=make_ground(require_terrain(clip)),
                 goal=goal_of(targets, i),
-                grips=self.grips,
+                limbs=self.limbs,
                 weights=weights,
             )
             for i, clip in enumerate(clips)
@@ -310,7 +310,7 @@ class KinematicOptimizer(Optimizer):
 
     def _losses(self, problem: Problem, x: np.ndarray) -> dict[str, float]:
         """Unweighted value of each term that has a weight."""
-        values = problem.look(x).values
+        values = problem.evaluate(x).values
         return {name: float(value) for name, value in zip(TERMS, values) if self.weights[name] > 0.0}
 
 

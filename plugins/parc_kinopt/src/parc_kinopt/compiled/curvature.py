@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from parc_kinopt.compiled.goal import Look
+from parc_kinopt.compiled.goal import LossDerivatives
 from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.tree import Pose, Tree
 from parc_kinopt.compiled.turns import cross, rotate
@@ -15,7 +15,7 @@ _SECOND = (1.0, -2.0, 1.0)
 
 
 @kernel()
-def fill_blocks(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
+def fill_blocks(tree: Tree, pose: Pose, loss: LossDerivatives, blocks: np.ndarray) -> None:
     """Write the curvature's lower blocks, ``[T, 4, V, V]``: (t, k) holds rows of frame t + k, columns of frame t.
 
     Body b moves by J_b = [movement; turn] per variable; blocks of the matrix are sums of J_b[t + k]^T G_b^T J_b[t].
@@ -24,7 +24,7 @@ def fill_blocks(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
     frames, bodies = pose.pos.shape[0], pose.pos.shape[1]
     longest = tree.chain.shape[1] + 3
     blocks[:] = 0.0
-    blocks[:, 0] = look.own
+    blocks[:, 0] = loss.own
     rows = np.zeros((4, longest, 6))
     weighted = np.zeros((longest, 6))
     for b in range(bodies):
@@ -36,7 +36,7 @@ def fill_blocks(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
             here = rows[t % 4]
             for k in range(min(4, frames - t)):
                 there = rows[(t + k) % 4]
-                if not _weigh(look, t, b, k, count, there, weighted):
+                if not _weigh(loss, t, b, k, count, there, weighted):
                     continue
                 reach = 6 if k < 2 else 3
                 for j in range(count):
@@ -46,7 +46,7 @@ def fill_blocks(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
                         for r in range(reach):
                             total += here[i, r] * weighted[j, r]
                         row[i if i < 3 else tree.chain[b, i - 3]] += total
-    _mass(tree, pose, look, blocks)
+    _mass(tree, pose, loss, blocks)
 
 
 @kernel()
@@ -66,9 +66,11 @@ def _jacobian(tree: Tree, pose: Pose, t: int, b: int, out: np.ndarray) -> None:
 
 
 @kernel()
-def _weigh(look: Look, t: int, b: int, k: int, count: int, there: np.ndarray, out: np.ndarray) -> bool:
+def _weigh(
+    loss: LossDerivatives, t: int, b: int, k: int, count: int, there: np.ndarray, out: np.ndarray
+) -> bool:
     """G J of frame t + k, ``[3 + chain, 6]``; False when the block is empty."""
-    block = look.same[t, b] if k == 0 else (look.next[t, b] if k == 1 else look.far[k - 2, t, b])
+    block = loss.same[t, b] if k == 0 else (loss.next[t, b] if k == 1 else loss.far[k - 2, t, b])
     reach = 6 if k < 2 else 3
     empty = True
     for i in range(reach):
@@ -86,11 +88,11 @@ def _weigh(look: Look, t: int, b: int, k: int, count: int, there: np.ndarray, ou
 
 
 @kernel()
-def _mass(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
+def _mass(tree: Tree, pose: Pose, loss: LossDerivatives, blocks: np.ndarray) -> None:
     """Terms in the centre of mass couple all bodies."""
     frames, bodies = pose.pos.shape[0], pose.pos.shape[1]
     size = len(tree.centre)
-    if not look.com.any():
+    if not loss.com.any():
         return
     com = np.zeros((frames, size, 3))
     for t in range(frames):
@@ -113,7 +115,7 @@ def _mass(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray) -> None:
             weight = 0.0
             for i in range(3 - k):
                 if 0 <= t - i < frames - 2:
-                    weight += look.com[t - i] * _SECOND[i] * _SECOND[i + k]
+                    weight += loss.com[t - i] * _SECOND[i] * _SECOND[i + k]
             if weight == 0.0:
                 continue
             for a in range(size):

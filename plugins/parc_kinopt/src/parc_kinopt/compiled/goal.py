@@ -1,4 +1,4 @@
-"""What one clip is pulled to, and where the results of a look at the loss are put."""
+"""What one clip is pulled to, and where the value and derivatives of the loss are written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from parc_kinopt.limbs import Limb
 if TYPE_CHECKING:
     from parc_kinopt.objective import Targets
 
-__all__ = ["TERMS", "Goal", "Grips", "Look", "goal_of", "make_grips", "make_look"]
+__all__ = ["TERMS", "Goal", "LimbArrays", "LossDerivatives", "goal_of", "limb_arrays", "make_derivatives"]
 
 #: order of weights and values
 TERMS = (
@@ -30,6 +30,22 @@ TERMS = (
     "steadiness",
     "ballistic",
 )
+# their places, for kernels, which cannot look names up
+(
+    ROOT_POS,
+    ROOT_ROT,
+    JOINT_ROT,
+    SMOOTHNESS,
+    PENETRATION,
+    CONTACT,
+    SLIDING,
+    BODY_CONSTRAINT,
+    JERK,
+    JOINT_LIMIT,
+    FOOT_LOCK,
+    STEADINESS,
+    BALLISTIC,
+) = range(len(TERMS))
 
 
 class Goal(NamedTuple):
@@ -42,17 +58,17 @@ class Goal(NamedTuple):
     contacts: np.ndarray  # [T, B]
     held: np.ndarray  # [T, B]
     point: np.ndarray  # [T, B, 3] m
-    grip: np.ndarray  # [T - 1, B]
+    contact_pair: np.ndarray  # [T - 1, B]
     lock: np.ndarray  # [T, F, 4]
     lock_pair: np.ndarray  # [T - 1, F, 4]
     lock_height: np.ndarray  # [T, F] m
     airborne: np.ndarray  # [T - 2]
-    push: np.ndarray  # [T - 2, 3] m
+    com_step: np.ndarray  # [T - 2, 3] m
     jerk_limit: float  # m per frame^3
     dt: float  # s
 
 
-class Grips(NamedTuple):
+class LimbArrays(NamedTuple):
     """Feet and hands, K of them; F feet."""
 
     body: np.ndarray  # [K] int64
@@ -65,8 +81,8 @@ class Grips(NamedTuple):
     corner: np.ndarray  # [F, 4] int64 surface points
 
 
-class Look(NamedTuple):
-    """Results of one look; forces are derivatives of the loss, the rest is its Gauss-Newton curvature."""
+class LossDerivatives(NamedTuple):
+    """Value and derivatives of the loss; forces are derivatives of the loss, the rest is its Gauss-Newton curvature."""
 
     values: np.ndarray  # [13] unweighted value per term
     grad: np.ndarray  # [T, V]
@@ -89,7 +105,7 @@ def goal_of(targets: Targets, clip: int) -> Goal:
 
     contacts = array("contacts")
     settled = array("settled")
-    grip = np.maximum(np.minimum(contacts[:-1], contacts[1:]), 0.0) * (1.0 - settled[:-1])
+    contact_pair = np.maximum(np.minimum(contacts[:-1], contacts[1:]), 0.0) * (1.0 - settled[:-1])
     turn = np.concatenate([array("root_rot")[:, None], array("joint_rot")], axis=1)
     return Goal(
         root_pos=array("root_pos"),
@@ -99,22 +115,22 @@ def goal_of(targets: Targets, clip: int) -> Goal:
         contacts=contacts,
         held=array("held"),
         point=array("point"),
-        grip=grip,
+        contact_pair=contact_pair,
         lock=array("lock"),
         lock_pair=array("lock_pair", 1),
         lock_height=array("lock_height"),
         airborne=array("airborne", 2),
-        push=array("push", 2),
+        com_step=array("com_step", 2),
         jerk_limit=float(targets.jerk_limit[clip]),
         dt=float(targets.dt[clip]),
     )
 
 
-def make_grips(limbs: Sequence[Limb]) -> Grips:
+def limb_arrays(limbs: Sequence[Limb]) -> LimbArrays:
     """The limbs as arrays."""
     feet = [limb for limb in limbs if limb.is_foot]
     most = max([len(limb.sole) for limb in limbs] + [1])
-    return Grips(
+    return LimbArrays(
         body=np.array([limb.body for limb in limbs], np.int64),
         is_foot=np.array([limb.is_foot for limb in limbs], np.bool_),
         centre=np.array([limb.centre for limb in limbs], np.float64).reshape(-1, 3),
@@ -128,9 +144,9 @@ def make_grips(limbs: Sequence[Limb]) -> Grips:
     )
 
 
-def make_look(frames: int, bodies: int, variables: int) -> Look:
+def make_derivatives(frames: int, bodies: int, variables: int) -> LossDerivatives:
     """Room for the results of a clip."""
-    return Look(
+    return LossDerivatives(
         values=np.zeros(len(TERMS)),
         grad=np.zeros((frames, variables)),
         force=np.zeros((frames, bodies, 3)),

@@ -16,10 +16,10 @@ import numpy as np
 
 from parc_kinopt.compiled.cholesky import factor, solve_with
 from parc_kinopt.compiled.curvature import fill_blocks
-from parc_kinopt.compiled.goal import Goal, Grips, Look, make_look
+from parc_kinopt.compiled.goal import Goal, LimbArrays, LossDerivatives, make_derivatives
 from parc_kinopt.compiled.ground import Ground
 from parc_kinopt.compiled.jit import kernel
-from parc_kinopt.compiled.terms import look_at
+from parc_kinopt.compiled.terms import evaluate_loss
 from parc_kinopt.compiled.tree import Pose, Tree, make_pose
 
 __all__ = ["NewtonSettings", "Problem", "Solution", "solve"]
@@ -47,27 +47,29 @@ class Problem:
     tree: Tree
     ground: Ground
     goal: Goal
-    grips: Grips
+    limbs: LimbArrays
     weights: np.ndarray  # [13], order of `TERMS`
 
-    def look(self, x: np.ndarray, width: float = 0.0, firmness: float = 1.0, curved: bool = False) -> Look:
+    def evaluate(
+        self, x: np.ndarray, width: float = 0.0, firmness: float = 1.0, curved: bool = False
+    ) -> LossDerivatives:
         """Values per term, gradient and, if asked for, curvature at the variables ``[T, V]``."""
         frames, size = x.shape
-        pose, look = make_pose(frames, self.tree), make_look(frames, len(self.tree.parent), size)
-        look_at(
+        pose, out = make_pose(frames, self.tree), make_derivatives(frames, len(self.tree.parent), size)
+        evaluate_loss(
             np.ascontiguousarray(x, np.float64),
             self.tree,
             self.ground,
             self.goal,
-            self.grips,
+            self.limbs,
             self.weights,
             max(width, _EXACT),
             firmness,
             curved,
             pose,
-            look,
+            out,
         )
-        return look
+        return out
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -91,15 +93,15 @@ def solve(problem: Problem, x: np.ndarray, settings: NewtonSettings) -> Solution
         problem.tree,
         problem.ground,
         problem.goal,
-        problem.grips,
+        problem.limbs,
         problem.weights,
         np.array(settings.widths, np.float64),
         settings.tolerance,
         settings.max_steps,
         settings.firmness,
         make_pose(frames, problem.tree),
-        make_look(frames, bodies, size),
-        make_look(frames, bodies, size),
+        make_derivatives(frames, bodies, size),
+        make_derivatives(frames, bodies, size),
     )
     return Solution(x=x, total=total, steps=steps, looks=looks, converged=converged)
 
@@ -110,15 +112,15 @@ def _descend(
     tree: Tree,
     ground: Ground,
     goal: Goal,
-    grips: Grips,
+    limbs: LimbArrays,
     weights: np.ndarray,
     widths: np.ndarray,
     tolerance: float,
     max_steps: int,
     firmness: float,
     pose: Pose,
-    look: Look,
-    trial: Look,
+    out: LossDerivatives,
+    trial: LossDerivatives,
 ) -> tuple[float, int, int, bool]:
     """All stages, in place on `x`: exact total, factorisations, looks, whether all stages ended by themselves."""
     frames, size = x.shape
@@ -127,19 +129,21 @@ def _descend(
     # not written as True and False: for each of these Numba would compile the whole loss once more
     curved, flat = frames > 0, frames < 0
     for width in widths:
-        total = look_at(x, tree, ground, goal, grips, weights, width, firmness, curved, pose, look)
+        total = evaluate_loss(x, tree, ground, goal, limbs, weights, width, firmness, curved, pose, out)
         looks += 1
         while True:
             if steps >= max_steps or not math.isfinite(total):
                 converged = False
                 break
-            direction = _direction(tree, pose, look, blocks, inverses)
+            direction = _direction(tree, pose, out, blocks, inverses)
             steps += 1
-            slope = (direction * look.grad).sum()
+            slope = (direction * out.grad).sum()
             step, found, value = 1.0, False, math.inf
             while step >= _SHORTEST:
                 ahead = x + step * direction
-                value = look_at(ahead, tree, ground, goal, grips, weights, width, firmness, flat, pose, trial)
+                value = evaluate_loss(
+                    ahead, tree, ground, goal, limbs, weights, width, firmness, flat, pose, trial
+                )
                 looks += 1
                 if value <= total + _ARMIJO * step * slope:
                     found = True
@@ -149,26 +153,28 @@ def _descend(
                 break
             x[:] = ahead
             slow = total - value < tolerance * abs(total)
-            total = look_at(x, tree, ground, goal, grips, weights, width, firmness, curved, pose, look)
+            total = evaluate_loss(x, tree, ground, goal, limbs, weights, width, firmness, curved, pose, out)
             looks += 1
             if slow:
                 break
-    exact = look_at(x, tree, ground, goal, grips, weights, _EXACT, firmness, flat, pose, trial)
+    exact = evaluate_loss(x, tree, ground, goal, limbs, weights, _EXACT, firmness, flat, pose, trial)
     return exact, steps, looks + 1, converged
 
 
 @kernel()
-def _direction(tree: Tree, pose: Pose, look: Look, blocks: np.ndarray, inverses: np.ndarray) -> np.ndarray:
+def _direction(
+    tree: Tree, pose: Pose, out: LossDerivatives, blocks: np.ndarray, inverses: np.ndarray
+) -> np.ndarray:
     """Minus the inverse curvature times the gradient, ``[T, V]``; the diagonal grows until there is a factor."""
-    fill_blocks(tree, pose, look, blocks)
+    fill_blocks(tree, pose, out, blocks)
     mean = 0.0
     for t in range(len(blocks)):
         mean += np.trace(blocks[t, 0]) / blocks.shape[2]
     ridge = _RIDGE * mean / len(blocks)
     while not factor(blocks, ridge, inverses):
-        fill_blocks(tree, pose, look, blocks)
+        fill_blocks(tree, pose, out, blocks)
         ridge *= 10.0
-    direction = -look.grad
+    direction = -out.grad
     solve_with(blocks, inverses, direction)
     return direction
 

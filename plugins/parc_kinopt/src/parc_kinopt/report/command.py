@@ -11,7 +11,7 @@ __all__ = ["kinopt"]
 
 @click.group("kinopt", short_help="look at what refinement did to generated clips")
 def kinopt() -> None:
-    """Look at what refinement did to generated clips."""
+    """LossDerivatives at what refinement did to generated clips."""
 
 
 @kinopt.command("report", short_help="draw losses before and after, and the worst clip")
