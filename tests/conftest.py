@@ -15,6 +15,9 @@ import attrs
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+collect_ignore_glob = [
+    "third_party/parc-*"
+]  # their own tests, which need their packages installed; others run them
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist", ".*", "runs")
 
 

@@ -40,10 +40,10 @@ def test_what_is_kept_depends_on_the_source_of_every_kernel():
 def test_folder_that_cannot_be_written_costs_time_and_not_the_run(monkeypatch, caplog, tmp_path):
     njit = numba.njit
 
-    def refuse(cache=False, **options):
-        if cache:
+    def refuse(*functions, cache=False, **options):
+        if cache and not functions:
             raise RuntimeError("cannot cache function 'twice': no locator available for file 'somewhere'")
-        return njit(**options)
+        return njit(*functions, **options)
 
     monkeypatch.setattr(numba, "njit", refuse)
     parc_motion.jit._warn_once.cache_clear()

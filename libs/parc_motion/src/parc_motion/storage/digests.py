@@ -14,7 +14,9 @@ from parc_motion.errors import CorruptArtifact, DataError
 
 __all__ = ["digest_bytes", "digest_file", "digest_folder", "digest_json", "digest_unchanged", "read_json"]
 
-_SETTLED_S = 0.1  # a change within a clock tick of the file system would not show in the time of a file
+_SETTLED_S = (
+    0.02  # a change within a clock tick of the file system (at most 10 ms) would not show in a file's time
+)
 _digests: dict[tuple[int, int, int, int], str] = {}
 
 
