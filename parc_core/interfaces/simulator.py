@@ -91,6 +91,9 @@ class Simulator(ABC):
 
     Made with ``target(config, device=str, threads=int)``; then `build` once. Tensors are on `device`. A control
     step is one action held for 1 / `control_hz` s. Quaternions xyzw everywhere.
+
+    The settings class has ``num_envs: int = setting(256, ge=1, help=...)``: how many copies a training runs side by
+    side. A recording makes as many copies as it has motions.
     """
 
     #: what else it is: "rollout" (see `rollout`); "one_world" (scenes of a single terrain only, which the tracking

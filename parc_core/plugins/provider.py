@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["KINDS", "WEIGHTED_KINDS", "Command", "Provider", "reserved_keys"]
+__all__ = ["KINDS", "WEIGHTED_KINDS", "Command", "Provider", "required_settings", "reserved_keys"]
 
 KINDS = (
     "motion_source",
@@ -32,6 +32,13 @@ WEIGHTED_KINDS = ("reward_term", "generator_loss")  # terms of a sum: `weight` i
 def reserved_keys(kind: str) -> tuple[str, ...]:
     """The keys beside a provider's settings in a file, which the loader reads itself."""
     return ("use", "preset") if kind in WEIGHTED_KINDS else ("use", "preset", "weight")
+
+
+def required_settings(kind: str) -> dict[str, str]:
+    """Settings that every provider of a kind has, because a run reads them, and how a class declares each."""
+    if kind == "simulator":
+        return {"num_envs": "num_envs: int = setting(256, ge=1, help=...)"}
+    return {"weight": "weight: float = setting(1.0, ge=0, help=...)"} if kind in WEIGHTED_KINDS else {}
 
 
 @attrs.frozen(kw_only=True)

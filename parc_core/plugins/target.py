@@ -12,7 +12,7 @@ import attrs
 from parc_core.errors import BrokenPlugin, ProviderUnavailable, UnknownProvider
 from parc_core.plugins.discovery import describe_error, import_module, import_object
 from parc_core.plugins.files import load_file
-from parc_core.plugins.provider import reserved_keys
+from parc_core.plugins.provider import required_settings, reserved_keys
 from parc_core.plugins.signature import bind, settings_class
 from parc_motion.errors import ParcError
 
@@ -121,11 +121,12 @@ class Target:
             raise BrokenPlugin(
                 f"{self.title}: the setting '{taken[0]}' has a reserved name ({', '.join(reserved)}). Rename it."
             )
-        if "weight" not in reserved and "weight" not in names:
-            raise BrokenPlugin(
-                f"{self.title}: its settings class {cls.__name__} has no 'weight'\n"
-                "  to do       add weight: float = setting(1.0, ge=0, help=...)"
-            )
+        for name, declaration in required_settings(self.kind).items():
+            if name not in names:
+                raise BrokenPlugin(
+                    f"{self.title}: its settings class {cls.__name__} has no '{name}'\n"
+                    f"  to do       add {declaration}"
+                )
 
     def _module_of_file(self, path: pathlib.Path) -> ModuleType:
         try:

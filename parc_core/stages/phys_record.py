@@ -108,7 +108,7 @@ def clip_folder(name: str) -> str:
     >>> clip_folder("motions_75_0_opt_dm")
     'motions_50_99'
 
-    A name without ``_<number>_`` stays at the top, ``""``. Source: published recorder.
+    A name without ``_<number>_`` stays at the top, ``""``. Source: `parc_motion.published`.
     """
     found = _NUMBERED.match(name)
     if found is None:

@@ -389,6 +389,15 @@ def test_code_that_does_not_say_its_settings_is_refused(registry, name, text):
     assert str(error.value) == f"reward_term '{here(name)}': {text}"
 
 
+def test_simulator_says_how_many_copies_a_training_runs(registry):
+    with pytest.raises(BrokenPlugin) as error:
+        registry.load_config_class("simulator", here("Weightless"))
+    assert str(error.value) == (
+        f"simulator '{here('Weightless')}': its settings class PlainConfig has no 'num_envs'\n"
+        "  to do       add num_envs: int = setting(256, ge=1, help=...)"
+    )
+
+
 def test_constructor_of_unregistered_code_is_reported_without_an_owner(registry, write):
     path = write(
         """

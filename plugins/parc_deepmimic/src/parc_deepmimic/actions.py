@@ -1,6 +1,6 @@
 """What actions mean: servo targets in exponential map coordinates.
 
-Source: bounds of the published implementation. Residual actions with a feed-forward for the servos' lag are ours;
+Source: bounds of `parc_motion.published`. Residual actions with a feed-forward for the servos' lag are ours;
 measured: targets that are poses of the next step plus 0.03 s of their velocity follow real clips several times longer
 than poses alone.
 """

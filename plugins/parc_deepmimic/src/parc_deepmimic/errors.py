@@ -1,6 +1,6 @@
 """Tracking errors: how far a state is from its reference, pure functions of tensors.
 
-Source: published implementation, the errors that its evaluation reports.
+Source: `parc_motion.published`, the errors that its evaluation reports.
 """
 
 from __future__ import annotations

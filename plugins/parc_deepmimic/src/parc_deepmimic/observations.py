@@ -1,6 +1,6 @@
 """Parts of the observation as pure functions of tensors, in the heading frame of the simulated root.
 
-Source: published implementation: own state, targets at coming steps, contacts, ground heights along rays. The small
+Source: `parc_motion.published`: own state, targets at coming steps, contacts, ground heights along rays. The small
 observation with scalar coordinates and a grid is ours.
 """
 

@@ -1,6 +1,6 @@
 """The reference motions: all clips packed into flat tensors, looked up for many motions and times at once.
 
-Source: published implementation (motion library): positions and contacts are interpolated linearly, rotations by
+Source: `parc_motion.published` (motion library): positions and contacts are interpolated linearly, rotations by
 slerp, velocities are forward differences of the frame before the time. Body positions are forward kinematics of the
 interpolated pose; they are precomputed per frame, and taken from there whenever all times fall on frames. (Linear
 interpolation of body positions would shorten limbs between frames.)

@@ -35,7 +35,8 @@ def perturb(
 ) -> CharacterState:
     """The states with noise: in pose and velocities for a share of them, and a shift in the ground plane for all.
 
-    Source: the shift is published, the noise ours: policies trained on exact starts alone lose 60 % of perturbed ones.
+    Source: `parc_motion.published` for the shift; the noise is ours: policies trained on exact starts alone lose 60 %
+    of perturbed ones.
 
     Args:
         mastery: factor on `perturbed_frac` for each of them, ``[N]`` 0..1; None: 1.

@@ -1,6 +1,6 @@
 """Statistics of training episodes: sums per motion, kept on the device until they are read.
 
-Source: published implementation for what is reported of fail rates (quantiles, the hardest motions, per class).
+Source: `parc_motion.published` for what is reported of fail rates (quantiles, the hardest motions, per class).
 """
 
 from __future__ import annotations

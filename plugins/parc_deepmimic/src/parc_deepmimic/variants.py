@@ -1,6 +1,6 @@
 """Variants of a motion's terrain: boxes raise or lower the ground where the motion does not touch it.
 
-Source: published implementation for the bounds within which a motion stays valid (ground under the body is fixed,
+Source: `parc_motion.published` for the bounds within which a motion stays valid (ground under the body is fixed,
 ground far below it may rise, the rest is free) and for boxes as a way to vary a terrain.
 """
 

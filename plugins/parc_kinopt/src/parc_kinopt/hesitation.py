@@ -93,7 +93,7 @@ def near_pose_frames(body_pos: np.ndarray, distance: float, min_run: int) -> np.
     """Frames to remove by the published rule, ``[T]`` bool, for body positions ``[T, B, 3]`` m.
 
     Every frame whose pose lies within `distance` of an earlier frame that is itself kept so far, however long ago;
-    runs shorter than `min_run` are given back. Source: published PARC implementation.
+    runs shorter than `min_run` are given back. Source: `parc_motion.published`.
     """
     flat = body_pos.reshape(len(body_pos), -1).astype(np.float64)
     near = np.triu(cdist(flat, flat) < distance, k=1)

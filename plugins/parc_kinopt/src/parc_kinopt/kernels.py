@@ -3,7 +3,7 @@
 Axes: C clips, T frames, B bodies. `width` ``[C]`` (or one per row) rounds the kinks of the non-smooth terms: a Huber
 function takes the place of max(r, 0) and |r|; width 0 gives the terms exactly.
 
-Source: formulas and default weights of the published PARC implementation; `foot_lock`, `ballistic`,
+Source: formulas and default weights of `parc_motion.published`; `foot_lock`, `ballistic`,
 `steadiness` and `joint_limit` are additions.
 """
 

@@ -17,7 +17,7 @@ __all__ = ["Limb", "limbs_of"]
 class Limb:
     """A key body that may be held in place on the ground: a box is a foot, anything else a hand.
 
-    Source: the radii are those of the published body constraints.
+    Source: `parc_motion.published` for the radii (its body constraints).
     """
 
     body: int

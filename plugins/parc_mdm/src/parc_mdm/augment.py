@@ -1,6 +1,6 @@
 """Changes to the ground that a window does not touch, so that the network learns which ground matters.
 
-Source: published PARC implementation (one plane, three max pools in random order, boxes; cut to the allowed heights).
+Source: `parc_motion.published` (one plane, three max pools in random order, boxes; cut to the allowed heights).
 All samples of a batch are changed at once.
 """
 

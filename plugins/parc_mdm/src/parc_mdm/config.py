@@ -17,7 +17,7 @@ PATCH_SIDE = 31  # points of the height patch, ahead and across
 class LossWeights:
     """Weight of each loss term, and further terms; a term of weight 0 is not computed.
 
-    Source: published PARC implementation.
+    Source: `parc_motion.published`.
     """
 
     terms: dict[str, Use] = setting(
@@ -57,7 +57,7 @@ class LossWeights:
 class MdmConfig:
     """Settings of the generator `mdm`. Those in `SHAPE_SETTINGS` belong to the weights and come from their file.
 
-    Source: the documents of PARC where they speak, else the published implementation; `preset: paper` gives the
+    Source: the documents of PARC where they speak, else `parc_motion.published`; `preset: paper` gives the
     published implementation's values throughout.
     """
 

@@ -3,7 +3,7 @@
 Symbols: x0 clean sample, xt noised sample, t step (0 is the least noised), eps noise, alpha_bar share of the clean
 sample's variance that is left.
 
-Source: cosine schedule as in the published PARC implementation, DDPM (Ho et al. 2020), DDIM with eta = 0 (Song et al.
+Source: cosine schedule as in `parc_motion.published`, DDPM (Ho et al. 2020), DDIM with eta = 0 (Song et al.
 2021).
 """
 

@@ -7,7 +7,7 @@ of that form (`parc_mdm.representations`).
 
 Heights count from the reference root, or from the ground under it; the height patch counts from the same place.
 
-Source: published PARC implementation. With heights from the ground, its training and its generation subtract different
+Source: `parc_motion.published`. With heights from the ground, its training and its generation subtract different
 heights; here both go through one anchor. Its velocity component cannot be
 computed there; here velocities are differences of the positions within the window.
 """

@@ -9,7 +9,7 @@ After every prediction the window takes a step against the cost's gradient, at t
 at the prediction itself. A step is measured in the deviations of the root's place, so that features which hardly vary
 in the clips hardly move: with weight 1 and nothing else moving, the root rises by the whole depth.
 
-Source: the published implementation has settings of these names that do nothing. Steps against the gradient at the
+Source: `parc_motion.published` has settings of these names that do nothing. Steps against the gradient at the
 noised sample are those of reconstruction guidance (Rempe et al. 2023, "Trace and Pace").
 """
 

@@ -2,7 +2,7 @@
 
 Each term is a sum over frames, bodies and axes, and a mean over the batch; velocities are per second.
 
-Source: terms of the published PARC implementation.
+Source: terms of `parc_motion.published`.
 """
 
 from __future__ import annotations

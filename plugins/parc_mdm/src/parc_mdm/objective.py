@@ -1,6 +1,6 @@
 """What a training step computes: how well the network restores windows that were noised and partly hidden.
 
-Source: published PARC implementation for the conditions' drop rates. The noise on the history and its drift are ours.
+Source: `parc_motion.published` for the conditions' drop rates. The noise on the history and its drift are ours.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _STEP = 0.05  # m between the points that progress is measured with
 class PathGuide:
     """A path as closely spaced points with their distance along it; progress never goes back.
 
-    Source: published implementation, which targets the path point seven after the nearest of all points. Here the
+    Source: `parc_motion.published`, which targets the path point seven after the nearest of all points. Here the
     nearest is sought only ahead of the progress made, so that a path which crosses itself is followed in order, and
     the target may be limited in metres, as the spacing of points depends on the planner.
     """

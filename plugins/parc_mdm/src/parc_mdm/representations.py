@@ -4,7 +4,7 @@ Forms, by numbers per rotation: exponential map 3, quaternion 4, two columns of 
 4. Whatever a network says becomes a rotation: quaternions are normalised, matrices made orthonormal, axes are
 given length 1.
 
-Source: the forms of the published PARC implementation. Its axis-angle form does not work; here it is the axis, which
+Source: the forms of `parc_motion.published`. Its axis-angle form does not work; here it is the axis, which
 is x where there is no rotation, followed by the angle 0..pi.
 """
 

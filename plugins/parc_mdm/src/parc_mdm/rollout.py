@@ -1,6 +1,6 @@
 """Motions along a path: windows generated one after the other, each continuing the last; all candidates at once.
 
-Source: published PARC implementation (first window without history, 2 frames of history, rewind, arrival when the
+Source: `parc_motion.published` (first window without history, 2 frames of history, rewind, arrival when the
 feet are near the path's end). Unlike there, every candidate ends where it is nearest to the goal after arriving, also
 the last one of a batch, and draws its own starting height.
 """

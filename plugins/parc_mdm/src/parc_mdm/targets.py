@@ -33,7 +33,7 @@ def target_direction(
         The unit vector of the offset; where that is shorter than `near`, the direction of the future heading, or zero
         for a character that stands still.
 
-    Source: published implementation, which compares the signed turn, so that every turn to the right counts as
+    Source: `parc_motion.published`, which compares the signed turn, so that every turn to the right counts as
     standing there; here its size is compared. There, noise comes before the question who stands, so that one standing
     window in seven gets a direction, and the network learns to stand although it should go; here noise comes after.
     """

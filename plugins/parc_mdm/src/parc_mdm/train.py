@@ -1,6 +1,6 @@
 """The training loop: AdamW on the predicted clean sample, averaged weights, checkpoints that continue exactly.
 
-Source: published PARC implementation for the averaging and the clipping. The warm-up, the cosine decay, the
+Source: `parc_motion.published` for the averaging and the clipping. The warm-up, the cosine decay, the
 measurements on held-out clips and the guard against divergence are ours.
 """
 

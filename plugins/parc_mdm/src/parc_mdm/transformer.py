@@ -1,6 +1,6 @@
 """The denoiser: a transformer over tokens of time, ground, target, noise indicator and motion frames.
 
-Source: tokens, sizes and order of the published PARC implementation; with `preset: paper` the humanoid's network has
+Source: tokens, sizes and order of `parc_motion.published`; with `preset: paper` the humanoid's network has
 its 2,177,307 parameters. Only the motion frames' results are used, so the last layer computes no others.
 """
 

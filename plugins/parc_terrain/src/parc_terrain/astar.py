@@ -1,6 +1,6 @@
 """The cheapest route over the cells of a terrain, by walking, climbing, dropping and jumping.
 
-Source: published PARC implementation: moves, limits, step cost and default values. Unlike there the answer is the
+Source: `parc_motion.published`: moves, limits, step cost and default values. Unlike there the answer is the
 true optimum of the drawn costs (its heuristic overestimates), a search never ends early with a part of a path, every
 move's random cost is drawn once, so that equal generators give equal paths, and no diagonal passes through a wall.
 """

@@ -1,6 +1,6 @@
 """Boxes scattered over a flat field.
 
-Source: published PARC implementation: number, size, placement and default values.
+Source: `parc_motion.published`: number, size, placement and default values.
 """
 
 from __future__ import annotations

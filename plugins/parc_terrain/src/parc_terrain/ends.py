@@ -1,6 +1,6 @@
 """Where a path may start and end: which cells, how far apart, and on level ground.
 
-Source: published PARC implementation: cells near the border, or any; least distance. Unlike there no end lies on the
+Source: `parc_motion.published`: cells near the border, or any; least distance. Unlike there no end lies on the
 outermost row of cells, all pairs are looked at instead of a thousand random ones, and a pad is whole at the border.
 """
 

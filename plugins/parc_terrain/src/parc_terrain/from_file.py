@@ -1,6 +1,6 @@
 """Windows of stored terrains.
 
-Source: published PARC implementation: a random window, and that it keeps its place in the stored terrain. Unlike
+Source: `parc_motion.published`: a random window, and that it keeps its place in the stored terrain. Unlike
 there the file is drawn, not counted through, and a terrain that is smaller than the window is refused.
 """
 

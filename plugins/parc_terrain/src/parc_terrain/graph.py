@@ -1,6 +1,6 @@
 """The cells of a terrain as nodes, and the moves between neighbours as edges with a length and a rise.
 
-Source: published PARC implementation: neighbours by height difference, bumpiness. Jumps: `jumps`.
+Source: `parc_motion.published`: neighbours by height difference, bumpiness. Jumps: `jumps`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ take-off to landing as high as the highest landing. Nothing asks for a gap, so a
 ``careful``: as `published`, and besides there is a gap: a cell on the way is lower than both ends. Every cell counts
 that the straight line crosses, not only those of the Bresenham line.
 
-Source: published PARC implementation (cliff cells, limits, line test). Unlike there the search window has no exclusive
+Source: `parc_motion.published` (cliff cells, limits, line test). Unlike there the search window has no exclusive
 upper end, no cell jumps to itself, and a neighbour is reached by a neighbour move or not at all.
 """
 

@@ -1,6 +1,6 @@
 """Winding tracks of different height over low ground.
 
-Source: published PARC implementation: random turning, number of steps, heights and widening.
+Source: `parc_motion.published`: random turning, number of steps, heights and widening.
 """
 
 from __future__ import annotations

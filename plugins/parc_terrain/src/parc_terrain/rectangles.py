@@ -1,6 +1,6 @@
 """Turned rectangles on a grid: which cells they hold, and terrain that they are drawn into one after the other.
 
-Source: published PARC implementation: the strict inside test, and that later rectangles overwrite earlier ones.
+Source: `parc_motion.published`: the strict inside test, and that later rectangles overwrite earlier ones.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A smooth curve through random points of the terrain.
 
-Source: published PARC implementation: a Catmull-Rom curve through six random points, with points about a cell apart.
+Source: `parc_motion.published`: a Catmull-Rom curve through six random points, with points about a cell apart.
 The formula: E. Catmull, R. Rom, "A class of local interpolating splines" (1974), uniform, tension 1/2.
 """
 

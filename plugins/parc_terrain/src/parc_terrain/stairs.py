@@ -1,6 +1,6 @@
 """Staircases in any direction.
 
-Source: published PARC implementation: number of steps, step height, width and placement.
+Source: `parc_motion.published`: number of steps, step height, width and placement.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class DatasetEntry:
 
     @property
     def length(self) -> float:
-        """N / fps, s. Source: spec of the published data-set weights, which count frames, not intervals."""
+        """N / fps, s. Source: the weights of `parc_motion.published`, which count frames, not intervals."""
         return self.num_frames / self.fps
 
 

@@ -1,6 +1,6 @@
 """Mirroring a clip and its ground about the xz plane (left becomes right).
 
-Source: published implementation (y -> -y, quaternion (x, y, z, w) -> (-x, y, -z, w), sides swapped). Unlike there,
+Source: `parc_motion.published` (y -> -y, quaternion (x, y, z, w) -> (-x, y, -z, w), sides swapped). Unlike there,
 path, touched cells and terrain bounds are mirrored too, and nothing is written in place.
 """
 

@@ -1,6 +1,6 @@
 """Cells under a moving body, and how far the height of each cell may change without spoiling the motion.
 
-Source: published implementation: cells are those under the body's surface points; a cell under no point is free, one
+Source: `parc_motion.published`: cells are those under the body's surface points; a cell under no point is free, one
 under the body keeps its height, or may rise to 0.8 m below the body where that stays higher.
 """
 

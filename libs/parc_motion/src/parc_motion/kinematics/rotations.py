@@ -1,6 +1,6 @@
 """Rotations in torch, any leading batch axes; quaternions are xyzw, of length 1.
 
-Source: conventions of the published PARC implementation (exponential maps, tan-norm features, heading); formulas are
+Source: conventions of `parc_motion.published` (exponential maps, tan-norm features, heading); formulas are
 the textbook ones. Where it returns an un-normalised midpoint from slerp of near-equal rotations, this one
 interpolates linearly and normalises.
 """
@@ -138,7 +138,7 @@ def quat_about_axis(axis: Tensor, angle: Tensor) -> Tensor:
 def hinge_angle(q: Tensor, axis: Tensor) -> Tensor:
     """Signed angle of a rotation about a unit axis, in (-pi, pi]; what turns off the axis is dropped: ``[...]`` rad.
 
-    Source: twist of the swing-twist decomposition. The published implementation takes the full rotation angle with the
+    Source: twist of the swing-twist decomposition. `parc_motion.published` takes the full rotation angle with the
     sign of the axis product; both agree for a rotation about the axis.
     """
     twist = (q[..., :3] * axis).sum(dim=-1)

@@ -1,6 +1,6 @@
 """Points on the surface of each body, for contact and penetration.
 
-Source: counts and layout of the published implementation (304 points on the humanoid): sphere 12 icosahedron
+Source: counts and layout of `parc_motion.published` (304 points on the humanoid): sphere 12 icosahedron
 vertices; box two z slices (the lower first) of 3 in x by 6 in y; capsule 4 rings of 4 points on its cylinder part.
 Unlike there, the rings of slanted capsules lie on the capsule.
 """

@@ -1,6 +1,6 @@
 """Finite-difference velocities of a clip.
 
-Source: published implementation: forward differences, the last frame repeats the one before it.
+Source: `parc_motion.published`: forward differences, the last frame repeats the one before it.
 """
 
 from __future__ import annotations

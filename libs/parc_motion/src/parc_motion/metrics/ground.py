@@ -1,6 +1,6 @@
 """How a motion fits its ground: penetration (TPL), missed contacts (TCL) and sliding feet.
 
-Source: PARC paper and published implementation: both losses are sums over frames and over the surface points of
+Source: PARC paper and `parc_motion.published`: both losses are sums over frames and over the surface points of
 `parc_motion.kinematics.surface`, so they compare only between clips measured with those points.
 """
 

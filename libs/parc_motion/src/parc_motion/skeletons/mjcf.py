@@ -3,7 +3,7 @@
 Reads the part of MJCF that describes a character made of one body tree: bodies, hinges (three on a body make a ball
 joint), ball joints, primitive geoms, motor gears. Anything else is an error that names the element, not a guess.
 
-Source: loader rules of the published implementation. Unlike there, three hinges must share one place, and stiffness,
+Source: loader rules of `parc_motion.published`. Unlike there, three hinges must share one place, and stiffness,
 damping and armature must agree among them.
 """
 

@@ -1,6 +1,6 @@
 """Termination terms `root`, `body` and `fall`: when an episode is lost.
 
-Source: published implementation. It spares the first step of an episode; here every step counts, because the state
+Source: `parc_motion.published`. It spares the first step of an episode; here every step counts, because the state
 that is read always belongs to the present instant.
 """
 
