@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import attrs
 import numpy as np
@@ -192,7 +193,7 @@ def test_creeping_feet_stand_still_on_the_ground():
     assert np.abs(feet[..., 2] - 0.05).max() < 0.003  # the humanoid's ankle is 5 cm above its sole
 
 
-def test_feet_that_the_rest_pose_slants_are_levelled_where_they_stand():
+def test_feet_that_the_rest_pose_slants_are_leveled_where_they_stand():
     # the toes of the rest pose are 20 degrees too low, so everything turned from it points the feet down
     source = standing()
     local = np.array(source.local_rot)
@@ -320,7 +321,7 @@ def test_limb_without_length_is_refused():
 def test_another_character_by_its_file_is_fitted_as_well():
     text = HUMANOID.mjcf.replace("0 0 -0.421546", "0 0 -0.35")
     for ours, theirs in FOREIGN.items():
-        text = text.replace(f'body name="{ours}"', f'body name="{theirs}"')
+        text = re.sub(rf"\b{ours}\b", theirs, text)  # bodies, and the lists of hands and feet
     other = parse_skeleton(text, "other", "other.xml")
     dof = movement(frames=20)
     found = retarget(figure(dof), other, RetargetOptions(ground=-5.0))

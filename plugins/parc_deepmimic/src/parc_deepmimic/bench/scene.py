@@ -49,9 +49,8 @@ def swinging_clip(
     joint_rot = kinematics.dof_to_joint_rot(torch.tensor(dof, dtype=torch.float32)).numpy()
     root_pos = np.zeros((frames, 3))
     root_pos[:, 2] = terrain.height_at(root_pos[:, :2]) + standing_height(skeleton)
-    feet = list(skeleton.need_feet())
     contacts = np.zeros((frames, skeleton.num_bodies))
-    contacts[:, feet] = 1.0
+    contacts[:, list(skeleton.feet)] = 1.0
     return MotionClip(
         name=name,
         root_pos=root_pos,
