@@ -68,9 +68,9 @@ def _distances(repeat: int) -> list[Figure]:
 def _patches(repeat: int) -> Figure:
     rng = torch.Generator().manual_seed(0)
     packed, ids = PackedTerrains.of([_terrain(100, 0)]), torch.zeros(4096, dtype=torch.long)
-    centre, heading = torch.rand(4096, 2, generator=rng) * 40, torch.rand(4096, generator=rng)
+    center, heading = torch.rand(4096, 2, generator=rng) * 40, torch.rand(4096, generator=rng)
     offsets = grid_offsets(10, 10, 10, 10, 0.2).reshape(-1, 2)
-    call = partial(_ignore, height_patch, packed, ids, centre, heading, offsets)
+    call = partial(_ignore, height_patch, packed, ids, center, heading, offsets)
     return cpu_ms("height_patches", call, repeat, 74.3, "4096 characters, 441 points each")
 
 

@@ -1,7 +1,7 @@
 """CPU time of refinement and of scores.
 
 ``frames60_to_published`` and ``frames142_to_50167`` are the time until the exact, unrounded loss of two real problems
-is first below the total that the published optimiser ended with; it is looked at after every stage of the solver, and
+is first below the total that the published optimizer ended with; it is looked at after every stage of the solver, and
 compilation is not counted. They need the real problems beside the repository and are left out, with a note, without.
 ``scores128`` scores 128 candidates of 300 frames with the published scores, which take longer than the default ones.
 ``clips_per_minute`` refines 64 spoilt procedural clips of 150 frames and divides the CPU time by two cores.

@@ -25,7 +25,7 @@ class Generator(ABC):
         """Train. Continues exactly from the newest checkpoint in `ctx.checkpoints`, if there is one.
 
         When `restore` was called before, training continues from those weights (fine-tuning) with this
-        configuration's settings; the normalisation statistics stay those of the weights.
+        configuration's settings; the normalization statistics stay those of the weights.
 
         Raises:
             DataError: no clip is long enough, or a clip has no terrain.

@@ -24,7 +24,7 @@ class Planner(ABC):
             row = np.array([[i, 0] for i in range(terrain.shape[0])])
             if len(row) < 2:
                 raise NoPathFound("straight: the terrain is one cell long; make it longer.")
-            return Path(points=terrain.centre_of(row), kinds=[SegmentKind.WALK] * (len(row) - 1))
+            return Path(points=terrain.center_of(row), kinds=[SegmentKind.WALK] * (len(row) - 1))
     """
 
     def prepare(self, terrain: Terrain, rng: np.random.Generator) -> Terrain:

@@ -19,7 +19,7 @@ __all__ = ["BodyState", "CharacterState", "Rollout", "Scene", "Simulator"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class CharacterState:
-    """What a reset needs: the generalised state of N characters, world frame."""
+    """What a reset needs: the generalized state of N characters, world frame."""
 
     root_pos: Tensor  # [N, 3] m
     root_rot: Tensor  # [N, 4] xyzw

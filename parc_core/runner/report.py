@@ -64,8 +64,8 @@ def _row(record: JobRecord) -> dict[str, Any]:
 
 
 def _generator_metrics(iteration: IterationFolder) -> dict[str, dict[str, float]]:
-    """Means over the clips of each kind: as generated, after optimisation, as recorded."""
-    from parc_motion.metrics import clip_metrics, summarise
+    """Means over the clips of each kind: as generated, after optimization, as recorded."""
+    from parc_motion.metrics import clip_metrics, summarize
 
     kinds = {
         "generated": iteration.raw_clips(),
@@ -81,7 +81,7 @@ def _generator_metrics(iteration: IterationFolder) -> dict[str, dict[str, float]
         skeleton = skeleton or _skeleton_of(iteration)
         result[kind] = {
             "clips": float(len(clips)),
-            **summarise([clip_metrics(clip, skeleton) for clip in clips]),
+            **summarize([clip_metrics(clip, skeleton) for clip in clips]),
         }
     return result
 

@@ -134,7 +134,7 @@ class _Maker:
                 break
         for rank, one in enumerate(kept):
             name = f"{self.settings.save_name}_{motion_id}_{rank}"
-            save_clip(raw / f"{name}.npz", self._labelled(one, name))
+            save_clip(raw / f"{name}.npz", self._labeled(one, name))
         counts["kept"] += len(kept)
         counts["motions without a clip"] += not kept
         result = {name: count for name, count in counts.items() if count}
@@ -152,7 +152,7 @@ class _Maker:
             counts["no path"] += 1
             return terrain, None
 
-    def _labelled(self, one: Scored, name: str) -> MotionClip:
+    def _labeled(self, one: Scored, name: str) -> MotionClip:
         use = self.run.config.train_gen.generator
         origin = Provenance(
             stage=STAGE,

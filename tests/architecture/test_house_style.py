@@ -3,6 +3,7 @@
 import ast
 import pathlib
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,6 +23,15 @@ FOREIGN = re.compile(
     + r"work/(main|shared)|\.\./"
     + r"shared/(?!data)|\b(spec|style|design|kinopt|reliability|physics)\.md\b"
 )
+BRITISH = re.compile(
+    r"colour|centre|neighbour|behaviour|metres?\b|labelled|labelling|levelled|judgement|grey"
+    r"|(?:optim|normal|standard|summar|general|minim|maxim|regular|factor|vector|initial|serial|penal|organ|recogn)is[aei]"
+    r"(?!t|c)",
+    re.IGNORECASE,
+)
+# what files of earlier versions say, and what scripts read
+OLD_FILES = ('"units":', "RENAMED", '"optimised"')
+VAGUE = re.compile("published (?:PARC )?(?:implementation|system)")
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".yaml", ".yml", ".xml", ".txt", ".cfg", ".ini", ".sh", ""}
 GENERATED = re.compile(r"\.git|\.venv|build|dist|runs|__pycache__|\..*_cache|\.hypothesis|.*\.egg-info")
 
@@ -93,3 +103,24 @@ def test_test_files_have_unique_names():
     folders = ("tests", "libs/*/tests", "plugins/*/tests", "examples/*/tests")
     names = [path.name for folder in folders for path in ROOT.glob(f"{folder}/**/test_*.py")]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def text_lines() -> Iterator[tuple[str, str]]:
+    """``file:line`` and text of every line of sources and documents."""
+    for path in sorted(
+        [*SOURCES, *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*/README.md")]
+    ):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            yield f"{name_of(path)}:{number}", line
+
+
+def test_words_are_american():
+    found = [f"{place}: {line.strip()}" for place, line in text_lines() if BRITISH.search(line)]
+    assert [line for line in found if not any(old in line for old in OLD_FILES)] == []
+
+
+def test_published_facts_name_their_one_source():
+    """`parc_motion.published` says which paper and which commit; a source that only says "published" does not."""
+    sources = [(place, line.partition("Source:")[2]) for place, line in text_lines()]
+    vague = [(place, text) for place, text in sources if VAGUE.search(text)]
+    assert [(place, text) for place, text in vague if "parc_motion.published" not in text] == []

@@ -28,7 +28,7 @@ def heights(config: SpiralConfig, rise: float = 1.0, foot: float = 0.0, sign: in
 
 
 def along(config: SpiralConfig, height: np.ndarray, turns: np.ndarray, sign: int = 1) -> np.ndarray:
-    """Heights on the ramp's centre line after a number of turns from a foot in direction +x."""
+    """Heights on the ramp's center line after a number of turns from a foot in direction +x."""
     radius = (
         config.platform + config.ramp_width / 2 + (config.ramp_width + config.gap) * (config.turns - turns)
     )
@@ -44,7 +44,7 @@ def test_ramp_climbs_evenly_from_the_ground_to_the_platform(sign, rise):
     config = SpiralConfig(turns=2.0, **SMOOTH)
     turns = np.linspace(0.05, 1.95, 60)
     got = along(config, heights(config, rise, sign=sign), turns, sign)
-    # a cell is 0.1 m; at 0.8 m from the centre half a diagonal of it is 0.014 turns
+    # a cell is 0.1 m; at 0.8 m from the center half a diagonal of it is 0.014 turns
     np.testing.assert_allclose(got, rise * turns, atol=0.02)
     middle = heights(config, rise, sign=sign)[40, 40]
     assert middle == pytest.approx(2 * rise)
@@ -70,7 +70,7 @@ def test_gap_lies_between_windings_and_nowhere_else():
     height = heights(config)
     assert (along(config, height, np.linspace(0.05, 1.45, 40)) >= 0).all(), "the ramp is free"
     assert height[40, 40] == pytest.approx(1.5), "so is the platform"
-    # to -x, half a turn from the foot, the ramp lies 2.0 to 3.0 m from the centre and again 0.5 to 1.5 m
+    # to -x, half a turn from the foot, the ramp lies 2.0 to 3.0 m from the center and again 0.5 to 1.5 m
     x = (np.arange(40) - 40) * 0.1
     assert x[height[:40, 40] == -3.0] == pytest.approx([-1.9, -1.8, -1.7, -1.6])
 

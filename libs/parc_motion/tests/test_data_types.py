@@ -28,7 +28,7 @@ def make_path() -> Path:
     )
 
 
-def test_cell_is_centred_on_its_point_and_reaches_half_a_cell():
+def test_cell_is_centered_on_its_point_and_reaches_half_a_cell():
     terrain = Terrain(height=[[1, 2], [3, 4]], origin_xy=[10, 20], cell=0.5)
     points = np.array([[10.24, 20.24], [10.26, 20.24], [10.24, 20.26], [99, 99], [-99, 99]])
     assert terrain.height_at(points).tolist() == [1, 3, 2, 4, 2]

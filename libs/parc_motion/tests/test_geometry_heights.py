@@ -63,13 +63,13 @@ def test_patch_looks_ahead_in_the_heading_frame():
 def test_patch_equals_height_at_of_the_turned_grid(terrains):
     packed = PackedTerrains.of(terrains)
     ids = torch.tensor([0, 1, 1])
-    centre, heading = torch.tensor([[2.0, -1.0], [-4.0, 0.5], [9.0, 9.0]]), torch.tensor([0.3, -2.0, 1.0])
+    center, heading = torch.tensor([[2.0, -1.0], [-4.0, 0.5], [9.0, 9.0]]), torch.tensor([0.3, -2.0, 1.0])
     offsets = grid_offsets(3, 5, 2, 2, 0.21)
     turn = torch.stack(
         [torch.stack([heading.cos(), -heading.sin()]), torch.stack([heading.sin(), heading.cos()])]
     )
-    xy = centre[:, None, None] + torch.einsum("abn,xyb->nxya", turn, offsets)
-    patch = height_patch(packed, ids, centre, heading, offsets)
+    xy = center[:, None, None] + torch.einsum("abn,xyb->nxya", turn, offsets)
+    patch = height_patch(packed, ids, center, heading, offsets)
     assert patch.shape == (3, 9, 5)
     assert torch.equal(patch, packed.height_at(ids, xy))
 

@@ -85,8 +85,8 @@ def test_padding_with_a_height_lies_around_the_old_cells():
 def test_crop_keeps_coordinates():
     terrain = make_ground(1, shape=(6, 5))
     part = crop(terrain, (2, 1), (5, 4))
-    np.testing.assert_allclose(part.centre_of([0, 0]), terrain.centre_of([2, 1]), atol=1e-6)
-    np.testing.assert_allclose(part.centre_of([2, 2]), terrain.centre_of([4, 3]), atol=1e-6)
+    np.testing.assert_allclose(part.center_of([0, 0]), terrain.center_of([2, 1]), atol=1e-6)
+    np.testing.assert_allclose(part.center_of([2, 2]), terrain.center_of([4, 3]), atol=1e-6)
     np.testing.assert_array_equal(part.bounds, terrain.bounds[2:5, 1:4])
 
 
@@ -125,7 +125,7 @@ def test_slice_answers_as_the_terrain_wherever_the_motion_goes(seed, padding, to
 
 def test_slice_to_start_begins_at_the_origin_over_level_zero():
     terrain = make_ground(8, shape=(20, 20))
-    root_pos = terrain.centre_of([[7, 9], [12, 11]]) + np.float32([0.05, -0.05, 0.9])
+    root_pos = terrain.center_of([[7, 9], [12, 11]]) + np.float32([0.05, -0.05, 0.9])
     part = slice_around(terrain, root_pos, 1.0, to_start=True)
     np.testing.assert_allclose((root_pos + part.shift)[0, :2], 0, atol=1e-6)
     assert part.terrain.height_at([0.0, 0.0]) == 0
@@ -139,12 +139,12 @@ def test_slice_to_start_begins_at_the_origin_over_level_zero():
 
 def test_slice_tells_where_cells_went():
     terrain = make_ground(2, shape=(9, 9))
-    part = slice_around(terrain, terrain.centre_of([[4, 1]]), 2.2 * terrain.cell)
+    part = slice_around(terrain, terrain.center_of([[4, 1]]), 2.2 * terrain.cell)
     assert part.first_cell.tolist() == [2, -1]  # two cells around (4, 1): rows 2 .. 6, columns -1 .. 3
     assert part.terrain.shape == (5, 5)
     cells = np.array([[4, 1], [2, 3], [6, 0]])
     moved = cells - part.first_cell
-    np.testing.assert_allclose(part.terrain.centre_of(moved), terrain.centre_of(cells), atol=1e-6)
+    np.testing.assert_allclose(part.terrain.center_of(moved), terrain.center_of(cells), atol=1e-6)
 
 
 def test_slice_takes_plan_positions():
@@ -179,10 +179,10 @@ def test_downsampling_keeps_the_maximum_of_each_block(seed, factor):
             assert coarse.height[i, j] == block.max()
     # every old cell lies in the new cell of its block
     cells = np.argwhere(np.ones(terrain.shape, dtype=bool))
-    np.testing.assert_array_equal(coarse.cell_of(terrain.centre_of(cells)[:, :2]), cells // factor)
+    np.testing.assert_array_equal(coarse.cell_of(terrain.center_of(cells)[:, :2]), cells // factor)
 
 
-def test_coarse_cell_is_centred_on_its_block():
+def test_coarse_cell_is_centered_on_its_block():
     coarse = downsample(Terrain(height=np.zeros((4, 6)), origin_xy=(1.0, -1.0), cell=0.4), 2)
     np.testing.assert_allclose(coarse.origin_xy, [1.2, -0.8], atol=1e-6)
     assert coarse.cell == pytest.approx(0.8)

@@ -35,7 +35,7 @@ def tops_of_boxes(centers, half_sizes, xy):
 
 
 def rays(terrain, count=1500):
-    """Places all over the terrain and its skirt, half of them a hundredth of a millimetre off a border of cells."""
+    """Places all over the terrain and its skirt, half of them a hundredth of a millimeter off a border of cells."""
     rng = np.random.default_rng(7)
     low = terrain.origin_xy.astype(np.float64) - terrain.cell / 2
     size = np.array(terrain.shape) * terrain.cell

@@ -11,7 +11,7 @@ from parc_motion.metrics import (
     high_jerk_share,
     joint_limit_excess,
     max_jerk,
-    summarise,
+    summarize,
 )
 from parc_motion.skeletons import load_skeleton
 from parc_motion.terrains import Path
@@ -101,8 +101,8 @@ def test_path_gives_the_waypoint_distance(skeleton):
 
 def test_summary_means_and_maxima_over_the_clips_that_have_the_name():
     rows = [{"a": 1.0, "max_b": 2.0}, {"a": 3.0, "max_b": 1.0, "c": 4.0}]
-    assert summarise(rows) == {"clips": 2.0, "a": 2.0, "max_b": 2.0, "c": 4.0}
-    assert summarise([]) == {"clips": 0.0}
+    assert summarize(rows) == {"clips": 2.0, "a": 2.0, "max_b": 2.0, "c": 4.0}
+    assert summarize([]) == {"clips": 0.0}
 
 
 def test_clip_of_another_character_is_refused(skeleton):

@@ -22,8 +22,8 @@ def test_penetration_sums_depths_over_points_and_frames(ground):
     assert terrain_penetration(ground, IDS, points).item() == pytest.approx(0.6, abs=1e-6)
 
 
-def test_contact_takes_the_closest_point_of_each_labelled_body(ground):
-    # body 0: points at 0.3 and 0.5, label 0.5: 0.15; body 1: point at 0.2, label 1: 0.2; body 2 unlabelled
+def test_contact_takes_the_closest_point_of_each_labeled_body(ground):
+    # body 0: points at 0.3 and 0.5, label 0.5: 0.15; body 1: point at 0.2, label 1: 0.2; body 2 unlabeled
     points = torch.tensor([[[[1, 1, 0.3], [1, 1, 0.5], [1, 1, 0.2], [1, 1, 5.0]]]])
     body, contacts = torch.tensor([0, 0, 1, 2]), torch.tensor([[[0.5, 1.0, 0.0]]])
     assert terrain_contact(ground, IDS, points, body, contacts).item() == pytest.approx(0.35, abs=1e-6)

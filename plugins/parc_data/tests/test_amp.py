@@ -98,7 +98,7 @@ def test_a_motion_without_rate_takes_that_of_the_user_or_is_refused(tmp_path: pa
         load(tmp_path, value)
 
 
-def test_a_skeleton_in_centimeters_is_brought_to_metres(tmp_path: pathlib.Path) -> None:
+def test_a_skeleton_in_centimeters_is_brought_to_meters(tmp_path: pathlib.Path) -> None:
     value = tree()
     meters = load(tmp_path, value)
     large = tree()

@@ -54,7 +54,7 @@ def test_quarter_turn_takes_every_cell_along():
     )
     moved = varied(make_clip(30, terrain=terrain), heading=np.pi / 2).clip.terrain
     for i, j in np.ndindex(12, 10):
-        x, y, z = terrain.centre_of(np.array([i, j]))
+        x, y, z = terrain.center_of(np.array([i, j]))
         new = np.array([-y, x])  # (x, y) turned by 90 degrees about the start, which is the origin
         if ((new >= moved.origin_xy) & (new <= moved.max_xy)).all():
             assert moved.height_at(new) == z

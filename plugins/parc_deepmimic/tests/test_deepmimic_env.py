@@ -427,7 +427,7 @@ def test_targets_are_seen_ahead_in_the_heading_frame():
 
 
 def test_rays_see_a_step_where_it_is():
-    # the root at x = 0, cells of 0.4 m centred on multiples of it: cells from 1.2 m on, thus beyond x = 1.0, are high
+    # the root at x = 0, cells of 0.4 m centered on multiples of it: cells from 1.2 m on, thus beyond x = 1.0, are high
     height = np.zeros((12, 10))
     height[5:] = 0.3
     env = make(DeepMimicConfig(), [make_clip(40, name="step", terrain=make_terrain(height=height))])

@@ -53,8 +53,8 @@ def test_every_tile_has_the_heights_of_its_terrain():
         i, j = corner
         tile = grid.terrain.height[i : i + terrain.shape[0], j : j + terrain.shape[1]]
         assert np.array_equal(tile, terrain.height)
-        centres = terrain.centre_of(np.argwhere(np.ones(terrain.shape)).reshape(-1, 2))[:, :2]
-        assert np.array_equal(grid.terrain.height_at(centres + offset), terrain.height_at(centres))
+        centers = terrain.center_of(np.argwhere(np.ones(terrain.shape)).reshape(-1, 2))[:, :2]
+        assert np.array_equal(grid.terrain.height_at(centers + offset), terrain.height_at(centers))
 
 
 def test_ground_around_a_terrain_goes_on_in_the_grid_as_it_does_by_itself():

@@ -154,7 +154,7 @@ def test_every_generator_meets_every_tracker(run):
     assert all(cell["joint_error"]["mean"] > 0 for cell in found["cells"])
 
 
-def test_clips_as_generated_are_those_before_the_optimisation(run):
+def test_clips_as_generated_are_those_before_the_optimization(run):
     found = call(cross, run / "iter_001", "--raw")
     (cell,) = found["cells"]
     assert (found["clips"], cell["success"]["share"]) == ("raw", 0.0)

@@ -151,7 +151,7 @@ def test_depth_is_that_of_the_soles_in_a_step():
     assert depth.max() == pytest.approx(0.05, abs=1e-5)
 
 
-def test_frames_are_unfit_from_where_a_toe_is_three_centimetres_inside_a_step():
+def test_frames_are_unfit_from_where_a_toe_is_three_centimeters_inside_a_step():
     # the side of the step is at x = 1.8 m; 3 cm behind it the nearest air is 3 cm away
     clip = over_a_step()
     unfit = rejected_frames(METER(clip, clip.terrain), {}, QualityConfig())

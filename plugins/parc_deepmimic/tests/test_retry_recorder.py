@@ -223,7 +223,7 @@ def test_the_reason_given_is_that_of_the_try_that_came_furthest():
 
 @pytest.mark.parametrize(("padding", "cells"), [(0.8, (5, 5)), (0.0, (1, 1)), (None, (12, 10))])
 def test_clips_carry_the_ground_around_their_motion(tmp_path, padding, cells):
-    # the root rests at the centre of a cell 0.4 m wide: 0.8 m reach the cells two further, on both sides
+    # the root rests at the center of a cell 0.4 m wide: 0.8 m reach the cells two further, on both sides
     report = record(ScriptedAgent({0}), tmp_path, terrain_padding=padding)
     (one,) = report.recorded
     assert one.clip.terrain.shape == cells

@@ -15,7 +15,7 @@ from parc_core.plugins import Registry
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
 from parc_motion.clips import MotionClip
 from parc_motion.geometry import PackedTerrains, signed_distance
-from parc_motion.kinematics import Kinematics, body_masses, centre_of_mass, surface_points
+from parc_motion.kinematics import Kinematics, body_masses, center_of_mass, surface_points
 from parc_motion.metrics import Flights, airborne_frames, measure_flights
 from parc_motion.skeletons import load_skeleton
 
@@ -32,7 +32,7 @@ TAKE_OFF, FLIGHT = 21, 7  # frames of the cut clip: the first in the air, and ho
 
 @pytest.fixture(scope="module")
 def jump() -> MotionClip:
-    """A simulated run with a jump onto a block: the centre of mass leaves with 2.2 m/s."""
+    """A simulated run with a jump onto a block: the center of mass leaves with 2.2 m/s."""
     if not REAL.is_file():
         pytest.skip(f"the real motion {REAL} is not here")
     registry = Registry.discover()
@@ -61,12 +61,12 @@ def _flights(clip: MotionClip) -> Flights:
     body_pos, body_rot = Kinematics(SKELETON, dtype=torch.float64).forward(
         *(torch.tensor(a, dtype=torch.float64) for a in (clip.root_pos, clip.root_rot, clip.joint_rot))
     )
-    mass, centre = (torch.tensor(a, dtype=torch.float64) for a in body_masses(SKELETON))
+    mass, center = (torch.tensor(a, dtype=torch.float64) for a in body_masses(SKELETON))
     points = surface_points(SKELETON, dtype=torch.float64).world(body_pos, body_rot)
     ground = PackedTerrains.of([clip.terrain], dtype=torch.float64)
     clear = signed_distance(ground, torch.zeros(len(points), dtype=torch.long), points).amin(dim=-1)
     airborne = airborne_frames(torch.tensor(clip.contacts), clear)
-    return measure_flights(centre_of_mass(body_pos, body_rot, mass, centre), airborne, clip.fps)
+    return measure_flights(center_of_mass(body_pos, body_rot, mass, center), airborne, clip.fps)
 
 
 def _refined(clips: list[MotionClip], ballistic: bool = True):

@@ -124,7 +124,7 @@ def test_runs_are_described_with_their_worst_value():
     assert describe_runs(np.array([0.0, 0.3, 0.4, 0.0, 0.5]), 0.1) == [(0.4, "frames 1-2"), (0.5, "frame 4")]
 
 
-def test_relabelling_finds_the_feet(refined):
+def test_relabeling_finds_the_feet(refined):
     assert (refined.clip.contacts[:, [11, 14]] == 1.0).mean() > 0.9
     assert (refined.clip.contacts[:, [5, 8]] == 0.0).all()
 
@@ -190,14 +190,14 @@ def test_solver_that_has_no_steps_left_says_so():
 
 
 def test_labels_end_where_the_foot_moves():
-    # 20 frames labelled; from frame 9 to 10 it moves 0.3 m/s, from 14 to 15 too: the parts begin a frame later
+    # 20 frames labeled; from frame 9 to 10 it moves 0.3 m/s, from 14 to 15 too: the parts begin a frame later
     step = np.full((19, 1), 0.05)
     step[[9, 14]] = 0.3
     labels = without_slides(np.ones((20, 1), dtype=bool), step, ContactConfig(), 30.0)
     assert np.flatnonzero(~labels[:, 0]).tolist() == [10, 15]
 
 
-def test_labelled_feet_do_not_slide(refined):
+def test_labeled_feet_do_not_slide(refined):
     kin, limbs = Kinematics(SKELETON), [limb for limb in limbs_of(SKELETON) if limb.is_foot]
     clip = refined.clip
     body_pos, body_rot = kin.forward(

@@ -109,7 +109,7 @@ def test_report_survives_raw_clips_that_were_deleted(tmp_path):
 
 def test_points_inside_the_ground_are_marked():
     clip = make_clip(2)
-    view = View(centre=np.array([0.0, 0.0, 0.8]), heading=0.0, scale=100.0, width=160, height=220)
+    view = View(center=np.array([0.0, 0.0, 0.8]), heading=0.0, scale=100.0, width=160, height=220)
 
     def marked(lower: float) -> int:
         moved = attrs.evolve(clip, root_pos=clip.root_pos - np.float32([0, 0, lower]))

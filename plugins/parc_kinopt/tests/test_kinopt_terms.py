@@ -175,7 +175,7 @@ def test_closest_point_agrees_with_a_full_search_beside_walls():
 
 
 def test_constraint_point_of_a_buried_contact_lies_on_the_true_surface():
-    # feet 0.17 m inside a raised plateau, their centres on the border between two cells
+    # feet 0.17 m inside a raised plateau, their centers on the border between two cells
     terrain = Terrain(height=np.full((12, 10), 0.17), origin_xy=(-1.845, -0.8), cell=0.4)
     clip = make_clip(10, terrain=terrain)
     batch, body = pack([clip], [terrain], SKELETON), make_body(SKELETON)

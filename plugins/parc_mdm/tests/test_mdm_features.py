@@ -61,7 +61,7 @@ def test_anchor_puts_its_root_at_the_origin_facing_x():
 
 
 def test_anchor_by_hand():
-    # facing +y at (1, 2, 3): a point one metre ahead of it is at (1, 3, 3)
+    # facing +y at (1, 2, 3): a point one meter ahead of it is at (1, 3, 3)
     anchor = Anchor(origin=torch.tensor([[1.0, 2.0, 3.0]]), heading=torch.tensor([math.pi / 2]))
     torch.testing.assert_close(
         anchor.to_world(torch.tensor([[[1.0, 0.0, 0.0]]])), torch.tensor([[[1.0, 3.0, 3.0]]])

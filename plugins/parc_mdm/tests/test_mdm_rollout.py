@@ -45,7 +45,7 @@ def test_target_is_so_many_nodes_ahead():
     assert guide.target(torch.tensor([0.9]), 7, None).tolist() == [pytest.approx([3.6, 0.0], abs=1e-4)]
 
 
-def test_target_is_limited_in_metres_and_by_the_end():
+def test_target_is_limited_in_meters_and_by_the_end():
     guide = PathGuide.of(straight())
     found = guide.target(torch.tensor([0.9, 3.9]), 7, 1.0)
     torch.testing.assert_close(found, torch.tensor([[1.9, 0.0], [4.0, 0.0]]), atol=1e-4, rtol=0.0)
@@ -98,7 +98,7 @@ def walk(count: int) -> _Walk:
 
 def test_each_candidate_ends_at_its_own_nearest_frame():
     arriving = walk(3)
-    # the goal is at 4 m, feet count within 0.5 m (their centre is 0.08 m above the sole)
+    # the goal is at 4 m, feet count within 0.5 m (their center is 0.08 m above the sole)
     x = torch.tensor([[3.0, 3.6, 3.9, 3.7], [3.0, 3.2, 3.3, 3.4], [3.0, 3.1, 3.2, 3.6]])
     arriving.look_for_goal(standing_at(x), 10)
     assert arriving.reached.tolist() == [True, False, True]

@@ -21,7 +21,7 @@ def warp_ready():
     from parc_mujoco.config import MujocoWarpConfig
     from parc_mujoco.warp.provider import mujoco_warp
 
-    # the tests take few steps: compiling without optimisation halves the wait and doubles a step
+    # the tests take few steps: compiling without optimization halves the wait and doubles a step
     before, wp.config.optimization_level = wp.config.optimization_level, 0
     # workers side by side would each compile the same
     with filelock.FileLock(pathlib.Path(tempfile.gettempdir()) / "parc_warp_kernels.lock"):

@@ -214,7 +214,7 @@ def test_share_of_sampled_actions_is_annealed():
     assert [explore_prob(config, n) for n in (0, 50, 1000)] == pytest.approx([1.0, 0.6, 0.2])
 
 
-def test_fail_rates_are_summarised_and_the_worst_named():
+def test_fail_rates_are_summarized_and_the_worst_named():
     found = fail_rate_metrics({"a": 0.0, "b": 1.0, "c": 0.5}, logged=2)
     assert (found["mean"], found["max"], found["q50"]) == (0.5, 1.0, 0.5)
     assert [name for name in found if name.startswith("motion/")] == ["motion/b", "motion/c"]

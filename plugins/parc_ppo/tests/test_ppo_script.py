@@ -220,7 +220,7 @@ def test_recording_does_not_change_the_training(trained, tmp_path):
 # --- fail rates
 
 
-def test_fail_rates_are_summarised_by_quantile_class_and_motion():
+def test_fail_rates_are_summarized_by_quantile_class_and_motion():
     rates = {"a": 0.0, "b": 0.5, "c": 1.0, "d": 0.25, "e": 0.75}
     found = fail_rate_metrics(rates, 1, {"a": "run", "b": "run", "c": "jump", "d": "", "e": "jump"})
     assert found == {

@@ -107,7 +107,7 @@ def test_bound_loss_is_the_squared_excess_and_pulls_back_only_what_lies_beyond()
     assert bias(network) == pytest.approx([0.5, -1.4])
 
 
-def test_regularisation_is_the_squared_mean_action():
+def test_regularization_is_the_squared_mean_action():
     network = make_network()
     found = one_step(network, make_batch(), rate=0.1, action_reg_weight=0.5)
     assert found["reg"] == pytest.approx(4.25)  # 0.25 + 4

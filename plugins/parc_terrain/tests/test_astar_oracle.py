@@ -29,8 +29,8 @@ COUNT = 500
 # --- the published rules, for one pair of cells
 
 
-def is_neighbour_move(h, a, b, config):
-    """One of the eight neighbours, the step within the limit, and no wall beside a diagonal."""
+def is_neighbor_move(h, a, b, config):
+    """One of the eight neighbors, the step within the limit, and no wall beside a diagonal."""
     (i, j), (k, m) = a, b
     if max(abs(i - k), abs(j - m)) != 1 or abs(h[k][m] - h[i][j]) > config.max_z_diff:
         return False
@@ -63,7 +63,7 @@ def line_between(a, b):
 
 
 def is_jump(h, a, b, cell, config):
-    """Between cliff cells that are no neighbours, within all limits, above everything on the line."""
+    """Between cliff cells that are no neighbors, within all limits, above everything on the line."""
     (i, j), (k, m) = a, b
     distance = math.hypot(i - k, j - m) * cell
     if max(abs(i - k), abs(j - m)) < 2 or distance > config.max_jump_xy_dist:
@@ -89,7 +89,7 @@ def all_moves(h, cell, config):
     moves = set()
     for i, j in cells:
         around = [(k, m) for k in (i - 1, i, i + 1) for m in (j - 1, j, j + 1) if 0 <= k < nx and 0 <= m < ny]
-        moves |= {((i, j), b) for b in around if is_neighbour_move(h, (i, j), b, config)}
+        moves |= {((i, j), b) for b in around if is_neighbor_move(h, (i, j), b, config)}
     for a in cliffs:
         near = [b for b in cliffs if abs(a[0] - b[0]) <= reach and abs(a[1] - b[1]) <= reach]
         moves |= {(a, b) for b in near if is_jump(h, a, b, cell, config)}
@@ -181,7 +181,7 @@ def cheapest_reading(path, terrain, h, config, priced):
     for first, stop in stretches_of(path.kinds.tolist()):
         if path.kinds[first] != SegmentKind.JUMP:
             a, b = cells[first], cells[stop]
-            assert is_neighbour_move(h, a, b, config), (a, b)
+            assert is_neighbor_move(h, a, b, config), (a, b)
             total += priced.of(a, b)
             continue
         best = {first: 0.0}
@@ -201,7 +201,7 @@ def is_flight(points, a, b, terrain, h, config):
         return False
     if len(points) != math.ceil(math.hypot(a[0] - b[0], a[1] - b[1]) - 1e-6) + 1:
         return False
-    ends = terrain.centre_of(np.array([a, b]))
+    ends = terrain.center_of(np.array([a, b]))
     line = ends[0] + np.linspace(0, 1, len(points))[:, None] * (ends[1] - ends[0])
     return bool(np.abs(points - line).max() < 1e-4)
 

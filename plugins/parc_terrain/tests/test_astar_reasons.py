@@ -48,7 +48,7 @@ def test_path_between_given_cells_has_these_ends():
     np.testing.assert_allclose(path.points[[0, -1], :2], [[0.4, 0.8], [5.6, 1.2]], atol=1e-6)
 
 
-def test_neighbours_are_joined_by_one_move():
+def test_neighbors_are_joined_by_one_move():
     # 1.0 * 0.4^2, no random part
     path = between((3, 3), (3, 4), uniform_cost_max=0.0)
     assert len(path.points) == 2

@@ -11,7 +11,7 @@ from parc_motion.terrains import SegmentKind, Terrain
 from parc_terrain.astar import AStarConfig, AStarPlanner
 from parc_terrain.boxes import BoxConfig, BoxTerrain
 from parc_terrain.ends import EndPicker
-from parc_terrain.graph import Edges, bumpiness, neighbour_edges
+from parc_terrain.graph import Edges, bumpiness, neighbor_edges
 from parc_terrain.jumps import JumpRule, bresenham, jump_edges
 from parc_terrain.search import cheapest_paths, move_costs, trace_path
 from parc_terrain.simplify import is_level_pad
@@ -50,24 +50,24 @@ def plan(terrain, seed=0, **settings):
     return AStarPlanner(AStarConfig(**settings)).plan(terrain, np.random.default_rng(seed))
 
 
-def test_level_grid_has_all_neighbour_moves():
+def test_level_grid_has_all_neighbor_moves():
     # 3 x 4 cells: 2*4 + 3*3 straight and 2 * 2*3 diagonal pairs, both ways: 2 * (17 + 12)
     terrain = Terrain(height=np.zeros((3, 4)))
-    edges = neighbour_edges(terrain, 0.1, corner_cutting=False)
+    edges = neighbor_edges(terrain, 0.1, corner_cutting=False)
     assert len(pairs(edges, terrain)) == len(edges.start) == 58
     assert edges.length.max() == pytest.approx(0.4 * 2**0.5)
 
 
 def test_steps_above_the_limit_are_closed_both_ways():
     terrain = Terrain(height=[[0.0, 0.5, 1.1]])
-    assert pairs(neighbour_edges(terrain, 0.5, False), terrain) == {((0, 0), (0, 1)), ((0, 1), (0, 0))}
+    assert pairs(neighbor_edges(terrain, 0.5, False), terrain) == {((0, 0), (0, 1)), ((0, 1), (0, 0))}
 
 
 def test_diagonals_past_a_wall_are_closed():
     terrain = Terrain(height=[[0.0, 5.0], [0.0, 0.0]])
     diagonal = ((0, 0), (1, 1))
-    assert diagonal not in pairs(neighbour_edges(terrain, 0.5, corner_cutting=False), terrain)
-    assert diagonal in pairs(neighbour_edges(terrain, 0.5, corner_cutting=True), terrain)
+    assert diagonal not in pairs(neighbor_edges(terrain, 0.5, corner_cutting=False), terrain)
+    assert diagonal in pairs(neighbor_edges(terrain, 0.5, corner_cutting=True), terrain)
 
 
 def jumps(terrain, distance, lines="careful", low=-1.0, high=0.5):
@@ -87,8 +87,8 @@ def test_published_jumps_need_cliffs_but_no_gap():
     assert len(jumps(terrain, 4.0).start) == 0
 
 
-def test_neighbours_are_never_jumped_to():
-    # a ridge two cells wide: its cells are cliffs and neighbours
+def test_neighbors_are_never_jumped_to():
+    # a ridge two cells wide: its cells are cliffs and neighbors
     terrain = corridor([0, 0, 1, 1, 0, 0])
     assert len(jumps(terrain, 3.0, "published").start) == 0
 
@@ -119,7 +119,7 @@ def test_limits_of_the_rise_are_inclusive(high, low, count):
 
 def test_steps_of_exactly_the_limit_are_open():
     # 0.4 - 0.1 is not exactly 0.3 in float32
-    assert len(neighbour_edges(Terrain(height=[[0.1, 0.4]]), 0.3, False).start) == 2
+    assert len(neighbor_edges(Terrain(height=[[0.1, 0.4]]), 0.3, False).start) == 2
 
 
 @pytest.mark.parametrize(("between", "count"), [(0.5, 2), (0.502, 0)])

@@ -13,7 +13,7 @@ from parc_core.plugins import Registry
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
 from parc_motion.terrains import Path, SegmentKind, Terrain
-from parc_terrain.preview.colours import KIND_COLOURS, WARNING, HeightScale
+from parc_terrain.preview.colors import KIND_COLORS, WARNING, HeightScale
 from parc_terrain.preview.sample import Tile, jump_spans, sample_tiles, tile_counts
 from parc_terrain.preview.settings import load_ground
 from parc_terrain.preview.sheet import draw_sheet, png_bytes
@@ -21,7 +21,7 @@ from parc_terrain.preview.text import font, wrap
 from parc_terrain.preview.tile import draw_tile
 
 WALK, CLIMB, JUMP, DROP = (SegmentKind[name] for name in ("WALK", "CLIMB", "JUMP", "DROP"))
-JUMP_COLOUR = np.array(KIND_COLOURS[JUMP])
+JUMP_COLOR = np.array(KIND_COLORS[JUMP])
 ITERATION = """\
 parc: 1
 name: seen
@@ -59,14 +59,14 @@ def gap_terrain() -> Terrain:
 
 
 def make_tile(terrain: Terrain, cells, kinds, **fields) -> Tile:
-    path = Path(points=terrain.centre_of(np.array(cells)), kinds=[int(kind) for kind in kinds], cost=1.0)
+    path = Path(points=terrain.center_of(np.array(cells)), kinds=[int(kind) for kind in kinds], cost=1.0)
     return Tile(**{"number": 0, "source": "gap", "terrain": terrain, "path": path, **fields})
 
 
 def jump_tile() -> Tile:
     """Along y = 0.8 m: a walk of one cell, a jump over the ditch in three parts, a walk to x = 2.8 m."""
     terrain = gap_terrain()
-    points = terrain.centre_of(np.array([[1, 2], [2, 2], [3, 2], [4, 2], [5, 2], [7, 2]]))
+    points = terrain.center_of(np.array([[1, 2], [2, 2], [3, 2], [4, 2], [5, 2], [7, 2]]))
     points[2:4, 2] = 0.0  # in the air
     path = Path(points=points, kinds=[WALK, JUMP, JUMP, JUMP, WALK])
     return Tile(number=0, source="gap", terrain=terrain, path=path)
@@ -77,8 +77,8 @@ def pixels(tile: Tile, side: int = 270) -> np.ndarray:
     return np.asarray(draw_tile(tile, scale, side)).astype(int)
 
 
-def near(picture: np.ndarray, colour, tolerance: int = 40) -> np.ndarray:
-    return np.abs(picture - np.array(colour)).max(axis=-1) < tolerance
+def near(picture: np.ndarray, color, tolerance: int = 40) -> np.ndarray:
+    return np.abs(picture - np.array(color)).max(axis=-1) < tolerance
 
 
 # --- what a tile shows
@@ -86,14 +86,14 @@ def near(picture: np.ndarray, colour, tolerance: int = 40) -> np.ndarray:
 
 def test_jump_is_drawn_between_its_ends_and_nowhere_else():
     # 270 / 9 = 30 pixels a cell: take-off in cell 2 at x = 75, landing in cell 5 at x = 165, y = 75 of 150
-    rows, columns = np.nonzero(near(pixels(jump_tile()), JUMP_COLOUR))
+    rows, columns = np.nonzero(near(pixels(jump_tile()), JUMP_COLOR))
     assert columns.min() == pytest.approx(75, abs=6) and columns.max() == pytest.approx(165, abs=6)
     assert np.abs(rows - 75).max() <= 6
-    along = near(pixels(jump_tile())[75, 82:158], JUMP_COLOUR)
+    along = near(pixels(jump_tile())[75, 82:158], JUMP_COLOR)
     assert 2 <= np.abs(np.diff(along.astype(int))).sum() / 2 <= 6, "dashes with gaps between"
 
 
-def test_climb_and_drop_have_their_own_colours():
+def test_climb_and_drop_have_their_own_colors():
     height = np.zeros((6, 4))
     height[2:4] = 0.5
     tile = make_tile(
@@ -103,8 +103,8 @@ def test_climb_and_drop_have_their_own_colours():
     )
     picture = pixels(tile, 240)  # 40 pixels a cell; y = 1 is the third row from the top, at 100
     for kind, x in ((CLIMB, 80), (DROP, 160), (WALK, 120)):
-        assert near(picture[100, x], KIND_COLOURS[kind]), kind
-    assert not near(picture[:90], KIND_COLOURS[CLIMB]).any()
+        assert near(picture[100, x], KIND_COLORS[kind]), kind
+    assert not near(picture[:90], KIND_COLORS[CLIMB]).any()
 
 
 def test_axes_are_those_of_a_map():
@@ -116,12 +116,12 @@ def test_axes_are_those_of_a_map():
     assert near(picture[20, 220], (33, 37, 44), 5), "goal, a dark disc"
 
 
-def test_cell_has_the_colour_of_its_height():
+def test_cell_has_the_color_of_its_height():
     height = np.arange(12.0).reshape(4, 3) / 10
     tile = Tile(number=0, source="x", terrain=Terrain(height=height), path=None)
     scale = HeightScale.of([height])
     middles = pixels(tile, 120)[15::30, 15::30]
-    np.testing.assert_allclose(middles, scale.colours(height.T[::-1].astype(np.float32)), atol=1)
+    np.testing.assert_allclose(middles, scale.colors(height.T[::-1].astype(np.float32)), atol=1)
 
 
 def strip_width(step: float) -> float:
@@ -147,9 +147,9 @@ def test_tile_of_any_grid_fits(shape):
 # --- the scale
 
 
-def test_colours_get_darker_away_from_zero_on_both_sides():
+def test_colors_get_darker_away_from_zero_on_both_sides():
     scale = HeightScale(low=-1.0, high=2.0)
-    rgb = scale.colours(np.linspace(-1.0, 2.0, 31)).astype(float)
+    rgb = scale.colors(np.linspace(-1.0, 2.0, 31)).astype(float)
     luminance = rgb @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance[:11]) > 0).all() and (np.diff(luminance[10:]) < 0).all()
     assert rgb[0, 2] > rgb[0, 0] and rgb[-1, 0] > rgb[-1, 2], "blue below, ochre above"
@@ -259,7 +259,7 @@ def test_sheet_shows_every_terrain(registry):
     assert len(sheet.getcolors(1 << 20)) > 500
     scale = HeightScale.of(tile.terrain.height for tile in tiles)
     for tile in tiles:
-        top = scale.colours(tile.terrain.height.max())
+        top = scale.colors(tile.terrain.height.max())
         assert (picture == top).all(axis=-1).sum() > 100, tile.number
 
 

@@ -41,33 +41,33 @@ def test_flat_ground_has_its_height():
 
 
 def test_rectangle_holds_cells_strictly_inside():
-    # centre (2, 1), 2 x 4 cells: x strictly between 1 and 3, y strictly between -1 and 3
+    # center (2, 1), 2 x 4 cells: x strictly between 1 and 3, y strictly between -1 and 3
     inside = inside_rectangles((5, 5), np.array([[2.0, 1.0]]), np.array([[2.0, 4.0]]), np.zeros(1))
     assert np.argwhere(inside[0]).tolist() == [[2, 0], [2, 1], [2, 2]]
 
 
 def test_quarter_turn_exchanges_the_sides():
-    centre, angle = np.array([[4.3, 4.1]]), np.array([np.pi / 2])
-    turned = inside_rectangles((9, 9), centre, np.array([[2.0, 6.0]]), angle)
-    straight = inside_rectangles((9, 9), centre, np.array([[6.0, 2.0]]), np.zeros(1))
+    center, angle = np.array([[4.3, 4.1]]), np.array([np.pi / 2])
+    turned = inside_rectangles((9, 9), center, np.array([[2.0, 6.0]]), angle)
+    straight = inside_rectangles((9, 9), center, np.array([[6.0, 2.0]]), np.zeros(1))
     np.testing.assert_array_equal(turned, straight)
 
 
 def test_later_rectangles_overwrite_earlier_ones():
     # cells 0 and 1 lie in the first, cell 1 in the second
-    centre, size = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[2.1, 1.0], [1.0, 1.0]])
-    height = draw_rectangles(np.zeros((3, 1)), centre, size, np.zeros(2), np.array([1.0, -2.0]))
+    center, size = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[2.1, 1.0], [1.0, 1.0]])
+    height = draw_rectangles(np.zeros((3, 1)), center, size, np.zeros(2), np.array([1.0, -2.0]))
     assert height[:, 0].tolist() == [1.0, -2.0, 0.0]
 
 
 @pytest.mark.parametrize("turn", [0.0, 3.0], ids=["straight", "turned"])
 def test_rectangles_of_large_terrains_are_drawn_one_by_one_with_the_same_result(turn, monkeypatch):
     rng = np.random.default_rng(0)
-    centre, size = rng.uniform(-5, 45, (60, 2)), rng.uniform(0, 12, (60, 2))
+    center, size = rng.uniform(-5, 45, (60, 2)), rng.uniform(0, 12, (60, 2))
     angle, value = rng.uniform(-turn, turn, 60), rng.uniform(-1, 1, 60)
-    together = draw_rectangles(np.zeros((40, 30)), centre, size, angle, value)
+    together = draw_rectangles(np.zeros((40, 30)), center, size, angle, value)
     monkeypatch.setattr("parc_terrain.rectangles._AT_ONCE", 0)
-    one_by_one = draw_rectangles(np.zeros((40, 30)), centre, size, angle, value)
+    one_by_one = draw_rectangles(np.zeros((40, 30)), center, size, angle, value)
     np.testing.assert_array_equal(together, one_by_one)
     assert len(np.unique(together)) > 20
 
@@ -127,7 +127,7 @@ def test_pool_raises_blocks_to_their_highest():
     assert flat_maxpool_2x2(height).tolist() == [[3.0, 3.0, 5.0, 5.0]] * 2
 
 
-def test_pool_joins_an_odd_last_column_to_its_neighbours():
+def test_pool_joins_an_odd_last_column_to_its_neighbors():
     assert flat_maxpool_2x2(np.array([[1.0, 2.0, 7.0]])).tolist() == [[7.0, 7.0, 7.0]]
     assert flat_maxpool_2x2(np.array([[4.0]])).tolist() == [[4.0]]
 

@@ -16,6 +16,6 @@ def parc_providers() -> list[Provider]:
             name="spiral",
             target="parc_spiral_terrain.spiral:SpiralTerrain",
             config="parc_spiral_terrain.spiral:SpiralConfig",
-            summary="a stairway that winds up, or down, around a centre",
+            summary="a stairway that winds up, or down, around a center",
         )
     ]

@@ -1,7 +1,7 @@
-"""A stairway that winds around a centre, on level ground at 0.
+"""A stairway that winds around a center, on level ground at 0.
 
-The ramp's centre line is an Archimedean spiral: after `s` turns from the outer end it lies
-``outer_radius - pitch * s`` from the centre, with ``pitch = ramp_width + gap``.
+The ramp's center line is an Archimedean spiral: after `s` turns from the outer end it lies
+``outer_radius - pitch * s`` from the center, with ``pitch = ramp_width + gap``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SpiralConfig:
         "either", choices=("left", "right", "either"), help="way that a walker turns inwards"
     )
     max_shift: float = setting(
-        0.8, ge=0, unit="m", help="how far the centre may lie from the middle, in x and in y"
+        0.8, ge=0, unit="m", help="how far the center may lie from the middle, in x and in y"
     )
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
@@ -70,7 +70,7 @@ class SpiralConfig:
 
     @property
     def outer_radius(self) -> float:
-        """Radius of the ramp's centre line at its foot, m."""
+        """Radius of the ramp's center line at its foot, m."""
         return self.platform + self.ramp_width / 2 + self.pitch * self.turns
 
     @property
@@ -80,7 +80,7 @@ class SpiralConfig:
 
 
 class SpiralTerrain(TerrainSource):
-    """Every terrain has its own rise, place of the foot, direction and centre."""
+    """Every terrain has its own rise, place of the foot, direction and center."""
 
     def __init__(self, config: SpiralConfig) -> None:
         self.config = config
@@ -103,9 +103,9 @@ def spiral_height(config: SpiralConfig, rise: float, foot: float, sign: int, shi
 
     Args:
         rise: of one turn, m.
-        foot: direction from the centre to the foot of the ramp, rad.
+        foot: direction from the center to the foot of the ramp, rad.
         sign: 1 when the way up turns to the left, -1 to the right.
-        shift: of the centre from the middle of the terrain, ``[2]`` m.
+        shift: of the center from the middle of the terrain, ``[2]`` m.
     """
     x, y = np.meshgrid(
         *((np.arange(n) - (n - 1) / 2) * config.cell for n in (config.dim_x, config.dim_y)), indexing="ij"
@@ -115,7 +115,7 @@ def spiral_height(config: SpiralConfig, rise: float, foot: float, sign: int, shi
     radius = np.hypot(x, y)
     inwards = (config.outer_radius - radius) / config.pitch  # windings from the outer one
     s = np.round(inwards - angle) + angle  # turns that the nearest winding has made here
-    aside = (inwards - s) * config.pitch  # m from that winding's centre line, inwards is positive
+    aside = (inwards - s) * config.pitch  # m from that winding's center line, inwards is positive
     half = config.ramp_width / 2 + _ROUNDING
     outside = (s < 0) | ((s < 1) & (aside < -half))
     outer_winding = np.where(aside < -half, s - 1, s)  # of the two windings that a gap lies between

@@ -50,7 +50,7 @@ def boxes_terrain(boxes: list[Box], root_pos: np.ndarray, points: np.ndarray) ->
     true_height = heights_of(boxes, points[:, :2])
 
     def error(grid: Terrain) -> float:
-        grid_height = heights_of(boxes, grid.centre_of(grid.cell_of(points[:, :2]))[:, :2])
+        grid_height = heights_of(boxes, grid.center_of(grid.cell_of(points[:, :2]))[:, :2])
         near = points[:, 2] < np.maximum(grid_height, true_height) + _NEAR
         return float((np.abs(grid_height - true_height)[near] > _HEIGHT_ERROR).mean()) if near.any() else 0.0
 
@@ -102,7 +102,7 @@ def level_grids(root_pos: np.ndarray, cell: float, padding: float = PADDING) -> 
 
 def cell_centers(terrain: Terrain) -> np.ndarray:
     """Center of every cell, ``[nx, ny, 2]`` m."""
-    return terrain.centre_of(np.moveaxis(np.indices(terrain.shape), 0, -1))[..., :2]
+    return terrain.center_of(np.moveaxis(np.indices(terrain.shape), 0, -1))[..., :2]
 
 
 def _extent(root_pos: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]:

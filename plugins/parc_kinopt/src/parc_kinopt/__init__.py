@@ -1,1 +1,1 @@
-"""Selection, hesitation removal and kinematic optimisation of PARC."""
+"""Selection, hesitation removal and kinematic optimization of PARC."""

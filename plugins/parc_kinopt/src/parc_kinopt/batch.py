@@ -107,7 +107,7 @@ def pack(
 
 
 def join(root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor, kin: Kinematics) -> Tensor:
-    """The optimiser's variables: root position, root exponential map, dofs: ``[..., 6 + D]`` m, rad."""
+    """The optimizer's variables: root position, root exponential map, dofs: ``[..., 6 + D]`` m, rad."""
     return torch.cat([root_pos, rot.quat_to_expmap(root_rot), kin.joint_rot_to_dof(joint_rot)], dim=-1)
 
 

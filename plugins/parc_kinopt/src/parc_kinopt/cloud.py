@@ -106,7 +106,7 @@ class PointCloud:
         # The gap is the distance unless another column is nearer: then one border lies within the smallest gap, and
         # some column around is higher. Bodies with a point inside the ground, or far above it, are searched too.
         near = column.border[frame[:, None], table] < value[:, None]
-        wall = _has_higher_neighbour(terrains)[column.cell[frame[:, None], table]]
+        wall = _has_higher_neighbor(terrains)[column.cell[frame[:, None], table]]
         cell = terrains.cell[terrain_ids[frame]]
         search = ((near & wall).any(dim=-1) | (value < 0) | (value > cell)).nonzero()[:, 0]
         if len(search):
@@ -117,6 +117,6 @@ class PointCloud:
         return table.gather(1, best[:, None])[:, 0], value
 
 
-def _has_higher_neighbour(terrains: PackedTerrains) -> Tensor:
+def _has_higher_neighbor(terrains: PackedTerrains) -> Tensor:
     """Whether any of the 8 cells around is higher, for all cells of all terrains flattened."""
     return (terrains.pooled(1, highest=True) > terrains.height).flatten()

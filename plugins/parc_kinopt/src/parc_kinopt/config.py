@@ -1,4 +1,4 @@
-"""Settings of the optimiser."""
+"""Settings of the optimizer."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class WeightConfig:
     steadiness: float = setting(
         1e4,
         ge=0.0,
-        help="squared difference of the centre of mass' acceleration from the source's with contact, per m^2",
+        help="squared difference of the center of mass' acceleration from the source's with contact, per m^2",
     )
     ballistic: float = setting(
         1e5,
         ge=0.0,
-        help="squared difference from free fall of the centre of mass between two contacts, per m^2; flights that "
+        help="squared difference from free fall of the center of mass between two contacts, per m^2; flights that "
         "reach the first or last frame of a clip are left alone, because nobody knows how they began or end",
     )
 
@@ -55,7 +55,7 @@ def _strict() -> ContactConfig:
 
 @attrs.frozen(kw_only=True)
 class KinoptConfig:
-    """Hesitation removal, then optimisation of whole clips, many at a time.
+    """Hesitation removal, then optimization of whole clips, many at a time.
 
     The jerk limit is not the published 1000 m/s^3. There jitter is kept down by it; here the source is low-passed
     first, and feet stand still, so that all of a stride falls to the swing. Measured on spoilt runs: with a limit of
@@ -76,7 +76,7 @@ class KinoptConfig:
         },
     }
 
-    hesitation: HesitationConfig = setting(factory=HesitationConfig, help="what is cut before optimisation")
+    hesitation: HesitationConfig = setting(factory=HesitationConfig, help="what is cut before optimization")
     weights: WeightConfig = setting(factory=WeightConfig, help="of the loss terms")
     contacts: ContactConfig = setting(
         factory=ContactConfig,
@@ -86,7 +86,7 @@ class KinoptConfig:
         factory=_strict, help="when those of the result do (there, what stands, stands)"
     )
     clean_contacts: bool = setting(
-        True, help="correct the given contact labels by geometry before optimisation"
+        True, help="correct the given contact labels by geometry before optimization"
     )
     relabel_contacts: bool = setting(
         True, help="label contacts of feet and hands anew by geometry afterwards"
@@ -121,9 +121,9 @@ class KinoptConfig:
         le=1.0,
         help="share of slope / size that counts as curvature of a straight non-smooth term",
     )
-    threads: int = setting(0, ge=0, help="clips that are optimised at once; 0: one on every core")
+    threads: int = setting(0, ge=0, help="clips that are optimized at once; 0: one on every core")
     batch_frames: int = setting(
-        2000, ge=1, unit="frames", help="clips are optimised together up to this many frames"
+        2000, ge=1, unit="frames", help="clips are optimized together up to this many frames"
     )
 
 

@@ -60,12 +60,12 @@ def automatic_constraints(
     rows: list[tuple[int, int, int, int]] = []
     points: list[Tensor] = []
     for limb in limbs:
-        centre = body_pos[:, :, limb.body] + matrix[:, :, limb.body] @ body_pos.new_tensor(limb.centre)
+        center = body_pos[:, :, limb.body] + matrix[:, :, limb.body] @ body_pos.new_tensor(limb.center)
         labels = batch.contacts[:, :, limb.body].cpu().numpy()
         for clip in range(batch.num_clips):
             for first, last in contact_runs(labels[clip], threshold):
                 rows.append((clip, limb.body, first, last))
-                points.append(centre[clip, first : last + 1].mean(dim=0))
+                points.append(center[clip, first : last + 1].mean(dim=0))
     result: list[list[BodyConstraint]] = [[] for _ in range(batch.num_clips)]
     if not rows:
         return result

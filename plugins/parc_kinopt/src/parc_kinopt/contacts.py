@@ -42,7 +42,7 @@ class ContactConfig:
         0.15,
         gt=0.0,
         unit="m/s",
-        help="labels after optimisation: between two frames of a contact nothing is faster",
+        help="labels after optimization: between two frames of a contact nothing is faster",
     )
     min_run: float = setting(0.06, ge=0.0, unit="s", help="shorter contacts are dropped")
     max_gap: float = setting(0.06, ge=0.0, unit="s", help="shorter gaps between two contacts are closed")
@@ -136,7 +136,7 @@ def clean_contacts(
 
 
 def without_slides(contact: np.ndarray, step: np.ndarray, config: ContactConfig, fps: float) -> np.ndarray:
-    """The labels ``[T, K]`` bool without any two neighbours between which the limb moves faster than `grip_speed`.
+    """The labels ``[T, K]`` bool without any two neighbors between which the limb moves faster than `grip_speed`.
 
     A contact falls apart at such a step; parts that are too short are dropped, and where two parts follow on each
     other the later one begins a frame later.

@@ -119,13 +119,13 @@ def joint_limit(dof: Tensor, lower: Tensor, upper: Tensor, mask: Tensor, width: 
 
 
 def steadiness(com: Tensor, source_push: Tensor, supported: Tensor) -> Tensor:
-    """Squared difference of the centre of mass' second difference from the source's, ``[C]`` m^2.
+    """Squared difference of the center of mass' second difference from the source's, ``[C]`` m^2.
 
     What the feet have to push is what a tracker has to follow: locking a sliding foot must not jerk the trunk.
 
     Args:
         com: ``[C, T, 3]`` m.
-        source_push: second difference of the source's centre of mass, ``[C, T - 2, 3]`` m.
+        source_push: second difference of the source's center of mass, ``[C, T - 2, 3]`` m.
         supported: 1 at t where frames t, t + 1, t + 2 are inside the clip and not in free fall, ``[C, T - 2]``.
     """
     deviation = com[:, 2:] - 2.0 * com[:, 1:-1] + com[:, :-2] - source_push
@@ -133,7 +133,7 @@ def steadiness(com: Tensor, source_push: Tensor, supported: Tensor) -> Tensor:
 
 
 def ballistic(com: Tensor, dt: Tensor, airborne: Tensor) -> Tensor:
-    """Squared difference of the centre of mass' second difference from free fall, ``[C]`` m^2.
+    """Squared difference of the center of mass' second difference from free fall, ``[C]`` m^2.
 
     Args:
         com: ``[C, T, 3]`` m.

@@ -23,7 +23,7 @@ class Limb:
     body: int
     name: str
     is_foot: bool
-    centre: np.ndarray  # [3] m, in the body's frame
+    center: np.ndarray  # [3] m, in the body's frame
     radius: float  # m, how far contact points may lie from a constraint point
     sole: tuple[int, ...]  # surface points of the underside (a foot's), indices into all surface points
     corners: tuple[int, ...]  # the outermost four of them
@@ -45,7 +45,7 @@ def limbs_of(skeleton: Skeleton) -> tuple[Limb, ...]:
             name = skeleton.body_names[key]
             radius = float(geom.size[0])
             result.append(
-                Limb(body=key, name=name, is_foot=False, centre=geom.pos, radius=radius, sole=(), corners=())
+                Limb(body=key, name=name, is_foot=False, center=geom.pos, radius=radius, sole=(), corners=())
             )
     return tuple(result)
 
@@ -60,7 +60,7 @@ def _foot(skeleton: Skeleton, body: int, box: Geom, local: np.ndarray, points: n
         body=body,
         name=skeleton.body_names[body],
         is_foot=True,
-        centre=box.pos,
+        center=box.pos,
         radius=1.25 * float(np.linalg.norm(box.size)),
         sole=_ints(sole),
         corners=_ints(corners),

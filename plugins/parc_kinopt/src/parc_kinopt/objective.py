@@ -22,7 +22,7 @@ from parc_motion.geometry import PackedTerrains, clearance, penetration_depth
 from parc_motion.kinematics import Kinematics
 from parc_motion.kinematics.rotations import quat_to_matrix
 
-__all__ = ["Body", "MotionLoss", "Targets", "centre_of_mass"]
+__all__ = ["Body", "MotionLoss", "Targets", "center_of_mass"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -41,10 +41,10 @@ class Body:
         return tuple(limb for limb in self.limbs if limb.is_foot)
 
 
-def centre_of_mass(body: Body, body_pos: Tensor, matrix: Tensor) -> Tensor:
-    """Centre of mass of posed bodies: ``[..., 3]`` m for ``[..., B, 3]`` m and ``[..., B, 3, 3]``."""
-    centre = body_pos + (matrix @ body.com[:, :, None]).squeeze(-1)
-    return (centre * body.mass[:, None]).sum(dim=-2)
+def center_of_mass(body: Body, body_pos: Tensor, matrix: Tensor) -> Tensor:
+    """Center of mass of posed bodies: ``[..., 3]`` m for ``[..., B, 3]`` m and ``[..., B, 3, 3]``."""
+    center = body_pos + (matrix @ body.com[:, :, None]).squeeze(-1)
+    return (center * body.mass[:, None]).sum(dim=-2)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -64,7 +64,7 @@ class Targets:
     lock_pair: Tensor  # [C, T - 1, F, 4] and their place
     lock_height: Tensor  # [C, T, F] m
     airborne: Tensor  # [C, T - 2] 1 where free fall is wanted
-    com_step: Tensor  # [C, T - 2, 3] m, second difference of the source's centre of mass
+    com_step: Tensor  # [C, T - 2, 3] m, second difference of the source's center of mass
     jerk_limit: Tensor  # [C] m per frame^3
     lengths: Tensor  # [C]
     dt: Tensor  # [C] s
@@ -106,7 +106,7 @@ class MotionLoss:
         root_pos, root_rot, joint_rot = split(x, body.kin)
         body_pos, body_rot = body.kin.forward(root_pos, root_rot, joint_rot)
         matrix = quat_to_matrix(body_rot)
-        com = centre_of_mass(body, body_pos, matrix)
+        com = center_of_mass(body, body_pos, matrix)
         step, angle = body_pos[:, 1:] - body_pos[:, :-1], kernels.step_angle(body_rot)
         lower, upper = body.kin.dof_lower, body.kin.dof_upper
         terms = {
@@ -161,7 +161,7 @@ class MotionLoss:
             local = (
                 self.body.cloud.points[list(limb.sole)]
                 if limb.is_foot
-                else body_pos.new_tensor(limb.centre)[None]
+                else body_pos.new_tensor(limb.center)[None]
             )
             place = body_pos[clip, frame, limb.body, None] + local @ matrix[clip, frame, limb.body].mT
             away = _length(place - target[:, None]) - limb.radius

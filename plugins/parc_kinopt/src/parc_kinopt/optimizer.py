@@ -25,7 +25,7 @@ from parc_kinopt.constraints import BodyConstraint, automatic_constraints, foot_
 from parc_kinopt.contacts import LimbMotion, clean_contacts, geometric_contacts, limb_motion, without_slides
 from parc_kinopt.hesitation import remove_hesitation
 from parc_kinopt.limbs import limbs_of
-from parc_kinopt.objective import Body, MotionLoss, Targets, centre_of_mass
+from parc_kinopt.objective import Body, MotionLoss, Targets, center_of_mass
 from parc_kinopt.problems import unresolved
 from parc_kinopt.smoothing import low_pass, low_pass_rot
 from parc_motion.clips import MotionClip
@@ -66,7 +66,7 @@ def make_targets(
     """
     body_pos, body_rot = body.kin.forward(batch.root_pos, batch.root_rot, batch.joint_rot)
     matrix = quat_to_matrix(body_rot)
-    com = centre_of_mass(body, body_pos, matrix)
+    com = center_of_mass(body, body_pos, matrix)
     threshold = config.constraint_threshold
     locked = config.weights.foot_lock > 0.0
     if constraints is None and config.body_constraints and config.weights.body_constraint > 0.0:
@@ -152,7 +152,7 @@ class KinematicOptimizer(Optimizer):
 
             def tell(solved: int, done: int = done) -> None:
                 if report is not None:
-                    report(done + solved, len(clips), f"optimised {done + solved} of {len(clips)} clips")
+                    report(done + solved, len(clips), f"optimized {done + solved} of {len(clips)} clips")
 
             refined = self._refine_batch([cut[i] for i in chunk], tell)
             results |= {i: attrs.evolve(r, removed_frames=removed[i]) for i, r in zip(chunk, refined)}

@@ -37,7 +37,7 @@ def parc_providers() -> list[Provider]:
             name="kinopt",
             target="parc_kinopt.optimizer:KinematicOptimizer",
             config="parc_kinopt.optimizer:KinoptConfig",
-            summary="hesitation removal and kinematic optimisation",
+            summary="hesitation removal and kinematic optimization",
         ),
         Provider(
             kind="optimizer",

@@ -1,4 +1,4 @@
-"""What an optimised motion still does wrong, in words."""
+"""What an optimized motion still does wrong, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from parc_kinopt.batch import split
 from parc_kinopt.constraints import contact_runs
-from parc_kinopt.objective import MotionLoss, centre_of_mass
+from parc_kinopt.objective import MotionLoss, center_of_mass
 from parc_motion.geometry import signed_distance
 from parc_motion.kinematics.rotations import quat_to_matrix
 from parc_motion.skeletons import Skeleton
@@ -38,13 +38,13 @@ def unresolved(loss: MotionLoss, x: Tensor, skeleton: Skeleton, max_flight: floa
     frame, which = torch.meshgrid(
         torch.arange(clips * frames), body.cloud.has_points.nonzero()[:, 0], indexing="ij"
     )
-    labelled = targets.contacts.flatten(0, 1)[frame, which] > 0.5
+    labeled = targets.contacts.flatten(0, 1)[frame, which] > 0.5
     gap = torch.zeros_like(targets.contacts).flatten(0, 1)
-    rows = frame[labelled], which[labelled]
+    rows = frame[labeled], which[labeled]
     gap[rows] = body.cloud.closest(world, loss.terrains, loss.frame_terrain, *rows)[1].to(gap.dtype)
     gap = gap.unflatten(0, (clips, frames))
     over = torch.maximum(body.kin.dof_lower - x[..., 6:], x[..., 6:] - body.kin.dof_upper)
-    fall = centre_of_mass(body, body_pos, matrix).diff(n=2, dim=1) / targets.dt[:, None, None].square()
+    fall = center_of_mass(body, body_pos, matrix).diff(n=2, dim=1) / targets.dt[:, None, None].square()
     fall[..., 2] += 9.81
     result = []
     for c in range(clips):

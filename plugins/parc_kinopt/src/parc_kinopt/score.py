@@ -40,13 +40,13 @@ class CandidateScorer:
     def __init__(self, skeleton: Skeleton, limbs: tuple[Limb, ...]) -> None:
         self.skeleton, self.tree = skeleton, tree_of(skeleton)
         self.feet = np.array([limb.body for limb in limbs if limb.is_foot] or [0], np.int64)
-        centre, radius = np.zeros((skeleton.num_bodies, 3)), np.zeros(skeleton.num_bodies)
+        center, radius = np.zeros((skeleton.num_bodies, 3)), np.zeros(skeleton.num_bodies)
         for b, (start, stop) in enumerate(zip(self.tree.start, self.tree.start[1:])):
             if stop > start:
                 points = self.tree.point[start:stop]
-                centre[b] = 0.5 * (points.min(axis=0) + points.max(axis=0))
-                radius[b] = np.linalg.norm(points - centre[b], axis=1).max()
-        self.centre, self.radius = centre, radius
+                center[b] = 0.5 * (points.min(axis=0) + points.max(axis=0))
+                radius[b] = np.linalg.norm(points - center[b], axis=1).max()
+        self.center, self.radius = center, radius
 
     def __call__(
         self, clips: Sequence[MotionClip], terrain: Terrain, path: Path, jerk_limit: float, min_label: float
@@ -66,7 +66,7 @@ class CandidateScorer:
         route = Route(
             points=np.ascontiguousarray(path.points, np.float64),
             feet=self.feet,
-            centre=self.centre,
+            center=self.center,
             radius=self.radius,
             jerk_limit=jerk_limit,
             min_label=min_label,

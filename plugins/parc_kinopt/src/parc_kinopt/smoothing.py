@@ -17,7 +17,7 @@ __all__ = ["continuous", "low_pass", "low_pass_rot"]
 def low_pass(values: Tensor, fps: float, cutoff: float) -> Tensor:
     """The sequence without what moves faster than `cutoff`, without delay: ``[T, ...]``.
 
-    The minimiser of sum |x - values|^2 + w sum |third difference of x|^2 (a Whittaker smoother), with w such that a
+    The minimizer of sum |x - values|^2 + w sum |third difference of x|^2 (a Whittaker smoother), with w such that a
     sine of `cutoff` Hz keeps half its size; one of half the frequency keeps 98 %. Parabolas pass unchanged, so a
     ballistic flight is not flattened.
     """
@@ -36,7 +36,7 @@ def low_pass(values: Tensor, fps: float, cutoff: float) -> Tensor:
 
 
 def continuous(q: Tensor) -> Tensor:
-    """The same rotations with signs such that neighbours in time lie close: ``[T, ..., 4]``."""
+    """The same rotations with signs such that neighbors in time lie close: ``[T, ..., 4]``."""
     dots = (q[1:] * q[:-1]).sum(-1, keepdim=True)
     flips = torch.where(dots < 0, -torch.ones_like(dots), torch.ones_like(dots)).cumprod(dim=0)
     return torch.cat([q[:1], q[1:] * flips], dim=0)

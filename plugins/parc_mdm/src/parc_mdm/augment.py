@@ -29,7 +29,7 @@ class Changes:
     level: Tensor  # [N] m, its height
     radius_x: Tensor  # [N, 3] int64, points, of three pools one after the other
     radius_y: Tensor  # [N, 3]
-    boxes: Tensor  # [N, most, 6]: centre and half sides in points, angle, height
+    boxes: Tensor  # [N, most, 6]: center and half sides in points, angle, height
     num_boxes: Tensor  # [N] int64
 
     @staticmethod
@@ -94,8 +94,8 @@ def draw_boxes(patch: Tensor, boxes: Tensor, number: Tensor) -> Tensor:
     """The patches with the first `number` ``[N]`` of the boxes ``[N, most, 6]`` on each; later ones overwrite."""
     nx, ny = patch.shape[1:]
     place = torch.arange(nx * ny, device=patch.device)
-    centre_x, centre_y, half_x, half_y, angle, height = boxes[..., None].unbind(dim=2)
-    dx, dy = (place // ny)[None, None] - centre_x, (place % ny)[None, None] - centre_y
+    center_x, center_y, half_x, half_y, angle, height = boxes[..., None].unbind(dim=2)
+    dx, dy = (place // ny)[None, None] - center_x, (place % ny)[None, None] - center_y
     cos, sin = torch.cos(angle), torch.sin(angle)
     inside = ((cos * dx + sin * dy).abs() < half_x) & ((cos * dy - sin * dx).abs() < half_y)
     inside &= (torch.arange(boxes.shape[1], device=patch.device) < number[:, None])[..., None]

@@ -78,7 +78,7 @@ class MdmGenerator(Generator):
         return MotionStore.of(kept, weights[chosen], self.skeleton, window, mirror=mirror, device=self.device)
 
     def _set_statistics(self, store: MotionStore, clips: list[Any], ctx: StageContext) -> None:
-        """Standardise by these clips; a model that does not exist yet is made."""
+        """Standardize by these clips; a model that does not exist yet is made."""
         if self.model is None:
             self.model = _fresh(self.config, self.skeleton, self.device, ctx.seeds.integer("mdm_weights"))
         model, config = self.model, self.config
@@ -193,7 +193,7 @@ def _fresh(config: MdmConfig, skeleton: Skeleton, device: str, seed: int) -> Mot
 
 
 def fit_statistics(store: MotionStore, layout: FeatureLayout, frames: int) -> dict[str, Tensor]:
-    """What a model standardises with, from these clips."""
+    """What a model standardizes with, from these clips."""
     mean, std = window_stats(store, layout, frames, _STD_FLOOR)
     return {"mean": mean, "std": std, "start_height": start_height(store)}
 

@@ -37,7 +37,7 @@ class DivergenceGuard:
         self.lowest = mean_loss if self.lowest is None else min(self.lowest, mean_loss)
 
     def check(self, iteration: int) -> None:
-        """Judge what was seen since the last judgement.
+        """Judge what was seen since the last judgment.
 
         Raises:
             StageFailed: the training has diverged; the text names the last checkpoint that is whole.

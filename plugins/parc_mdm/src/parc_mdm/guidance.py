@@ -58,7 +58,7 @@ class Guidance:
         """The pushed prediction for noised samples ``[N, S, D]``; the history's frames stay as predicted.
 
         Args:
-            predict: predicted clean samples of noised ones, both standardised.
+            predict: predicted clean samples of noised ones, both standardized.
         """
         config = self.model.config
         with torch.enable_grad():
@@ -72,7 +72,7 @@ class Guidance:
         return x0.detach() - slope
 
     def cost(self, x0: Tensor) -> Tensor:
-        """Weighted cost of standardised clean windows, ``[N]``; its gradient is the step."""
+        """Weighted cost of standardized clean windows, ``[N]``; its gradient is the step."""
         model, config = self.model, self.model.config
         pos, root, _, joints, _ = model.layout.split(model.restore_units(x0))
         new = slice(NUM_HISTORY, None)

@@ -34,7 +34,7 @@ _AGAINST_TARGET = -0.1  # m, displacement along the target that satisfies the ta
 
 @attrs.frozen(kw_only=True, eq=False)
 class CollisionPoints:
-    """A few points inside each body: sphere centres, two on each capsule's axis, the corners of boxes (42)."""
+    """A few points inside each body: sphere centers, two on each capsule's axis, the corners of boxes (42)."""
 
     points: Tensor  # [P, 3] m, in the frame of the body
     body: Tensor  # [P] int64
@@ -78,7 +78,7 @@ def loss_terms(
     """Unweighted loss of each term whose weight is not 0, averaged over the batch.
 
     Args:
-        predicted: predicted feature vectors, not standardised, ``[N, S, D]``.
+        predicted: predicted feature vectors, not standardized, ``[N, S, D]``.
         collision: needed where `weights.collision` is not 0.
         further: losses of `weights.terms` whose weight is not 0, by name; see `further_losses`.
     """

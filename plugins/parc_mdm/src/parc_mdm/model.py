@@ -64,16 +64,16 @@ class MotionModel:
         """Where the model lives."""
         return self.mean.device
 
-    def standardise(self, features: Tensor) -> Tensor:
+    def standardize(self, features: Tensor) -> Tensor:
         """Features ``[N, F, D]`` of the first F frames of windows, by the statistics of their place."""
         count = features.shape[1]
         return (features - self.mean[:count]) / self.std[:count]
 
-    def restore_units(self, standardised: Tensor) -> Tensor:
-        """What `standardise` was given."""
-        count = standardised.shape[1]
-        return standardised * self.std[:count] + self.mean[:count]
+    def restore_units(self, standardized: Tensor) -> Tensor:
+        """What `standardize` was given."""
+        count = standardized.shape[1]
+        return standardized * self.std[:count] + self.mean[:count]
 
-    def project(self, standardised: Tensor) -> Tensor:
-        """The nearest standardised window whose body positions follow from its rotations, contacts in 0..1."""
-        return self.standardise(project(self.kin, self.layout, self.restore_units(standardised)))
+    def project(self, standardized: Tensor) -> Tensor:
+        """The nearest standardized window whose body positions follow from its rotations, contacts in 0..1."""
+        return self.standardize(project(self.kin, self.layout, self.restore_units(standardized)))

@@ -45,7 +45,7 @@ class Objective:
         config, model = self.config, self.model
         count, device = len(windows.features), model.device
         windows = drift_history(windows, model.layout, config.history_drift, noise)
-        x0 = model.standardise(windows.features)
+        x0 = model.standardize(windows.features)
         t = torch.randint(0, model.schedule.num_steps, (count,), generator=noise, device=device)
         xt = add_noise(model.schedule, x0, t, torch.randn(x0.shape, generator=noise, device=device))
         rolls = torch.rand(4, count, generator=noise, device=device)

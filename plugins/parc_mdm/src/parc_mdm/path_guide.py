@@ -20,7 +20,7 @@ class PathGuide:
 
     Source: `parc_motion.published`, which targets the path point seven after the nearest of all points. Here the
     nearest is sought only ahead of the progress made, so that a path which crosses itself is followed in order, and
-    the target may be limited in metres, as the spacing of points depends on the planner.
+    the target may be limited in meters, as the spacing of points depends on the planner.
     """
 
     points: Tensor  # [P, 3] m

@@ -1,7 +1,7 @@
 """Rotations as numbers that a network can predict, and back.
 
 Forms, by numbers per rotation: exponential map 3, quaternion 4, two columns of the matrix 6, matrix 9, axis and angle
-4. Whatever a network says becomes a rotation: quaternions are normalised, matrices made orthonormal, axes are
+4. Whatever a network says becomes a rotation: quaternions are normalized, matrices made orthonormal, axes are
 given length 1.
 
 Source: the forms of `parc_motion.published`. Its axis-angle form does not work; here it is the axis, which

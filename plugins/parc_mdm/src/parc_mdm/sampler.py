@@ -26,7 +26,7 @@ def sample_windows(
     generator: Generator,
     aim: Tensor | None = None,
 ) -> Tensor:
-    """Feature vectors of new windows, not standardised: ``[N, S, D]``; see `join` for their first two frames.
+    """Feature vectors of new windows, not standardized: ``[N, S, D]``; see `join` for their first two frames.
 
     The ground is encoded once. With guidance both predictions of a step are one batch.
 
@@ -34,7 +34,7 @@ def sample_windows(
         noise: where the process starts, standard normal, ``[N, S, D]``.
         patch: ground over the reference root, ``[N, 31, 31]`` m.
         target: direction to go, ``[N, 2]``.
-        history: features of the first two frames, not standardised, ``[N, 2, D]``; None starts anew.
+        history: features of the first two frames, not standardized, ``[N, 2, D]``; None starts anew.
         generator: for the noise of DDPM steps; DDIM draws nothing.
         aim: the point to go to, for guidance towards it, in the anchor's frame, ``[N, 2]`` m.
     """
@@ -83,7 +83,7 @@ def _condition(model: MotionModel, patch: Tensor, target: Tensor, history: Tenso
     if history is None:
         blank = torch.zeros(count, NUM_HISTORY, model.layout.width, device=device)
     else:
-        blank = model.standardise(history)
+        blank = model.standardize(history)
     return Condition(
         height_tokens=model.denoiser.encode_heights(patch),
         target=target,

@@ -1,4 +1,4 @@
-"""What features are standardised with, kept beside the training under the digest of all that it follows from."""
+"""What features are standardized with, kept beside the training under the digest of all that it follows from."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Trainer:
         self._use_averaged()
 
     def step(self) -> Tensor:
-        """One step of the optimiser; returns its loss.
+        """One step of the optimizer; returns its loss.
 
         Raises:
             StageFailed: on a CPU, the loss or its gradient is not finite, or the loss has become huge; the weights are

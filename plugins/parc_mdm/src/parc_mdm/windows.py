@@ -32,7 +32,7 @@ _STATS_CHUNK = 4096
 class Windows:
     """A batch of windows in the frame of their own anchors; the truth that losses compare with."""
 
-    features: Tensor  # [N, S, D], not standardised
+    features: Tensor  # [N, S, D], not standardized
     root_rot: Tensor  # [N, S, 4]
     joint_rot: Tensor  # [N, S, J, 4]
     body_pos: Tensor  # [N, S, B, 3] m

@@ -42,9 +42,7 @@ class MujocoConfig:
         help="elliptic: friction is equal in all directions, as in nature; pyramidal: faster, and down to 0.7 of it "
         "between two edges of the pyramid",
     )
-    self_collision: bool = setting(
-        True, help="whether bodies that are not neighbours collide with each other"
-    )
+    self_collision: bool = setting(True, help="whether bodies that are not neighbors collide with each other")
     integrator: Literal["implicitfast", "euler"] = setting("implicitfast", help="time integration")
     dump_dir: str | None = setting(
         None, help="folder for the states of copies that diverge; null: a temporary one, named in the log"

@@ -1,4 +1,4 @@
-"""Between MuJoCo's generalised state and PARC's: the only place where quaternions are wxyz.
+"""Between MuJoCo's generalized state and PARC's: the only place where quaternions are wxyz.
 
 MuJoCo's free joint has its linear velocity in the world frame and its angular velocity in the body's own frame;
 a ball joint's velocity is its angular velocity in the child's frame, which is also what PARC calls `dof_vel`.
@@ -97,7 +97,7 @@ class StateLayout:
         )
 
     def qpos(self, root_pos: np.ndarray, root_rot: np.ndarray, joint_rot: np.ndarray) -> np.ndarray:
-        """Generalised positions ``[..., nq]`` for ``[..., 3]`` m, ``[..., 4]`` and ``[..., J, 4]`` (xyzw)."""
+        """Generalized positions ``[..., nq]`` for ``[..., 3]`` m, ``[..., 4]`` and ``[..., J, 4]`` (xyzw)."""
         size = 7 + self.ball_qpos.size + self.hinge_qpos.size
         qpos = np.empty((*root_pos.shape[:-1], size), dtype=np.float64)
         qpos[..., :3] = root_pos
@@ -130,7 +130,7 @@ class StateLayout:
     def qvel(
         self, root_rot: np.ndarray, root_vel: np.ndarray, root_ang_vel: np.ndarray, dof_vel: np.ndarray
     ) -> np.ndarray:
-        """Generalised velocities ``[..., nv]``; `root_ang_vel` is in the world frame, rad/s."""
+        """Generalized velocities ``[..., nv]``; `root_ang_vel` is in the world frame, rad/s."""
         local = rotate_inverse(_unit(root_rot), root_ang_vel)
         return np.concatenate([root_vel, local, dof_vel], axis=-1, dtype=np.float64)
 

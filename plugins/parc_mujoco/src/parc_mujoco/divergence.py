@@ -38,7 +38,7 @@ class Divergence:
 class DivergenceLog:
     """Writes the first few divergences to files and the log, and says now and then how many there have been.
 
-    A file holds what it takes to run the step again: generalised state and targets, the terrain, the settings.
+    A file holds what it takes to run the step again: generalized state and targets, the terrain, the settings.
     """
 
     def __init__(self, simulator: str, config: MujocoConfig, skeleton: Skeleton) -> None:

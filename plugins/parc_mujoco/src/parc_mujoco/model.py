@@ -54,12 +54,12 @@ def count_substeps(sim_hz: float, control_hz: float) -> int:
 
 
 def terrain_boxes(terrain: Terrain) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes that make the ground, those at the border reaching far out: centres, half sizes ``[K, 3]`` m."""
+    """Boxes that make the ground, those at the border reaching far out: centers, half sizes ``[K, 3]`` m."""
     return box_cover(terrain, floor_depth=_FLOOR_DEPTH, skirt=_BEYOND)
 
 
 def pad_boxes(boxes: tuple[np.ndarray, np.ndarray], num_boxes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes and as many buried ones as make them `num_boxes`: centres, half sizes ``[num_boxes, 3]`` m."""
+    """The boxes and as many buried ones as make them `num_boxes`: centers, half sizes ``[num_boxes, 3]`` m."""
     missing = num_boxes - len(boxes[0])
     buried = (np.tile(_BURIED_CENTER, (missing, 1)), np.tile(_BURIED_HALF, (missing, 1)))
     return np.concatenate([boxes[0], buried[0]]), np.concatenate([boxes[1], buried[1]])
@@ -76,7 +76,7 @@ def build_spec(
     """The specification of a model; models with the same `num_boxes` have data of the same layout.
 
     Args:
-        boxes: centres and half sizes of the ground's boxes, ``[K, 3]`` m each.
+        boxes: centers and half sizes of the ground's boxes, ``[K, 3]`` m each.
         num_boxes: at least K; the missing ones lie far below and collide with nothing.
     """
     spec = mujoco.MjSpec()

@@ -28,7 +28,7 @@ class AheadCollector:
         self, env: TrackerEnv, network: ActorCritic, rng: torch.Generator, stats: EpisodeStats
     ) -> None:
         self._env, self._rng, self._stats = env, rng, stats
-        self._behaviour = copy.deepcopy(network).requires_grad_(False)
+        self._behavior = copy.deepcopy(network).requires_grad_(False)
         self._pool = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="collect", initializer=torch.set_num_threads, initargs=(1,)
         )
@@ -37,10 +37,10 @@ class AheadCollector:
     @torch.no_grad()
     def start(self, network: ActorCritic, buffer: RolloutBuffer, obs: Tensor, sample_prob: float) -> None:
         """Start a rollout into `buffer` from `obs` with a copy of the network, which may be updated meanwhile."""
-        for kept, value in zip(self._behaviour.state_dict().values(), network.state_dict().values()):
+        for kept, value in zip(self._behavior.state_dict().values(), network.state_dict().values()):
             kept.copy_(value)
         self._running = self._pool.submit(
-            collect, self._env, self._behaviour, buffer, obs, self._rng, sample_prob, self._stats
+            collect, self._env, self._behavior, buffer, obs, self._rng, sample_prob, self._stats
         )
 
     def finish(self) -> Tensor | None:

@@ -76,7 +76,7 @@ class DmPpoAgent(PpoAgent):
     def experience(self) -> dict[str, Tensor]:
         """The last rollout with the additional data of `record_extras`, time first; the next rollout overwrites it.
 
-        ``obs``, ``action`` (normalised), ``reward``, ``done``, and the fields of `ExperienceExtras`.
+        ``obs``, ``action`` (normalized), ``reward``, ``done``, and the fields of `ExperienceExtras`.
 
         Raises:
             StageFailed: no data was recorded.

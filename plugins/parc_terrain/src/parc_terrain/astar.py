@@ -20,7 +20,7 @@ from parc_core.errors import ConfigError, NoPathFound
 from parc_core.interfaces import Planner
 from parc_motion.terrains import Path, Terrain
 from parc_terrain.ends import EndPicker
-from parc_terrain.graph import Edges, bumpiness, neighbour_edges
+from parc_terrain.graph import Edges, bumpiness, neighbor_edges
 from parc_terrain.jumps import JumpRule, jump_edges
 from parc_terrain.reasons import Search, outside, why_not
 from parc_terrain.search import cheapest_paths, move_costs, trace_path
@@ -34,7 +34,7 @@ class AStarConfig:
     """Settings of `astar`."""
 
     max_z_diff: float = setting(
-        2.1, ge=0, le=100.0, unit="m", help="highest step to a neighbouring cell, up or down"
+        2.1, ge=0, le=100.0, unit="m", help="highest step to a neighboring cell, up or down"
     )
     jumps: Literal["published", "careful"] = setting(
         "published",
@@ -49,9 +49,9 @@ class AStarConfig:
     max_jump_z: float = setting(
         0.5, ge=0, le=100.0, unit="m", help="highest landing of a jump, and of the ground below it"
     )
-    w_xy: float = setting(1.0, ge=0, le=1e6, help="cost of a move per square metre of its horizontal length")
-    w_z: float = setting(0.15, ge=0, le=1e6, help="cost of a move per square metre of its rise")
-    w_bumpy: float = setting(0.0, ge=0, le=1e6, help="cost of a move per metre of bumpiness where it ends")
+    w_xy: float = setting(1.0, ge=0, le=1e6, help="cost of a move per square meter of its horizontal length")
+    w_z: float = setting(0.15, ge=0, le=1e6, help="cost of a move per square meter of its rise")
+    w_bumpy: float = setting(0.0, ge=0, le=1e6, help="cost of a move per meter of bumpiness where it ends")
     max_bumpy: float = setting(0.2, ge=0, le=100.0, unit="m", help="bumpiness beyond which it costs no more")
     uniform_cost_min: float = setting(0.0, ge=0, le=1e6, help="least random cost of a move")
     uniform_cost_max: float = setting(0.5, ge=0, le=1e6, help="largest random cost of a move")
@@ -177,7 +177,7 @@ class AStarPlanner(Planner):
             max_rise=config.max_jump_z,
             lines=config.jumps,
         )
-        walks = neighbour_edges(terrain, config.max_z_diff, config.corner_cutting)
+        walks = neighbor_edges(terrain, config.max_z_diff, config.corner_cutting)
         edges = Edges.join([walks, jump_edges(terrain, rule)])
         cost = config.w_xy * edges.length**2 + config.w_z * edges.rise**2
         if config.w_bumpy > 0:

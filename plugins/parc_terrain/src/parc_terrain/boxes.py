@@ -55,8 +55,8 @@ class BoxTerrain(TerrainSource):
         """A terrain with its own boxes."""
         config = self.config
         count, shape = config.num_boxes, (config.dim_x, config.dim_y)
-        centre = rng.uniform(0.0, 1.0, (count, 2)) * shape
+        center = rng.uniform(0.0, 1.0, (count, 2)) * shape
         size = rng.uniform(config.min_length, config.max_length, (count, 2))
         angle = rng.uniform(config.min_angle, config.max_angle, count)
         top = rng.uniform(config.min_height, config.max_height, count)
-        return config.terrain(draw_rectangles(np.zeros(shape), centre, size, angle, top))
+        return config.terrain(draw_rectangles(np.zeros(shape), center, size, angle, top))

@@ -75,7 +75,7 @@ class EndPicker:
         return every[inside & near] if (inside & near).any() else every
 
     def _pads_agree(self, terrain: Terrain, cells: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Where levelling the square of a cell leaves that of the start level: apart from it, or the same."""
+        """Where leveling the square of a cell leaves that of the start level: apart from it, or the same."""
         apart = np.abs(
             pad_start(cells, terrain.shape, self.pad) - pad_start(start, terrain.shape, self.pad)
         ).max(axis=1)

@@ -54,7 +54,7 @@ class FileTerrain(TerrainSource):
         j = int(rng.integers(stored.shape[1] - config.dim_y + 1))
         return Terrain(
             height=stored.height[i : i + config.dim_x, j : j + config.dim_y],
-            origin_xy=stored.centre_of(np.array([i, j]))[:2],
+            origin_xy=stored.center_of(np.array([i, j]))[:2],
             cell=stored.cell,
         )
 

@@ -1,6 +1,6 @@
-"""The cells of a terrain as nodes, and the moves between neighbours as edges with a length and a rise.
+"""The cells of a terrain as nodes, and the moves between neighbors as edges with a length and a rise.
 
-Source: `parc_motion.published`: neighbours by height difference, bumpiness. Jumps: `jumps`.
+Source: `parc_motion.published`: neighbors by height difference, bumpiness. Jumps: `jumps`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from parc_motion.terrains import Terrain
 
-__all__ = ["LEVEL", "ROUNDING", "Edges", "bumpiness", "neighbour_edges"]
+__all__ = ["LEVEL", "ROUNDING", "Edges", "bumpiness", "neighbor_edges"]
 
 LEVEL = 1e-3  # m, heights this close count as equal
 ROUNDING = 1e-5  # m, what float32 heights may be off by; a limit that is met exactly is kept
@@ -34,8 +34,8 @@ class Edges:
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def neighbour_edges(terrain: Terrain, max_z_diff: float, corner_cutting: bool) -> Edges:
-    """Moves to the eight neighbours whose height differs by at most `max_z_diff` m.
+def neighbor_edges(terrain: Terrain, max_z_diff: float, corner_cutting: bool) -> Edges:
+    """Moves to the eight neighbors whose height differs by at most `max_z_diff` m.
 
     Without corner cutting a diagonal is closed where one of the two cells beside it is higher than both its ends:
     the body would pass through the corner of a wall.
@@ -54,7 +54,7 @@ def neighbour_edges(terrain: Terrain, max_z_diff: float, corner_cutting: bool) -
 
 
 def bumpiness(height: np.ndarray) -> np.ndarray:
-    """Mean height difference within the 3 x 3 cells around each cell and their neighbours: ``[nx, ny]`` m."""
+    """Mean height difference within the 3 x 3 cells around each cell and their neighbors: ``[nx, ny]`` m."""
     nx, ny = height.shape
     wide = np.pad(height.astype(np.float64), 2, mode="edge")
     total = np.zeros((nx + 2, ny + 2))

@@ -25,7 +25,7 @@ class GridConfig:
     cell: float = setting(0.4, ge=0.01, le=10.0, unit="m", help="side of a cell")
 
     def terrain(self, height: np.ndarray) -> Terrain:
-        """A terrain with these heights ``[dim_x, dim_y]`` m, the centre of cell (0, 0) in the origin."""
+        """A terrain with these heights ``[dim_x, dim_y]`` m, the center of cell (0, 0) in the origin."""
         return Terrain(height=height, cell=self.cell)
 
 

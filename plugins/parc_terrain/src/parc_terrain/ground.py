@@ -30,7 +30,7 @@ def highest_step(terrain: Terrain, xy: np.ndarray) -> tuple[float, np.ndarray]:
         xy: points of the line, at most a cell apart, ``[n, 2]`` m.
 
     Returns:
-        The step in metres, 0 where the line stays on one level, and the place ``[2]`` m.
+        The step in meters, 0 where the line stays on one level, and the place ``[2]`` m.
     """
     start = (xy[:-1] - terrain.origin_xy) / terrain.cell
     move = (xy[1:] - xy[:-1]) / terrain.cell

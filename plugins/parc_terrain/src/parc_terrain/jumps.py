@@ -7,7 +7,7 @@ take-off to landing as high as the highest landing. Nothing asks for a gap, so a
 that the straight line crosses, not only those of the Bresenham line.
 
 Source: `parc_motion.published` (cliff cells, limits, line test). Unlike there the search window has no exclusive
-upper end, no cell jumps to itself, and a neighbour is reached by a neighbour move or not at all.
+upper end, no cell jumps to itself, and a neighbor is reached by a neighbor move or not at all.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _max_cells(terrain: Terrain, rule: JumpRule) -> float:
 def _jump_offsets(
     max_cells: float, reach_x: int, reach_y: int, careful: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Every offset that is no neighbour ``[K, 2]``, and the cells between along it ``[K, L, 2]``.
+    """Every offset that is no neighbor ``[K, 2]``, and the cells between along it ``[K, L, 2]``.
 
     The first cell between repeats to equal length.
     """

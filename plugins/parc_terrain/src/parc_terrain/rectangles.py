@@ -15,52 +15,52 @@ _AT_ONCE = (
 
 
 def draw_rectangles(
-    height: np.ndarray, centre: np.ndarray, size: np.ndarray, angle: np.ndarray, value: np.ndarray
+    height: np.ndarray, center: np.ndarray, size: np.ndarray, angle: np.ndarray, value: np.ndarray
 ) -> np.ndarray:
     """Heights ``[nx, ny]`` with each rectangle at its ``value`` ``[K]``; where several lie, the last one wins.
 
     Args:
-        centre, size, angle: see `inside_rectangles`.
+        center, size, angle: see `inside_rectangles`.
     """
     if len(value) == 0:
         return height
     nx, ny = height.shape
     if height.size * len(value) <= _AT_ONCE:
-        inside = inside_rectangles((nx, ny), centre, size, angle)
+        inside = inside_rectangles((nx, ny), center, size, angle)
         last = len(value) - 1 - inside[::-1].argmax(axis=0)
         return np.where(inside.any(axis=0), value[last], height)
     result = height.copy()
     cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))
     turned = np.stack([cos * size[:, 0] + sin * size[:, 1], sin * size[:, 0] + cos * size[:, 1]], axis=1)
-    first = np.clip(np.floor(centre - turned / 2), 0, (nx, ny)).astype(np.int64)
-    stop = np.clip(np.ceil(centre + turned / 2) + 1, 0, (nx, ny)).astype(np.int64)
+    first = np.clip(np.floor(center - turned / 2), 0, (nx, ny)).astype(np.int64)
+    stop = np.clip(np.ceil(center + turned / 2) + 1, 0, (nx, ny)).astype(np.int64)
     for k in range(len(value)):
         x, y = np.arange(first[k, 0], stop[k, 0]), np.arange(first[k, 1], stop[k, 1])
         one = slice(k, k + 1)
         window = result[first[k, 0] : stop[k, 0], first[k, 1] : stop[k, 1]]
-        window[_inside(x, y, centre[one], size[one], angle[one])[0]] = value[k]
+        window[_inside(x, y, center[one], size[one], angle[one])[0]] = value[k]
     return result
 
 
 def inside_rectangles(
-    shape: tuple[int, int], centre: np.ndarray, size: np.ndarray, angle: np.ndarray
+    shape: tuple[int, int], center: np.ndarray, size: np.ndarray, angle: np.ndarray
 ) -> np.ndarray:
-    """Which cells have their centre strictly inside each turned rectangle: ``[K, nx, ny]`` bool.
+    """Which cells have their center strictly inside each turned rectangle: ``[K, nx, ny]`` bool.
 
     Args:
         shape: nx, ny.
-        centre: ``[K, 2]`` cells.
+        center: ``[K, 2]`` cells.
         size: full side lengths, ``[K, 2]`` cells.
         angle: turn about z, ``[K]`` rad.
     """
-    return _inside(np.arange(shape[0]), np.arange(shape[1]), centre, size, angle)
+    return _inside(np.arange(shape[0]), np.arange(shape[1]), center, size, angle)
 
 
 def _inside(
-    rows: np.ndarray, columns: np.ndarray, centre: np.ndarray, size: np.ndarray, angle: np.ndarray
+    rows: np.ndarray, columns: np.ndarray, center: np.ndarray, size: np.ndarray, angle: np.ndarray
 ) -> np.ndarray:
-    x = rows[None, :, None] - centre[:, 0, None, None]
-    y = columns[None, None, :] - centre[:, 1, None, None]
+    x = rows[None, :, None] - center[:, 0, None, None]
+    y = columns[None, None, :] - center[:, 1, None, None]
     half = size[:, :, None, None] / 2
     if not angle.any():  # the usual case; an outer product of two short rows
         return (np.abs(x) < half[:, 0]) & (np.abs(y) < half[:, 1])

@@ -51,7 +51,7 @@ def trace_path(
     while cells[-1] != start:
         cells.append(int(before[cells[-1]]))
     index = np.array(np.unravel_index(cells[::-1], terrain.shape)).T
-    nodes = terrain.centre_of(index).astype(np.float64)
+    nodes = terrain.center_of(index).astype(np.float64)
     move = np.abs(np.diff(index, axis=0)).max(axis=1)
     kinds = np.where(move > 1, SegmentKind.JUMP, kinds_by_rise(np.diff(nodes[:, 2]), walk_z))
     distance = np.linalg.norm(np.diff(index, axis=0), axis=1)

@@ -43,7 +43,7 @@ class StairConfig(GridConfig):
 class StairTerrain(TerrainSource):
     """Straight staircases between random points of level ground at 0; later ones overwrite earlier ones.
 
-    Every tread is one cell deep along the stair, so that none falls between two cell centres.
+    Every tread is one cell deep along the stair, so that none falls between two cell centers.
     """
 
     def __init__(self, config: StairConfig) -> None:
@@ -62,8 +62,8 @@ class StairTerrain(TerrainSource):
         steps = np.maximum(np.ceil(length), 1).astype(np.int64)
         stair = np.repeat(np.arange(count), steps)
         number = np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps)
-        centre = start[stair] + (number / steps[stair])[:, None] * (stop - start)[stair]
+        center = start[stair] + (number / steps[stair])[:, None] * (stop - start)[stair]
         size = np.stack([np.ones(len(stair)), width[stair]], axis=1)
         angle = np.arctan2(stop[:, 1] - start[:, 1], stop[:, 0] - start[:, 0])[stair]
         value = base[stair] + number * rise[stair]
-        return config.terrain(draw_rectangles(np.zeros(shape), centre, size, angle, value))
+        return config.terrain(draw_rectangles(np.zeros(shape), center, size, angle, value))

@@ -122,7 +122,7 @@ def class_balanced_weights(classes: Sequence[str], lengths: Sequence[float]) -> 
         Weights summing to 1, ``[M]`` float64.
 
     Source:
-        Published data-set creation. Its factor length * (L_total / L_class) / C is this one before normalisation.
+        Published data-set creation. Its factor length * (L_total / L_class) / C is this one before normalization.
     """
     names = np.asarray(classes)
     length = np.asarray(lengths, dtype=np.float64)

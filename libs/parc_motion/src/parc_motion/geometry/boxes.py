@@ -33,7 +33,7 @@ def box_cover(
             over; without it no two boxes overlap in plan.
 
     Returns:
-        Centres ``[K, 3]`` and half sizes ``[K, 3]``, float64 m.
+        Centers ``[K, 3]`` and half sizes ``[K, 3]``, float64 m.
 
     Raises:
         DataError: `floor_depth` or `skirt` is out of range.

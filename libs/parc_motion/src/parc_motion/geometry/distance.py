@@ -182,7 +182,7 @@ class _Points:
     ids: Tensor  # [n]
     pos: Tensor  # [n, 3] m
     own: Tensor  # [n, 2] cell
-    place: Tensor  # [n, 2] cells from its centre
+    place: Tensor  # [n, 2] cells from its center
     cell: Tensor  # [n] m
     side: Tensor  # [n] 1 outside, -1 inside
     step: Tensor  # [n, 3] m, to the nearest surface point so far

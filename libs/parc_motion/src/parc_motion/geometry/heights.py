@@ -16,7 +16,7 @@ def height_at(height: Tensor, origin_xy: Tensor, cell: float | Tensor, xy: Tenso
 
     Args:
         height: one terrain ``[nx, ny]`` or one per batch entry ``[B, nx, ny]``, m.
-        origin_xy: centre of cell (0, 0), ``[2]`` or ``[B, 2]`` m.
+        origin_xy: center of cell (0, 0), ``[2]`` or ``[B, 2]`` m.
         cell: side of a cell, m.
         xy: ``[..., 2]``, or ``[B, ..., 2]`` where the height has a batch axis, m.
 
@@ -62,13 +62,13 @@ def grid_offsets(
 
 
 def height_patch(
-    packed: PackedTerrains, terrain_ids: Tensor, centre_xy: Tensor, heading: Tensor, offsets: Tensor
+    packed: PackedTerrains, terrain_ids: Tensor, center_xy: Tensor, heading: Tensor, offsets: Tensor
 ) -> Tensor:
     """World heights at points given in the heading frame of each character.
 
     Args:
         terrain_ids: ``[N]`` int64.
-        centre_xy: where each character is, ``[N, 2]`` m.
+        center_xy: where each character is, ``[N, 2]`` m.
         heading: its heading about z, ``[N]`` rad.
         offsets: points in the heading frame, ``[P, 2]`` or ``[px, py, 2]`` m; see `grid_offsets`.
 
@@ -79,16 +79,16 @@ def height_patch(
         ShapeError: the shapes do not fit together.
     """
     count = len(terrain_ids)
-    if centre_xy.shape != (count, 2) or heading.shape != (count,) or offsets.shape[-1:] != (2,):
+    if center_xy.shape != (count, 2) or heading.shape != (count,) or offsets.shape[-1:] != (2,):
         raise ShapeError(
-            f"height_patch got terrain_ids {list(terrain_ids.shape)}, centre_xy {list(centre_xy.shape)}, "
+            f"height_patch got terrain_ids {list(terrain_ids.shape)}, center_xy {list(center_xy.shape)}, "
             f"heading {list(heading.shape)}, offsets {list(offsets.shape)}; expected [N], [N, 2], [N], [..., 2]."
         )
     # one matrix product puts every point into units of cells, half a cell on: the whole part is the cell
     cell = packed.cell[terrain_ids][:, None]
     cos, sin = torch.cos(heading), torch.sin(heading)
     turn = torch.stack([cos, -sin, sin, cos], dim=-1) / cell
-    start = (centre_xy - packed.origin_xy[terrain_ids]) / cell + 0.5
+    start = (center_xy - packed.origin_xy[terrain_ids]) / cell + 0.5
     last = (packed.shape[terrain_ids] - 1).to(start.dtype)
     points = offsets.reshape(-1, 2).T.to(start)
     index = torch.addmm(start.reshape(-1, 1), turn.reshape(-1, 2), points).clamp_min_(0)

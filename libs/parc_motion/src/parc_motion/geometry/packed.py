@@ -29,7 +29,7 @@ class PackedTerrains:
 
     height: Tensor  # [M, X, Y] m
     shape: Tensor  # [M, 2] int64, cells along x and y
-    origin_xy: Tensor  # [M, 2] m, centre of cell (0, 0)
+    origin_xy: Tensor  # [M, 2] m, center of cell (0, 0)
     cell: Tensor  # [M] m
     _pools: dict[tuple[int, bool], Tensor] = attrs.field(factory=dict, init=False, repr=False)
 
@@ -87,7 +87,7 @@ class PackedTerrains:
         return index.long()
 
     def locate(self, terrain_ids: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
-        """Cell of each point, and the point in units of cells from the centre of cell (0, 0): ``[N, ..., 2]`` each.
+        """Cell of each point, and the point in units of cells from the center of cell (0, 0): ``[N, ..., 2]`` each.
 
         The cell is given as whole numbers of the points' own type: on large batches that takes a third of the time
         that integers take.

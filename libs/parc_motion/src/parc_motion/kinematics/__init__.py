@@ -2,7 +2,7 @@
 
 from parc_motion.kinematics import rotations
 from parc_motion.kinematics.forward import Kinematics
-from parc_motion.kinematics.mass import body_masses, centre_of_mass
+from parc_motion.kinematics.mass import body_masses, center_of_mass
 from parc_motion.kinematics.surface import SurfacePoints, surface_points
 from parc_motion.kinematics.velocity import angular_velocity, joint_angular_velocity, linear_velocity
 
@@ -11,7 +11,7 @@ __all__ = [
     "SurfacePoints",
     "angular_velocity",
     "body_masses",
-    "centre_of_mass",
+    "center_of_mass",
     "joint_angular_velocity",
     "linear_velocity",
     "rotations",

@@ -1,4 +1,4 @@
-"""Mass and centre of mass, of each body and of the whole character, from its collision shapes."""
+"""Mass and center of mass, of each body and of the whole character, from its collision shapes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Geom, Skeleton
 
-__all__ = ["body_masses", "centre_of_mass"]
+__all__ = ["body_masses", "center_of_mass"]
 
 
 def body_masses(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    """Mass of each body ``[B]`` kg and its centre in the body's frame ``[B, 3]`` m; shapes that overlap count twice.
+    """Mass of each body ``[B]`` kg and its center in the body's frame ``[B, 3]`` m; shapes that overlap count twice.
 
     Raises:
         DataError: the character has no shapes, or their densities are 0.
@@ -30,16 +30,16 @@ def body_masses(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
     return mass, moment / np.where(mass > 0, mass, 1.0)[:, None]
 
 
-def centre_of_mass(body_pos: Tensor, body_rot: Tensor, mass: Tensor, centre: Tensor) -> Tensor:
-    """Centre of mass of posed bodies: ``[..., 3]`` m.
+def center_of_mass(body_pos: Tensor, body_rot: Tensor, mass: Tensor, center: Tensor) -> Tensor:
+    """Center of mass of posed bodies: ``[..., 3]`` m.
 
     Args:
         body_pos: ``[..., B, 3]`` m.
         body_rot: ``[..., B, 4]``.
         mass: of each body, ``[B]`` kg.
-        centre: centre of mass of each body in its own frame, ``[B, 3]`` m.
+        center: center of mass of each body in its own frame, ``[B, 3]`` m.
     """
-    place = body_pos + rot.rotate(body_rot, centre.expand_as(body_pos))
+    place = body_pos + rot.rotate(body_rot, center.expand_as(body_pos))
     return (mass[:, None] * place).sum(dim=-2) / mass.sum()
 
 

@@ -1,8 +1,8 @@
 """Rotations in torch, any leading batch axes; quaternions are xyzw, of length 1.
 
 Source: conventions of `parc_motion.published` (exponential maps, tan-norm features, heading); formulas are
-the textbook ones. Where it returns an un-normalised midpoint from slerp of near-equal rotations, this one
-interpolates linearly and normalises.
+the textbook ones. Where it returns an un-normalized midpoint from slerp of near-equal rotations, this one
+interpolates linearly and normalizes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Measures of motion quality."""
 
-from parc_motion.metrics.clips import clip_metrics, summarise
+from parc_motion.metrics.clips import clip_metrics, summarize
 from parc_motion.metrics.flights import (
     GRAVITY,
     MAX_DEFICIT,
@@ -32,7 +32,7 @@ __all__ = [
     "joint_limit_excess",
     "max_jerk",
     "measure_flights",
-    "summarise",
+    "summarize",
     "terrain_contact",
     "terrain_penetration",
 ]

@@ -14,7 +14,7 @@ from parc_motion.metrics.ground import contact_slides, terrain_contact
 from parc_motion.metrics.motion import final_waypoint_distance, high_jerk_share, joint_limit_excess, max_jerk
 from parc_motion.skeletons import Skeleton
 
-__all__ = ["clip_metrics", "summarise"]
+__all__ = ["clip_metrics", "summarize"]
 
 
 def clip_metrics(clip: MotionClip, skeleton: Skeleton) -> dict[str, float]:
@@ -28,7 +28,7 @@ def clip_metrics(clip: MotionClip, skeleton: Skeleton) -> dict[str, float]:
     * ``foot_slide_m``: mean slide of a foot per contact; ``max_foot_slide_m``: the worst contact.
     * ``max_joint_limit_rad``: the furthest that a joint coordinate leaves its limits.
 
-    Those of the ground are missing for a clip without terrain, FWD without path, sliding without a labelled foot.
+    Those of the ground are missing for a clip without terrain, FWD without path, sliding without a labeled foot.
 
     Raises:
         SkeletonMismatch: the clip belongs to another character.
@@ -66,7 +66,7 @@ def clip_metrics(clip: MotionClip, skeleton: Skeleton) -> dict[str, float]:
     return values
 
 
-def summarise(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+def summarize(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     """One row for many clips: ``clips`` (how many), the largest of each ``max_*``, the mean of every other name.
 
     A mean is over the clips that have the name.

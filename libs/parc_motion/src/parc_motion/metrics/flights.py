@@ -1,6 +1,6 @@
-"""Flights that no body could make: without support the centre of mass follows a parabola, whatever the limbs do.
+"""Flights that no body could make: without support the center of mass follows a parabola, whatever the limbs do.
 
-For every contact-free interval of duration T the centre of mass has to leave with the upward speed
+For every contact-free interval of duration T the center of mass has to leave with the upward speed
 ``(dz + g T^2 / 2) / T`` and keeps its horizontal velocity. A motion whose take-off is slower than that hangs in the
 air; one that gains horizontal speed is pushed by nobody.
 
@@ -30,7 +30,7 @@ class Flights:
     first: Tensor  # [F] int64, first frame in the air
     last: Tensor  # [F] int64, last frame in the air
     duration: Tensor  # [F] s, between these two frames
-    takeoff_speed: Tensor  # [F] m/s, upward speed of the centre of mass in the first frame
+    takeoff_speed: Tensor  # [F] m/s, upward speed of the center of mass in the first frame
     needed_speed: Tensor  # [F] m/s, the one with which a body gets to where the last frame is
     speed_change: Tensor  # [F] m/s, change of the horizontal velocity from start to end
     fall: Tensor  # [F] m/s^2, mean downward acceleration; 9.81 in a real flight
@@ -60,11 +60,11 @@ def airborne_frames(
     return (contacts.amax(dim=-1) <= threshold) & (clearance > height)
 
 
-def measure_flights(centre: Tensor, airborne: Tensor, fps: float, gravity: float = GRAVITY) -> Flights:
+def measure_flights(center: Tensor, airborne: Tensor, fps: float, gravity: float = GRAVITY) -> Flights:
     """The flights of one clip, of at least four frames each.
 
     Args:
-        centre: centre of mass, ``[T, 3]`` m.
+        center: center of mass, ``[T, 3]`` m.
         airborne: ``[T]`` bool; see `airborne_frames`.
         gravity: m/s^2.
     """
@@ -75,10 +75,10 @@ def measure_flights(centre: Tensor, airborne: Tensor, fps: float, gravity: float
     steps = last - first
     most = max(1, min(round(_SPEED_WINDOW_S * fps), len(airborne)))
     window = (steps // 2).clamp(max=most)
-    duration, span = steps.to(centre.dtype) / fps, window.to(centre.dtype) / fps
-    start = (centre[first + window] - centre[first]) / span[:, None]  # mean velocity of the window
-    end = (centre[last] - centre[last - window]) / span[:, None]
-    climb = centre[last, 2] - centre[first, 2]
+    duration, span = steps.to(center.dtype) / fps, window.to(center.dtype) / fps
+    start = (center[first + window] - center[first]) / span[:, None]  # mean velocity of the window
+    end = (center[last] - center[last - window]) / span[:, None]
+    climb = center[last, 2] - center[first, 2]
     return Flights(
         first=first,
         last=last,

@@ -56,7 +56,7 @@ def contact_slides(points: Tensor, contact: Tensor, band: float = 0.02, threshol
     """How far one body slides in each of its contacts: ``[C]`` m for C contacts.
 
     Between two frames of a contact the slide is the smallest horizontal movement among the points near the body's
-    lowest one, so a foot that rolls over its heel or toes does not slide. A contact is a run of labelled frames; its
+    lowest one, so a foot that rolls over its heel or toes does not slide. A contact is a run of labeled frames; its
     slides add up.
 
     Args:

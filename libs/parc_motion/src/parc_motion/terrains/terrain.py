@@ -55,7 +55,7 @@ class Terrain:
         )
         return np.clip(index, 0, np.array(self.shape) - 1)
 
-    def centre_of(self, index: np.ndarray) -> np.ndarray:
+    def center_of(self, index: np.ndarray) -> np.ndarray:
         """Center of the top of each cell: ``[..., 3]`` m for ``index`` ``[..., 2]``."""
         index = np.asarray(index)
         xy = self.origin_xy + index * np.float32(self.cell)

@@ -1,6 +1,6 @@
 """All terrains side by side in one, for simulators that have a single world for every environment.
 
-Source: `parc_motion.published`: slots of equal size in a square, the whole centred on the origin, which keeps
+Source: `parc_motion.published`: slots of equal size in a square, the whole centered on the origin, which keeps
 coordinates small. It pads every terrain with its lowest height and leaves slots of smaller terrains partly empty; here
 border heights go on to the edge of the slot, as they do around a terrain of its own.
 """

@@ -83,7 +83,7 @@ class PlannerContract:
     def test_points_are_about_a_cell_apart(self, make, bumpy) -> None:
         for terrain, path in _plans(make(), bumpy):
             steps = np.linalg.norm(np.diff(path.points[:, :2], axis=0), axis=1)
-            assert steps.max() <= 1.5 * terrain.cell  # a diagonal neighbour is 1.41 cells away
+            assert steps.max() <= 1.5 * terrain.cell  # a diagonal neighbor is 1.41 cells away
 
     def test_equal_generators_give_equal_paths(self, make, bumpy) -> None:
         _assert_same(_one(make(), bumpy, 5), _one(make(), bumpy, 5))

@@ -33,7 +33,7 @@ class TerrainSourceContract:
         for seed in range(20):
             terrain = source.sample(np.random.default_rng(seed))
             assert np.isfinite(terrain.height).all()
-            assert np.abs(terrain.height).max() <= 1e4  # m; float32 resolves a millimetre there
+            assert np.abs(terrain.height).max() <= 1e4  # m; float32 resolves a millimeter there
 
     def test_equal_generators_give_equal_terrains(self, make) -> None:
         _assert_same(make().sample(np.random.default_rng(3)), make().sample(np.random.default_rng(3)))

@@ -53,7 +53,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
             if "fps" not in tree and _is_state(tree)
             else _moving(path.stem, tree, options)
         )
-        return [turn_world(_in_metres(motion, options.scale), options.up)]
+        return [turn_world(_in_meters(motion, options.scale), options.up)]
 
 
 def _recognizes(path: pathlib.Path, head: bytes) -> bool:
@@ -172,7 +172,7 @@ def _local(tree: dict[Any, Any], rotation: np.ndarray, parents: tuple[int, ...])
     return torch.stack(local, dim=1).numpy()
 
 
-def _in_metres(motion: SourceMotion, scale: float | None) -> SourceMotion:
+def _in_meters(motion: SourceMotion, scale: float | None) -> SourceMotion:
     offsets = motion.offsets
     assert offsets is not None  # every poselib file has rotations
     reach = np.zeros(len(motion.parents))

@@ -18,7 +18,7 @@ from parc_data.procedural.smooth import Curve, blur, min_jerk
 __all__ = ["GRAVITY", "Support", "center_height", "center_over_ground", "support_of"]
 
 GRAVITY = 9.81  # m/s^2
-_SOLE_CENTRE = 0.06  # m ahead of the ankle
+_SOLE_CENTER = 0.06  # m ahead of the ankle
 _SHIFT_S = 0.5  # s, to shift the weight off a foot when starting from, or coming to, a stand
 _LEG_MAX = 0.828  # m, hip to ankle with the knee bent by 9 degrees
 _LEG_MIN = 0.36  # m
@@ -38,7 +38,7 @@ class Support:
 def support_of(plan: Plan, feet: FeetMotion, time: np.ndarray) -> Support:
     """The support, which moves from footstep to footstep during double support."""
     steps = plan.steps
-    soles = [np.array(s.pos) + _SOLE_CENTRE * np.array([np.cos(s.yaw), np.sin(s.yaw), 0.0]) for s in steps]
+    soles = [np.array(s.pos) + _SOLE_CENTER * np.array([np.cos(s.yaw), np.sin(s.yaw), 0.0]) for s in steps]
     point = np.tile(soles[0], (len(time), 1))
     yaw = np.full(len(time), steps[0].yaw)
     for i, (a, b) in enumerate(itertools.pairwise(steps)):

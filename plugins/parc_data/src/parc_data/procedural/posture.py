@@ -10,7 +10,7 @@ from torch import Tensor
 from parc_data.procedural.feet import FeetMotion
 from parc_data.procedural.plan import Style
 from parc_data.procedural.smooth import blur
-from parc_motion.kinematics import Kinematics, body_masses, centre_of_mass
+from parc_motion.kinematics import Kinematics, body_masses, center_of_mass
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
 
@@ -38,7 +38,7 @@ class Body:
     def center(self, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor) -> Tensor:
         """Center of mass, ``[n, 3]`` m."""
         body_pos, body_rot = self.kinematics.forward(root_pos, root_rot, joint_rot)
-        return centre_of_mass(body_pos, body_rot, self.mass, self.com)
+        return center_of_mass(body_pos, body_rot, self.mass, self.com)
 
     def ankle_angle(self, pose: Pose) -> np.ndarray:
         """Rotation of both ankles about their y axis, toes down positive, ``[n, 2]`` rad."""

@@ -1,7 +1,7 @@
 """Gauss-Newton over all frames of a motion at once, inside joint limits.
 
 The coordinates of all frames are one vector; what couples frames is the second difference over time, so the normal
-equations are a band that a banded Cholesky factorisation solves in time linear in the number of frames. Limits are
+equations are a band that a banded Cholesky factorization solves in time linear in the number of frames. Limits are
 bounds of the coordinates: a coordinate that sits on a bound and is pushed outwards is held there, and every step is
 clipped. A ball joint's exponential map also keeps an angle below pi, so it reads back as it was written.
 
@@ -30,7 +30,7 @@ _WINDOW, _AHEAD = 512, 24  # frames solved at once, and how many of them the nex
 
 @attrs.frozen(kw_only=True, eq=False)
 class Goals:
-    """What a motion should do; every weight is per squared metre or radian, 0 where there is no goal."""
+    """What a motion should do; every weight is per squared meter or radian, 0 where there is no goal."""
 
     point_body: Tensor  # [P]
     point_local: Tensor  # [P, 3] m
@@ -98,7 +98,7 @@ def solve(
         stop = frames if frames - stop < _AHEAD else stop
         part = slice(begin, stop)
         problem = _Problem(tree, goals.frames(begin, stop), limits, root_pos[part], root_rot[part], lead)
-        x[part] = problem.minimise(x[part], iterations)
+        x[part] = problem.minimize(x[part], iterations)
         first = frames if stop == frames else first + _WINDOW
     return x
 
@@ -111,7 +111,7 @@ class _Problem:
         self.root_pos, self.root_rot, self.lead = root_pos, root_rot, lead
         self.start = self.bend = torch.zeros(0)
 
-    def minimise(self, x: Tensor, iterations: int) -> Tensor:
+    def minimize(self, x: Tensor, iterations: int) -> Tensor:
         damping = 1e-3
         self.start = x.clone()
         bend = x.diff(n=2, dim=0)

@@ -17,7 +17,7 @@ from parc_data.tools.findings import LEVELS, ClipReport, Finding, ValidateConfig
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError, SkeletonMismatch
 from parc_motion.geometry import PackedTerrains, clearance, penetration_depth
-from parc_motion.kinematics import Kinematics, body_masses, centre_of_mass, surface_points
+from parc_motion.kinematics import Kinematics, body_masses, center_of_mass, surface_points
 from parc_motion.metrics import Flights, airborne_frames, measure_flights
 from parc_motion.skeletons import Skeleton
 from parc_motion.terrains import Terrain
@@ -108,7 +108,7 @@ class Validator:
             "points": points,
             "depth": penetration_depth(packed, ids, points),
             "gap": gap,
-            "center_of_mass": centre_of_mass(body_pos, body_rot, *self._masses),
+            "center_of_mass": center_of_mass(body_pos, body_rot, *self._masses),
             "dof": self.kinematics.joint_rot_to_dof(joint_rot),
         }
         split = {name: part.split(lengths) for name, part in parts.items()}

@@ -57,7 +57,7 @@ def _jacobian(tree: Tree, pose: Pose, t: int, b: int, out: np.ndarray) -> None:
         out[i, i] = 1.0
     for i in range(tree.chain_length[b]):
         k = tree.chain[b, i]
-        axis, c = pose.axis[t, k], pose.pos[t, tree.centre[k]]
+        axis, c = pose.axis[t, k], pose.pos[t, tree.center[k]]
         p = pose.pos[t, b]
         mx, my, mz = cross(axis[0], axis[1], axis[2], p[0] - c[0], p[1] - c[1], p[2] - c[2])
         row = out[3 + i]
@@ -89,9 +89,9 @@ def _weigh(
 
 @kernel()
 def _mass(tree: Tree, pose: Pose, loss: LossDerivatives, blocks: np.ndarray) -> None:
-    """Terms in the centre of mass couple all bodies."""
+    """Terms in the center of mass couple all bodies."""
     frames, bodies = pose.pos.shape[0], pose.pos.shape[1]
-    size = len(tree.centre)
+    size = len(tree.center)
     if not loss.com.any():
         return
     com = np.zeros((frames, size, 3))
@@ -104,7 +104,7 @@ def _mass(tree: Tree, pose: Pose, loss: LossDerivatives, blocks: np.ndarray) -> 
                 com[t, i, i] += m
             for i in range(tree.chain_length[b]):
                 k = tree.chain[b, i]
-                axis, c = pose.axis[t, k], pose.pos[t, tree.centre[k]]
+                axis, c = pose.axis[t, k], pose.pos[t, tree.center[k]]
                 mx, my, mz = cross(axis[0], axis[1], axis[2], x - c[0], y - c[1], z - c[2])
                 com[t, k, 0] += m * mx
                 com[t, k, 1] += m * my

@@ -73,7 +73,7 @@ class LimbArrays(NamedTuple):
 
     body: np.ndarray  # [K] int64
     is_foot: np.ndarray  # [K] bool
-    centre: np.ndarray  # [K, 3] m
+    center: np.ndarray  # [K, 3] m
     radius: np.ndarray  # [K] m
     sole: np.ndarray  # [K, S] int64 surface points
     sole_count: np.ndarray  # [K] int64
@@ -92,7 +92,7 @@ class LossDerivatives(NamedTuple):
     next: np.ndarray  # [T, B, 6, 6] frame t (rows) with frame t + 1
     far: np.ndarray  # [2, T, B, 3, 3] positions of frame t with those of t + 2, t + 3
     own: np.ndarray  # [T, V, V] variables of one frame
-    com: np.ndarray  # [T - 2] weight of the centre of mass' second difference
+    com: np.ndarray  # [T - 2] weight of the center of mass' second difference
 
 
 def goal_of(targets: Targets, clip: int) -> Goal:
@@ -133,7 +133,7 @@ def limb_arrays(limbs: Sequence[Limb]) -> LimbArrays:
     return LimbArrays(
         body=np.array([limb.body for limb in limbs], np.int64),
         is_foot=np.array([limb.is_foot for limb in limbs], np.bool_),
-        centre=np.array([limb.centre for limb in limbs], np.float64).reshape(-1, 3),
+        center=np.array([limb.center for limb in limbs], np.float64).reshape(-1, 3),
         radius=np.array([limb.radius for limb in limbs], np.float64),
         sole=np.array([[*limb.sole, *[0] * (most - len(limb.sole))] for limb in limbs], np.int64).reshape(
             -1, most

@@ -17,7 +17,7 @@ class Ground(NamedTuple):
     """One terrain; outside its grid the border cells go on without end."""
 
     height: np.ndarray  # [nx, ny] m
-    origin: np.ndarray  # [2] m, centre of cell (0, 0)
+    origin: np.ndarray  # [2] m, center of cell (0, 0)
     cell: float  # m
 
 

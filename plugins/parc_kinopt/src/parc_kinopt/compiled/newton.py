@@ -36,7 +36,7 @@ class NewtonSettings:
 
     widths: tuple[float, ...]  # Huber widths of the stages, falling, m or rad
     tolerance: float = 1e-3  # a stage ends when a step lowers the loss by a smaller share
-    max_steps: int = 200  # factorisations, all stages together
+    max_steps: int = 200  # factorizations, all stages together
     firmness: float = 0.3  # see `parc_kinopt.compiled.terms`
 
 
@@ -78,7 +78,7 @@ class Solution:
 
     x: np.ndarray  # [T, V]
     total: float  # exact loss there
-    steps: int  # factorisations
+    steps: int  # factorizations
     looks: int  # evaluations of the loss
     converged: bool  # every stage ended by itself
 
@@ -122,7 +122,7 @@ def _descend(
     out: LossDerivatives,
     trial: LossDerivatives,
 ) -> tuple[float, int, int, bool]:
-    """All stages, in place on `x`: exact total, factorisations, looks, whether all stages ended by themselves."""
+    """All stages, in place on `x`: exact total, factorizations, looks, whether all stages ended by themselves."""
     frames, size = x.shape
     blocks, inverses = np.zeros((frames, 4, size, size)), np.zeros((frames, size, size))
     steps, looks, converged = 0, 0, True

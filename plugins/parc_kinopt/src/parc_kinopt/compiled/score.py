@@ -29,7 +29,7 @@ class Route(NamedTuple):
 
     points: np.ndarray  # [P, 3] m
     feet: np.ndarray  # [F] int64, bodies
-    centre: np.ndarray  # [B, 3] m, middle of the surface points of each body, body frame
+    center: np.ndarray  # [B, 3] m, middle of the surface points of each body, body frame
     radius: np.ndarray  # [B] m, reach of the points from there
     jerk_limit: float  # m/s^3
     min_label: float  # weaker contact labels count as none
@@ -85,7 +85,7 @@ def _against_ground(
             label = motion.contacts[t, b]
             wanted = label > route.min_label
             m, p = matrix[t, b], pos[t, b]
-            x, y, z = rotate(m, route.centre[b, 0], route.centre[b, 1], route.centre[b, 2])
+            x, y, z = rotate(m, route.center[b, 0], route.center[b, 1], route.center[b, 2])
             x, y, z, reach = p[0] + x, p[1] + y, p[2] + z, route.radius[b]
             if not wanted and z - reach > _highest(x, y, reach, ground):
                 continue

@@ -329,7 +329,7 @@ def _body_constraints(
                 continue
             foot, m, p, target = limbs.is_foot[g], pose.matrix[t, b], pose.pos[t, b], goal.point[t, b]
             for s in range(limbs.sole_count[g] if foot else 1):
-                local = tree.point[limbs.sole[g, s]] if foot else limbs.centre[g]
+                local = tree.point[limbs.sole[g, s]] if foot else limbs.center[g]
                 lx, ly, lz = rotate(m, local[0], local[1], local[2])
                 dx, dy, dz = p[0] + lx - target[0], p[1] + ly - target[1], p[2] + lz - target[2]
                 length = math.sqrt(dx * dx + dy * dy + dz * dz + _TINY)

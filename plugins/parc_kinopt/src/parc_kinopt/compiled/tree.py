@@ -32,7 +32,7 @@ class Tree(NamedTuple):
     axis: np.ndarray  # [B, 3], of hinges
     lower: np.ndarray  # [D] rad
     upper: np.ndarray  # [D] rad
-    centre: np.ndarray  # [V] int64, body in whose origin a variable turns
+    center: np.ndarray  # [V] int64, body in whose origin a variable turns
     chain: np.ndarray  # [B, L] int64, turning variables that move a body, in tree order
     chain_length: np.ndarray  # [B] int64
     mass: np.ndarray  # [B] share of the whole
@@ -62,10 +62,10 @@ def tree_of(skeleton: Skeleton, surface: SurfacePoints | None = None) -> Tree:
     bodies = skeleton.num_bodies
     width, first, axis = np.zeros(bodies, np.int64), np.zeros(bodies, np.int64), np.zeros((bodies, 3))
     width[0], first[0] = 3, 3
-    centre = np.zeros(6 + skeleton.num_dofs, np.int64)
+    center = np.zeros(6 + skeleton.num_dofs, np.int64)
     for body, (joint, where) in enumerate(zip(skeleton.joints, skeleton.dof_slices), start=1):
         width[body], first[body] = joint.kind.num_dofs, 6 + where.start
-        centre[6 + where.start : 6 + where.stop] = body
+        center[6 + where.start : 6 + where.stop] = body
         if joint.kind is JointKind.HINGE:
             axis[body] = np.asarray(joint.axis, np.float64) / np.linalg.norm(joint.axis)
     chains: list[list[int]] = []
@@ -81,7 +81,7 @@ def tree_of(skeleton: Skeleton, surface: SurfacePoints | None = None) -> Tree:
         axis=axis,
         lower=skeleton.dof_lower.astype(np.float64),
         upper=skeleton.dof_upper.astype(np.float64),
-        centre=centre,
+        center=center,
         chain=np.array([chain + [0] * (longest - len(chain)) for chain in chains], np.int64),
         chain_length=np.array([len(chain) for chain in chains], np.int64),
         mass=mass / mass.sum(),
@@ -93,7 +93,7 @@ def tree_of(skeleton: Skeleton, surface: SurfacePoints | None = None) -> Tree:
 
 def make_pose(frames: int, tree: Tree) -> Pose:
     """Room for the bodies of `frames` frames."""
-    bodies, variables = len(tree.parent), len(tree.centre)
+    bodies, variables = len(tree.parent), len(tree.center)
     return Pose(
         pos=np.zeros((frames, bodies, 3)),
         quat=np.zeros((frames, bodies, 4)),
@@ -171,8 +171,8 @@ def gradient_of_forces(
                 torque[t, tree.parent[b], i] += torque[t, b, i]
         for i in range(3):
             grad[t, i] += force[t, 0, i]
-        for k in range(3, len(tree.centre)):
-            c = tree.centre[k]
+        for k in range(3, len(tree.center)):
+            c = tree.center[k]
             p, f = pose.pos[t, c], force[t, c]
             mx, my, mz = cross(p[0], p[1], p[2], f[0], f[1], f[2])
             axis = pose.axis[t, k]

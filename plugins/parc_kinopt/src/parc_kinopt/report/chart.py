@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from parc_kinopt.report.rows import SOURCE_TERMS, Row
-from parc_kinopt.report.style import AFTER, BEFORE, INK, LINE, PALE, PAPER, Colour, font
+from parc_kinopt.report.style import AFTER, BEFORE, INK, LINE, PALE, PAPER, Color, font
 
 __all__ = ["draw_chart"]
 
@@ -50,8 +50,8 @@ def draw_chart(rows: Sequence[Row], width: int) -> Image.Image:
 
 def _draw_term(draw: ImageDraw.ImageDraw, rows: Sequence[Row], name: str, y: float, x_of) -> None:
     before, after = _values(rows, name)
-    for values, colour, shift in ((before, BEFORE, -4), (after, AFTER, 4)):
-        red, green, blue = (round(0.45 * c + 0.55 * 255) for c in colour)
+    for values, color, shift in ((before, BEFORE, -4), (after, AFTER, 4)):
+        red, green, blue = (round(0.45 * c + 0.55 * 255) for c in color)
         for value in values:
             _dot(draw, x_of(value), y + shift, 2.2, (red, green, blue))
     a, b = x_of(statistics.median(before)), x_of(statistics.median(after))
@@ -64,8 +64,8 @@ def _draw_term(draw: ImageDraw.ImageDraw, rows: Sequence[Row], name: str, y: flo
 def _write(draw: ImageDraw.ImageDraw, rows: Sequence[Row], names: list[str], high: int, x_of) -> None:
     draw.text((0, 0), "loss terms, unweighted", fill=INK, font=font(16))
     x = 200
-    for text, colour in (("before", BEFORE), ("after", AFTER)):
-        draw.ellipse([x, 4, x + 10, 14], fill=colour)
+    for text, color in (("before", BEFORE), ("after", AFTER)):
+        draw.ellipse([x, 4, x + 10, 14], fill=color)
         draw.text((x + 16, 1), text, fill=INK, font=font(13))
         x += 80
     draw.text((x, 1), "large: median; small: each clip", fill=PALE, font=font(13))
@@ -93,7 +93,7 @@ def _fine(x: float, y: float) -> tuple[float, float]:
     return x * _FINE, y * _FINE
 
 
-def _dot(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: Colour) -> None:
+def _dot(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, color: Color) -> None:
     draw.ellipse(
-        [(x - radius) * _FINE, (y - radius) * _FINE, (x + radius) * _FINE, (y + radius) * _FINE], fill=colour
+        [(x - radius) * _FINE, (y - radius) * _FINE, (x + radius) * _FINE, (y + radius) * _FINE], fill=color
     )

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from scipy.spatial import ConvexHull
 
 from parc_kinopt.batch import require_terrain
-from parc_kinopt.report.style import BURIED, HELD, PAPER, Colour
+from parc_kinopt.report.style import BURIED, HELD, PAPER, Color
 from parc_motion.clips import MotionClip
 from parc_motion.geometry import PackedTerrains
 from parc_motion.kinematics import Kinematics, surface_points
@@ -61,7 +61,7 @@ def posed(clip: MotionClip, skeleton: Skeleton) -> Poses:
 class View:
     """Where the picture of a pose looks at."""
 
-    centre: np.ndarray  # [3] m, in the middle of the picture
+    center: np.ndarray  # [3] m, in the middle of the picture
     heading: float  # rad, direction that points to the right
     scale: float  # pixels per m
     width: int  # pixels
@@ -69,14 +69,14 @@ class View:
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Pixels from the upper left corner, ``[..., 2]``, of points ``[..., 3]`` m."""
-        d = np.asarray(points, dtype=np.float64) - self.centre
+        d = np.asarray(points, dtype=np.float64) - self.center
         right = d[..., 0] * math.cos(self.heading) + d[..., 1] * math.sin(self.heading)
         up = d[..., 2] * math.cos(_ELEVATION) + self.depth(points) * math.sin(_ELEVATION)
         return np.stack([self.width / 2 + self.scale * right, self.height / 2 - self.scale * up], axis=-1)
 
     def depth(self, points: np.ndarray) -> np.ndarray:
-        """Distance away from the viewer in the ground plane, m from the centre, ``[...]``."""
-        d = np.asarray(points, dtype=np.float64)[..., :2] - self.centre[:2]
+        """Distance away from the viewer in the ground plane, m from the center, ``[...]``."""
+        d = np.asarray(points, dtype=np.float64)[..., :2] - self.center[:2]
         return d[..., 1] * math.cos(self.heading) - d[..., 0] * math.sin(self.heading)
 
 
@@ -105,9 +105,9 @@ def _columns(terrain: Terrain, view: View, draw: ImageDraw.ImageDraw) -> list[It
     i, j = np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij")
     x, y = terrain.origin_xy[0] + i * terrain.cell, terrain.origin_xy[1] + j * terrain.cell
     middle = np.stack([x, y, terrain.height], axis=-1).astype(np.float64)
-    right = (middle[..., :2] - view.centre[:2]) @ [math.cos(view.heading), math.sin(view.heading)]
+    right = (middle[..., :2] - view.center[:2]) @ [math.cos(view.heading), math.sin(view.heading)]
     depth = view.depth(middle)
-    bottom = float(view.centre[2]) - view.height / view.scale
+    bottom = float(view.center[2]) - view.height / view.scale
     items: list[Item] = []
     for a, b in np.argwhere((np.abs(right) < reach) & (np.abs(depth) < deep)):
         items.append(
@@ -130,9 +130,9 @@ def _column(top: np.ndarray, cell: float, bottom: float, view: View, draw: Image
     _polygon(draw, view, corners, (226, 226, 218))
 
 
-def _polygon(draw: ImageDraw.ImageDraw, view: View, points: np.ndarray, colour: Colour) -> None:
-    edge = tuple(max(c - 26, 0) for c in colour)
-    draw.polygon([tuple(p) for p in view.project(points)], fill=colour, outline=edge)
+def _polygon(draw: ImageDraw.ImageDraw, view: View, points: np.ndarray, color: Color) -> None:
+    edge = tuple(max(c - 26, 0) for c in color)
+    draw.polygon([tuple(p) for p in view.project(points)], fill=color, outline=edge)
 
 
 def _shapes(
@@ -146,27 +146,27 @@ def _shapes(
         q = torch.tensor(poses.body_rot[frame, b], dtype=torch.float64)
         turn = rot.quat_to_matrix(rot.normalize(q)).numpy()
         own = rot.quat_to_matrix(torch.tensor(geom.rot, dtype=torch.float64)).numpy()
-        centre = poses.body_pos[frame, b] + turn @ geom.pos
-        colour = _FAR_LIMB if depths[b] > 0.05 else _BODY
+        center = poses.body_pos[frame, b] + turn @ geom.pos
+        color = _FAR_LIMB if depths[b] > 0.05 else _BODY
         if poses.clip.contacts[frame, b] > 0.5:
-            colour = HELD
-        paint = functools.partial(_shape, geom, centre, turn @ own, view, draw, colour)
-        items.append((float(view.depth(centre)), paint))
+            color = HELD
+        paint = functools.partial(_shape, geom, center, turn @ own, view, draw, color)
+        items.append((float(view.depth(center)), paint))
     return items
 
 
 def _shape(
-    geom: Geom, centre: np.ndarray, turn: np.ndarray, view: View, draw: ImageDraw.ImageDraw, colour: Colour
+    geom: Geom, center: np.ndarray, turn: np.ndarray, view: View, draw: ImageDraw.ImageDraw, color: Color
 ) -> None:
-    rim = tuple(max(c - 40, 0) for c in colour)
+    rim = tuple(max(c - 40, 0) for c in color)
     if geom.kind == "box":
         signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-        draw.polygon(_hull(view.project(centre + (signs * geom.size) @ turn.T)), fill=colour, outline=rim)
+        draw.polygon(_hull(view.project(center + (signs * geom.size) @ turn.T)), fill=color, outline=rim)
         return
     length = float(geom.size[1]) if len(geom.size) > 1 else 0.0
-    ends = view.project(np.stack([centre - length * turn[:, 2], centre + length * turn[:, 2]]))
+    ends = view.project(np.stack([center - length * turn[:, 2], center + length * turn[:, 2]]))
     for radius, paint in ((float(geom.size[0]) * view.scale + 0.5 * _FINE, rim),
-                          (float(geom.size[0]) * view.scale - 0.5 * _FINE, colour)):  # fmt: skip
+                          (float(geom.size[0]) * view.scale - 0.5 * _FINE, color)):  # fmt: skip
         draw.line([tuple(end) for end in ends], fill=paint, width=round(2 * radius))
         for x, y in ends:
             draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=paint)

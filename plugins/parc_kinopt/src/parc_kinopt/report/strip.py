@@ -42,26 +42,26 @@ def draw_strip(row: Row, skeleton: Skeleton, count: int, width: int) -> Image.Im
     _head(ImageDraw.Draw(picture), row)
     moments = _moments(pair[0][0], pair[1][0], row.removed_frames, count)
     heading = _heading(pair[1][0])
-    for line, (clip, text, colour) in enumerate(pair):
+    for line, (clip, text, color) in enumerate(pair):
         poses, top = posed(clip, skeleton), _HEAD + line * (tall + _FOOT + _GAP)
         for k, frames in enumerate(moments):
             frame, left = frames[line], k * (size + _GAP)
             # both rows look at the same place, in the middle between where the two are
-            centre = 0.5 * sum(c.root_pos[f].astype(np.float64) for (c, _, _), f in zip(pair, frames))
-            centre[2] -= 0.12
-            view = View(centre=centre, heading=heading, scale=tall / _TALL, width=size, height=tall)
+            center = 0.5 * sum(c.root_pos[f].astype(np.float64) for (c, _, _), f in zip(pair, frames))
+            center[2] -= 0.12
+            view = View(center=center, heading=heading, scale=tall / _TALL, width=size, height=tall)
             picture.paste(draw_pose(poses, frame, skeleton, view), (left, top))
             draw = ImageDraw.Draw(picture)
             draw.rectangle([left, top, left + size - 1, top + tall - 1], outline=LINE)
-            draw.text((left + 2, top + tall + 2), f"{text} {frame}", fill=colour, font=font(12))
+            draw.text((left + 2, top + tall + 2), f"{text} {frame}", fill=color, font=font(12))
     return picture
 
 
 def _head(draw: ImageDraw.ImageDraw, row: Row) -> None:
     draw.text((0, 0), f"{row.name}: worst off", fill=INK, font=font(16))
     x = 0.0
-    for text, colour in (("labelled as in contact", HELD), ("points inside the ground", BURIED)):
-        draw.ellipse([x, 25, x + 10, 35], fill=colour)
+    for text, color in (("labeled as in contact", HELD), ("points inside the ground", BURIED)):
+        draw.ellipse([x, 25, x + 10, 35], fill=color)
         draw.text((x + 16, 22), text, fill=INK, font=font(13))
         x += 36 + font(13).getlength(text)
 

@@ -1,4 +1,4 @@
-"""Colours and fonts of the report."""
+"""Colors and fonts of the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INK, PALE, LINE, PAPER = (33, 37, 44), (124, 130, 140), (222, 225, 230), (255, 2
 BEFORE, AFTER = (200, 120, 30), (30, 100, 190)  # told apart without red and green
 HELD, BURIED = (190, 40, 40), (230, 0, 200)
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @functools.cache

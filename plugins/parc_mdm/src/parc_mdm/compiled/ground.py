@@ -49,7 +49,7 @@ class Changes(NamedTuple):
     level: np.ndarray  # [N] m
     radius_x: np.ndarray  # [N, 3] int64
     radius_y: np.ndarray  # [N, 3] int64
-    boxes: np.ndarray  # [N, most, 6]: centre, half sides, angle, height
+    boxes: np.ndarray  # [N, most, 6]: center, half sides, angle, height
     num_boxes: np.ndarray  # [N] int64
 
 

@@ -51,7 +51,7 @@ def generator(
 
     FWD: distance from where a motion ends to the end of its path. TPL: depth inside the ground, summed over frames and
     surface points. TCL: contact labels times distance to the ground, summed over frames and bodies. HJF: frames in
-    which a body's jerk exceeds 11666 m/s^3. All as they are generated, none chosen, nothing optimised.
+    which a body's jerk exceeds 11666 m/s^3. All as they are generated, none chosen, nothing optimized.
     """
     from parc_core.plugins import Registry
     from parc_mdm.evaluate.measure import evaluate

@@ -45,9 +45,9 @@ def png_bytes(picture: Image.Image) -> bytes:
 def _above(item: Shown) -> Image.Image:
     terrain = item.terrain
     height = terrain.height - terrain.height.min()
-    grey = 245.0 - 150.0 * height / max(float(height.max()), 1.0)
+    gray = 245.0 - 150.0 * height / max(float(height.max()), 1.0)
     # x to the right, y up
-    view = Image.fromarray(grey.T[::-1].astype(np.uint8)).convert("RGB")
+    view = Image.fromarray(gray.T[::-1].astype(np.uint8)).convert("RGB")
     scale = _SIDE / max(view.size)
     view = view.resize((round(view.width * scale), round(view.height * scale)), Image.Resampling.NEAREST)
     tile = Image.new("RGB", (_SIDE, _SIDE), _PAPER)

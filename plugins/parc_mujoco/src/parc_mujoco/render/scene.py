@@ -18,10 +18,10 @@ __all__ = ["Camera", "ClipScene", "Screen"]
 
 _AROUND = 2.4  # m of ground shown around the path
 _NEUTRAL = np.array([0.36, 0.52, 0.68])
-_LATE = np.array([0.93, 0.62, 0.26])  # colour that a stroboscopic picture ends with
+_LATE = np.array([0.93, 0.62, 0.26])  # color that a stroboscopic picture ends with
 _TOUCHING = np.array([0.85, 0.25, 0.22])  # bodies that carry a contact label
 _LOW, _MIDDLE, _HIGH = (np.array(c) for c in ([0.47, 0.55, 0.63], [0.80, 0.79, 0.75], [0.90, 0.74, 0.55]))
-_HEIGHT_SPAN = 1.0  # m above or below the usual ground where the colours end
+_HEIGHT_SPAN = 1.0  # m above or below the usual ground where the colors end
 
 
 @attrs.frozen(kw_only=True)
@@ -114,12 +114,12 @@ class ClipScene:
             self._model, self._data, mujoco.MjvOption(), None, view, categories, self._scene
         )
 
-    def _paint(self, first: int, colour: np.ndarray, contacts: np.ndarray | None) -> None:
+    def _paint(self, first: int, color: np.ndarray, contacts: np.ndarray | None) -> None:
         for geom in self._scene.geoms[first : self._scene.ngeom]:
             if geom.category == mujoco.mjtCatBit.mjCAT_DYNAMIC.value:
                 body = self._model.geom_bodyid[geom.objid] - 1
                 touching = contacts is not None and contacts[body] > 0.5
-                geom.rgba[:3] = _TOUCHING if touching else colour
+                geom.rgba[:3] = _TOUCHING if touching else color
 
     def _finish(self, size: tuple[int, int] | None) -> np.ndarray:
         width, height = size or (self._screen.width, self._screen.height)
@@ -165,7 +165,7 @@ def _model(clip: MotionClip, skeleton: Skeleton, screen: Screen) -> mujoco.MjMod
 
 
 def _add_cells(spec: mujoco.MjSpec, clip: MotionClip) -> None:
-    """One column per cell near the path, chequered, tinted by height."""
+    """One column per cell near the path, checkered, tinted by height."""
     terrain = clip.terrain if clip.terrain is not None else _level_ground(clip)
     first = np.floor(
         (clip.root_pos[:, :2].min(axis=0) - _AROUND - terrain.origin_xy) / terrain.cell + 0.5
@@ -178,14 +178,14 @@ def _add_cells(spec: mujoco.MjSpec, clip: MotionClip) -> None:
     height = terrain.height_at(xy)  # past the border the nearest cell answers, as for the simulator
     usual = float(np.median(terrain.height_at(clip.root_pos[:, :2])))
     bottom = min(float(height.min()), usual) - 0.3
-    colours = _height_colours(height - usual) * np.where((i + j) % 2 == 0, 1.0, 0.93)[..., None]
-    for center, top, colour in zip(xy.reshape(-1, 2), height.reshape(-1), colours.reshape(-1, 3)):
+    colors = _height_colors(height - usual) * np.where((i + j) % 2 == 0, 1.0, 0.93)[..., None]
+    for center, top, color in zip(xy.reshape(-1, 2), height.reshape(-1), colors.reshape(-1, 3)):
         half = 0.5 * (float(top) - bottom)
         spec.worldbody.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX,
             pos=[*center, bottom + half],
             size=[0.5 * terrain.cell, 0.5 * terrain.cell, half],
-            rgba=[*colour, 1.0],
+            rgba=[*color, 1.0],
             contype=0,
             conaffinity=0,
         )
@@ -196,6 +196,6 @@ def _level_ground(clip: MotionClip) -> Terrain:
     return Terrain(height=np.full((1, 1), lowest), origin_xy=clip.root_pos[0, :2], cell=0.4)
 
 
-def _height_colours(height: np.ndarray) -> np.ndarray:
+def _height_colors(height: np.ndarray) -> np.ndarray:
     share = np.clip(height / _HEIGHT_SPAN, -1.0, 1.0)[..., None]
     return np.where(share > 0, _MIDDLE + share * (_HIGH - _MIDDLE), _MIDDLE - share * (_LOW - _MIDDLE))

@@ -49,9 +49,9 @@ def overview_camera(clip: MotionClip, aspect: float) -> Camera:
 def _azimuth(clip: MotionClip) -> float:
     """Across the main direction of travel, degrees; a clip that stays in place is seen from its front left."""
     xy = clip.root_pos[:, :2].astype(np.float64)
-    centred = xy - xy.mean(axis=0)
-    direction = np.linalg.svd(centred, full_matrices=False)[2][0] if len(xy) > 1 else np.array([1.0, 0.0])
-    if np.ptp(centred @ direction) < 0.5:
+    centered = xy - xy.mean(axis=0)
+    direction = np.linalg.svd(centered, full_matrices=False)[2][0] if len(xy) > 1 else np.array([1.0, 0.0])
+    if np.ptp(centered @ direction) < 0.5:
         return 135.0
     if (xy[-1] - xy[0]) @ direction < 0:
         direction = -direction

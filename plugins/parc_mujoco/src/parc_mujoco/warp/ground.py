@@ -24,7 +24,7 @@ class GroundTable:
         covers = [terrain_boxes(terrain) for terrain in terrains]
         self.num_boxes = max(len(centers) for centers, _ in covers)
         padded = [pad_boxes(cover, self.num_boxes) for cover in covers]
-        #: centres and half sizes of terrain 0, ``[K, 3]`` m each
+        #: centers and half sizes of terrain 0, ``[K, 3]`` m each
         self.first = padded[0]
         centers, halves = (np.stack(part) for part in zip(*padded))
 

@@ -15,7 +15,7 @@ __all__ = ["DeviceLayout"]
 
 
 class DeviceLayout:
-    """Between PARC's states and MuJoCo's generalised state, without leaving the device."""
+    """Between PARC's states and MuJoCo's generalized state, without leaving the device."""
 
     def __init__(self, skeleton: Skeleton, device: torch.device) -> None:
         self.kinematics = Kinematics(skeleton, device)
@@ -29,7 +29,7 @@ class DeviceLayout:
         self._hinge_axes = torch.from_numpy(layout.hinge_axes).to(device, torch.float32)
 
     def qpos(self, state: CharacterState) -> Tensor:
-        """Generalised positions ``[N, nq]``."""
+        """Generalized positions ``[N, nq]``."""
         qpos = torch.empty(len(state.root_pos), self.num_qpos, device=state.root_pos.device)
         qpos[:, :3] = state.root_pos
         qpos[:, 3:7] = tensor_to_wxyz(rot.normalize(state.root_rot))
@@ -39,7 +39,7 @@ class DeviceLayout:
         return qpos
 
     def qvel(self, state: CharacterState) -> Tensor:
-        """Generalised velocities ``[N, nv]``; the root's angular velocity is in its own frame."""
+        """Generalized velocities ``[N, nv]``; the root's angular velocity is in its own frame."""
         local = rot.rotate(rot.inverse(rot.normalize(state.root_rot)), state.root_ang_vel)
         return torch.cat([state.root_vel, local, state.dof_vel], dim=-1)
 

@@ -147,7 +147,7 @@ class MujocoWarpSimulator(Simulator):
             self._fresh.zero_()
             self._any_fresh = False
         pos, spin = worlds.xpos[:, 1:], worlds.cvel[:, 1:, :3]
-        # cvel is the velocity of the point of the body that lies at the character's centre of mass
+        # cvel is the velocity of the point of the body that lies at the character's center of mass
         arm = pos - worlds.subtree_com[:, 1:2]
         return BodyState(
             body_pos=pos.clone(),
@@ -204,6 +204,6 @@ def _compile(scene: Scene, config: MujocoWarpConfig, ground: GroundTable) -> muj
     # MuJoCo Warp has no silent reset of diverged copies, nor a flag against it
     spec.option.disableflags &= ~mujoco.mjtDisableBit.mjDSBL_AUTORESET.value
     # makes it collide boxes as MuJoCo does; its general method, in single precision, finds fewer contacts with
-    # slanted normals between a foot and a box of many metres
+    # slanted normals between a foot and a box of many meters
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_NATIVECCD.value
     return spec.compile()

@@ -1,4 +1,4 @@
-"""Colours of heights, on one scale for a whole sheet, and of the parts of a path."""
+"""Colors of heights, on one scale for a whole sheet, and of the parts of a path."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from parc_motion.terrains import SegmentKind
 
-__all__ = ["INK", "KIND_COLOURS", "PALE", "PAPER", "WARNING", "HeightScale"]
+__all__ = ["INK", "KIND_COLORS", "PALE", "PAPER", "WARNING", "HeightScale"]
 
 INK, PALE, PAPER, WARNING = (33, 37, 44), (124, 130, 140), (255, 255, 255), (176, 28, 40)
 # saturated, while heights are muted; told apart by lightness too, for eyes that do not tell red from green
-KIND_COLOURS = {
+KIND_COLORS = {
     SegmentKind.WALK: (25, 25, 30),
     SegmentKind.CLIMB: (222, 0, 118),
     SegmentKind.DROP: (108, 60, 214),
@@ -42,7 +42,7 @@ _TO_RGB = np.array(
 
 @attrs.frozen(kw_only=True)
 class HeightScale:
-    """Diverging colours about level ground: pale at `neutral`, blue and darker below, ochre and darker above.
+    """Diverging colors about level ground: pale at `neutral`, blue and darker below, ochre and darker above.
 
     Lightness falls in proportion to the distance from `neutral`, equally on both sides, so equal steps look equal.
     """
@@ -58,10 +58,10 @@ class HeightScale:
 
     @property
     def neutral(self) -> float:
-        """Height without colour: 0, or the end of the scale that is nearest to 0."""
+        """Height without color: 0, or the end of the scale that is nearest to 0."""
         return min(max(0.0, self.low), self.high)
 
-    def colours(self, height: np.ndarray) -> np.ndarray:
+    def colors(self, height: np.ndarray) -> np.ndarray:
         """sRGB ``[..., 3]`` uint8 for heights ``[...]`` m.
 
         Source: Björn Ottosson, "A perceptual color space for image processing" (2020), for OKLab and its matrices.

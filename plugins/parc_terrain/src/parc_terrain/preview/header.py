@@ -1,4 +1,4 @@
-"""The top of a sheet: how many terrains have a path, the settings, what the colours mean."""
+"""The top of a sheet: how many terrains have a path, the settings, what the colors mean."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from parc_core.config import Use, dump
 from parc_motion.terrains import SegmentKind
-from parc_terrain.preview.colours import INK, KIND_COLOURS, PALE, PAPER, HeightScale
+from parc_terrain.preview.colors import INK, KIND_COLORS, PALE, PAPER, HeightScale
 from parc_terrain.preview.sample import Tile
 from parc_terrain.preview.settings import Ground
 from parc_terrain.preview.text import font, wrap_words
@@ -35,8 +35,8 @@ def draw_header(ground: Ground, tiles: list[Tile], scale: HeightScale, width: in
     draw.text((width, 6), origin, fill=PALE, font=font(_SMALL), anchor="ra")
     for number, line in enumerate(lines):
         x = 0.0
-        for word, colour in line:
-            draw.text((x, 36 + _LINE * number), word, fill=colour, font=font(_SMALL))
+        for word, color in line:
+            draw.text((x, 36 + _LINE * number), word, fill=color, font=font(_SMALL))
             x += font(_SMALL).getlength(word + "  ")
     top = 36 + _LINE * len(lines) + 12
     _draw_kinds(picture, top)
@@ -91,20 +91,20 @@ def _draw_kinds(picture: Image.Image, top: int) -> None:
         elif label == "jump":
             draw_dashes(pen, (0, middle), (26 * FINE, middle), 3.4 * FINE)
         else:
-            colour = KIND_COLOURS[SegmentKind[label.upper()]]
-            pen.line([(0, middle), (26 * FINE, middle)], fill=colour, width=3 * FINE)
+            color = KIND_COLORS[SegmentKind[label.upper()]]
+            pen.line([(0, middle), (26 * FINE, middle)], fill=color, width=3 * FINE)
         picture.paste(sample.resize((26, 20), Image.Resampling.BOX), (x, top))
         draw.text((x + 32, top + 10), label, fill=INK, font=font(_SMALL), anchor="lm")
         x += 32 + round(font(_SMALL).getlength(label)) + 20
 
 
 def _draw_bar(picture: Image.Image, scale: HeightScale, top: int) -> None:
-    """The height scale at the right end, with ticks in metres."""
+    """The height scale at the right end, with ticks in meters."""
     width, height = _BAR
     left = picture.width - width - 24
     draw = ImageDraw.Draw(picture)
-    colours = scale.colours(np.linspace(scale.low, scale.high, width))
-    picture.paste(Image.fromarray(np.repeat(colours[None], height, axis=0)), (left, top))
+    colors = scale.colors(np.linspace(scale.low, scale.high, width))
+    picture.paste(Image.fromarray(np.repeat(colors[None], height, axis=0)), (left, top))
     draw.rectangle([left - 1, top - 1, left + width, top + height], outline=PALE)
     span = max(scale.high - scale.low, 1e-9)
     for tick in scale.ticks():

@@ -75,7 +75,7 @@ def jump_spans(terrain: Terrain, path: Path) -> list[tuple[int, int]]:
     """First and last point of every jump of a path.
 
     A planner may cut a jump into several segments on a straight line. So a new jump begins where direction or slope
-    change, and where the path stands on the ground with enough way for a jump, more than a neighbouring cell is away,
+    change, and where the path stands on the ground with enough way for a jump, more than a neighboring cell is away,
     both before and after.
     """
     points = path.points.astype(np.float64)
@@ -87,7 +87,7 @@ def jump_spans(terrain: Terrain, path: Path) -> list[tuple[int, int]]:
             lines[-1] = (lines[-1][0], i + 1)
         else:
             lines.append((i, i + 1))
-    stands = np.abs(points - terrain.centre_of(terrain.cell_of(points[:, :2]))).max(axis=1) < _LEVEL
+    stands = np.abs(points - terrain.center_of(terrain.cell_of(points[:, :2]))).max(axis=1) < _LEVEL
     spans: list[tuple[int, int]] = []
     for first, last in lines:
         for i in range(first + 1, last):

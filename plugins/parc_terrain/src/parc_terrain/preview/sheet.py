@@ -7,7 +7,7 @@ import math
 
 from PIL import Image, ImageDraw
 
-from parc_terrain.preview.colours import INK, PALE, PAPER, WARNING, HeightScale
+from parc_terrain.preview.colors import INK, PALE, PAPER, WARNING, HeightScale
 from parc_terrain.preview.header import draw_header
 from parc_terrain.preview.sample import Tile, tile_counts
 from parc_terrain.preview.settings import Ground

@@ -9,7 +9,7 @@ from PIL import ImageFont
 
 __all__ = ["font", "wrap", "wrap_words"]
 
-Word = tuple[str, tuple[int, int, int]]  # text and colour
+Word = tuple[str, tuple[int, int, int]]  # text and color
 
 
 @functools.cache
@@ -22,7 +22,7 @@ def wrap_words(words: Iterable[Word], width: int, size: int) -> list[list[Word]]
     """Words in lines that are not wider than `width` pixels; two spaces stand between words."""
     lines: list[list[Word]] = [[]]
     used = 0.0
-    for word, colour in words:
+    for word, color in words:
         if lines[-1] and used + font(size).getlength(word) > width:
             lines.append([])
             used = 0.0
@@ -30,7 +30,7 @@ def wrap_words(words: Iterable[Word], width: int, size: int) -> list[list[Word]]
             if piece is not word and lines[-1]:
                 lines.append([])
                 used = 0.0
-            lines[-1].append((piece, colour))
+            lines[-1].append((piece, color))
             used += font(size).getlength(piece + "  ")
     return lines
 

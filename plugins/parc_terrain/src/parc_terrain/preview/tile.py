@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from parc_motion.terrains import Path, SegmentKind, Terrain
-from parc_terrain.preview.colours import INK, KIND_COLOURS, PAPER, HeightScale
+from parc_terrain.preview.colors import INK, KIND_COLORS, PAPER, HeightScale
 from parc_terrain.preview.sample import Tile, jump_spans
 
 __all__ = ["FINE", "draw_dashes", "draw_goal", "draw_start", "draw_tile"]
@@ -32,13 +32,13 @@ def draw_tile(tile: Tile, scale: HeightScale, side: int) -> Image.Image:
 
 
 def _ground(height: np.ndarray, scale: HeightScale, unit: int) -> np.ndarray:
-    """Coloured cells ``[ny * unit, nx * unit, 3]`` uint8, with a dark strip at the foot of every step.
+    """Colored cells ``[ny * unit, nx * unit, 3]`` uint8, with a dark strip at the foot of every step.
 
     The strip is wider and darker for higher steps, and darker to the right of and below them: light comes from the
     upper left.
     """
     seen = height.T[::-1].astype(np.float64)  # rows from the largest y down
-    pixels = np.repeat(np.repeat(scale.colours(seen), unit, axis=0), unit, axis=1)
+    pixels = np.repeat(np.repeat(scale.colors(seen), unit, axis=0), unit, axis=1)
     light = np.ones(pixels.shape[:2])
     around = np.pad(seen, 1, mode="edge")
     higher = {
@@ -72,7 +72,7 @@ def _draw_path(draw: ImageDraw.ImageDraw, terrain: Terrain, path: Path, unit: in
         draw_dashes(draw, points[first], points[last], 1.4 * width)
         for end in (points[first], points[last]):
             _disc(draw, end, 1.3 * width + FINE, PAPER)
-            _disc(draw, end, 1.3 * width, KIND_COLOURS[SegmentKind.JUMP])
+            _disc(draw, end, 1.3 * width, KIND_COLORS[SegmentKind.JUMP])
     size = FINE * float(np.clip(0.4 * unit / FINE, 4.5, 7.0))
     draw_start(draw, points[0], size)
     draw_goal(draw, points[-1], size)
@@ -84,12 +84,12 @@ def _draw_steps(
     """Everything but jumps; a step up or down that is too short to be seen as a line is a dot."""
     for i, kind in enumerate(kinds):
         if kind != SegmentKind.JUMP:
-            _round_line(draw, points[i], points[i + 1], width, KIND_COLOURS[SegmentKind(kind)])
+            _round_line(draw, points[i], points[i + 1], width, KIND_COLORS[SegmentKind(kind)])
     for ((ax, ay), (bx, by)), kind in zip(itertools.pairwise(points), kinds):
         if kind in (SegmentKind.CLIMB, SegmentKind.DROP) and np.hypot(bx - ax, by - ay) < 10 * FINE:
             middle = ((ax + bx) / 2, (ay + by) / 2)
             _disc(draw, middle, 3.8 * FINE, PAPER)
-            _disc(draw, middle, 2.8 * FINE, KIND_COLOURS[SegmentKind(kind)])
+            _disc(draw, middle, 2.8 * FINE, KIND_COLORS[SegmentKind(kind)])
 
 
 def draw_dashes(
@@ -100,7 +100,7 @@ def draw_dashes(
     count = max(round((length / (1.9 * width) + 1) / 2), 1)
     for start, stop in _dashes(count):
         ends = [(a[0] + s * (b[0] - a[0]), a[1] + s * (b[1] - a[1])) for s in (start, stop)]
-        draw.line(ends, fill=KIND_COLOURS[SegmentKind.JUMP], width=round(width))
+        draw.line(ends, fill=KIND_COLORS[SegmentKind.JUMP], width=round(width))
 
 
 def _dashes(count: int) -> Iterator[tuple[float, float]]:
@@ -128,15 +128,15 @@ def _round_line(
     a: tuple[float, float],
     b: tuple[float, float],
     width: float,
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
 ) -> None:
     pixels = round(width) | 1  # odd: lines and discs then have the same middle
-    draw.line([a, b], fill=colour, width=pixels)
+    draw.line([a, b], fill=color, width=pixels)
     for end in (a, b):
-        _disc(draw, end, (pixels - 1) / 2, colour)
+        _disc(draw, end, (pixels - 1) / 2, color)
 
 
 def _disc(
-    draw: ImageDraw.ImageDraw, at: tuple[float, float], radius: float, colour: tuple[int, int, int]
+    draw: ImageDraw.ImageDraw, at: tuple[float, float], radius: float, color: tuple[int, int, int]
 ) -> None:
-    draw.ellipse([at[0] - radius, at[1] - radius, at[0] + radius, at[1] + radius], fill=colour)
+    draw.ellipse([at[0] - radius, at[1] - radius, at[0] + radius, at[1] + radius], fill=color)
