@@ -311,7 +311,7 @@ class MdmConfig:
             },
             "noise_indicator_prob": 0.8,  # without guidance, almost every window that is generated has a history
             "drop_history_prob": 0.05,
-            "target_min_speed": 0.3,  # else whoever stops or is about to start has a direction, and stands for ever
+            "target_min_speed": 0.3,  # below it a standing character has a direction and never starts
             "history_noise": 0.05,
             "history_drift": 0.03,
             "augment_height": 1.5,

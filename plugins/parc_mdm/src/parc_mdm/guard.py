@@ -1,4 +1,4 @@
-"""Stops a training whose loss is no number any more, or far above what it was."""
+"""Stops a training whose loss is not finite or has risen far above its level."""
 
 from __future__ import annotations
 

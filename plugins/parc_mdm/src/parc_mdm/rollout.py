@@ -138,7 +138,7 @@ class _Walk:
     def _sample(self, anchor: Anchor, history: Tensor | None, generator: Generator) -> Tensor:
         model = self.model
         xy, root_z = anchor.origin[:, :2], anchor.origin[:, 2, None, None]
-        # drawn for all, so that nobody's numbers depend on who has arrived
+        # drawn for all, so that no motion's noise depends on which others have arrived
         shape = (self.count, model.denoiser.num_frames, model.layout.width)
         noise = torch.randn(shape, generator=generator, device=model.device)
         patch = height_patch(self.ground, self.ids, xy, anchor.heading, self.offsets) - root_z

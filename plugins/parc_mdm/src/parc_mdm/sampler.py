@@ -34,7 +34,7 @@ def sample_windows(
         noise: where the process starts, standard normal, ``[N, S, D]``.
         patch: ground over the reference root, ``[N, 31, 31]`` m.
         target: direction to go, ``[N, 2]``.
-        history: features of the first two frames, not standardized, ``[N, 2, D]``; None starts anew.
+        history: features of the first two frames, not standardized, ``[N, 2, D]``; None for a first window.
         generator: for the noise of DDPM steps; DDIM draws nothing.
         aim: the point to go to, for guidance towards it, in the anchor's frame, ``[N, 2]`` m.
     """

@@ -31,7 +31,7 @@ def cached_statistics(
         reason = _why_not(numbers, label, key)
         if reason is None:
             return read_tensors(numbers, device)
-        log.info("%s: %s; the statistics are computed anew.", label, reason)
+        log.info("%s: %s; the statistics are computed again.", label, reason)
     found = compute()
     write_tensors(numbers, found)
     write_json(label, {"key": key, "sha256": digest_file(numbers)})

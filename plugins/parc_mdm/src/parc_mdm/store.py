@@ -146,7 +146,7 @@ def _usable(
 
 
 def _resample(clip: MotionClip) -> MotionClip:
-    """The clip at 30 frames per second; touched cells are dropped when frames change, and computed anew."""
+    """The clip at 30 frames per second; touched cells are dropped when frames change, and computed again."""
     if abs(clip.fps - FPS) < 1e-6:
         return clip
     place = np.arange(int(np.floor(clip.length * FPS + 1e-6)) + 1) * (clip.fps / FPS)

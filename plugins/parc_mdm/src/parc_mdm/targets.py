@@ -14,7 +14,7 @@ from parc_motion.kinematics import rotations as rot
 
 __all__ = ["compiled_targets", "draw_targets", "plain_targets", "target_direction"]
 
-_STANDING = 0.1  # m, a target nearer than this is no direction
+_STANDING = 0.1  # m, a target nearer than this gives no direction
 _FACING = 0.5  # rad, and a turn smaller than this is standing
 
 
@@ -27,7 +27,7 @@ def target_direction(
         offset: way to the future root in the anchor's frame, ``[N, 2]`` m.
         turn: its heading in the anchor's frame, ``[N]`` rad.
         near: a shorter way than this is standing, m or ``[N]`` m.
-        noise: added to the offset of whoever moves, ``[N, 2]`` m.
+        noise: added to the offset of moving characters, ``[N, 2]`` m.
 
     Returns:
         The unit vector of the offset; where that is shorter than `near`, the direction of the future heading, or zero

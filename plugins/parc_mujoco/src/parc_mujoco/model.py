@@ -42,7 +42,7 @@ def count_substeps(sim_hz: float, control_hz: float) -> int:
     """Physics steps per control step.
 
     Raises:
-        ConfigError: one rate is no multiple of the other.
+        ConfigError: one rate is not a multiple of the other.
     """
     count = round(sim_hz / control_hz)
     if count < 1 or abs(count * control_hz - sim_hz) > 1e-6 * sim_hz:
@@ -112,7 +112,7 @@ def _add_ground(
             conaffinity=1,
         )
     for _ in range(num_boxes - len(boxes[0])):
-        # type bit 2 meets nobody's affinity; with both masks 0 the box would leave the bounding volumes,
+        # type bit 2 is in no geom's affinity; with both masks 0 the box would leave the bounding volumes,
         # whose number has to be the same in all models
         spec.worldbody.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, pos=_BURIED_CENTER, size=_BURIED_HALF, contype=2, conaffinity=0

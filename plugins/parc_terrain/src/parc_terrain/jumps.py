@@ -58,7 +58,7 @@ def jump_edges(terrain: Terrain, rule: JumpRule) -> Edges:
         empty = np.zeros(0, dtype=np.int64)
         return Edges(start=empty, stop=empty, length=np.zeros(0), rise=np.zeros(0))
     reach = int(np.abs(offsets).max())
-    # a frame of cells where nobody lands, so that no index leaves the grid
+    # a border of cells without landings, so that no index leaves the grid
     framed = np.pad(cliffs, reach)
     from_cell = (cells[:, 0] + reach) * framed.shape[1] + cells[:, 1] + reach
     to_offset = offsets[:, 0] * framed.shape[1] + offsets[:, 1]
@@ -145,7 +145,7 @@ def _max_cells(terrain: Terrain, rule: JumpRule) -> float:
 def _jump_offsets(
     max_cells: float, reach_x: int, reach_y: int, careful: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Every offset that is no neighbor ``[K, 2]``, and the cells between along it ``[K, L, 2]``.
+    """Every offset beyond the neighbors ``[K, 2]``, and the cells between along it ``[K, L, 2]``.
 
     The first cell between repeats to equal length.
     """

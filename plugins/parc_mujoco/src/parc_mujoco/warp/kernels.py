@@ -169,7 +169,7 @@ def end_step(
     warmstart: wp.array2d[float],
     time: wp.array[float],
 ):
-    """Whoever did not move, or diverged and fell on from its start, is back where it stood."""
+    """Envs that were not stepped, or that diverged, get back the state before the step."""
     world = wp.tid()
     if active[world] != 0:
         return

@@ -18,7 +18,7 @@ __all__ = ["STATUS_SIZE", "WorldSettings", "WorldState", "Worlds"]
 
 # divergences in steps, overflow bits, most constraint rows, most contacts, most candidate pairs, bad resets
 STATUS_SIZE = 6
-_PARKED_HEIGHT = 100.0  # m, of copies that nobody has put anywhere yet
+_PARKED_HEIGHT = 100.0  # m, of copies that have not been reset yet
 _GEOMS = ("geom_pos", "geom_size", "geom_rbound", "geom_aabb")  # fields that differ from copy to copy
 
 
@@ -77,7 +77,7 @@ class Worlds:
         self.qpos[:, 2] = _PARKED_HEIGHT
         self.start_qpos.copy_(self.qpos)
         self.sound.fill_(1)
-        self._step_sequence.warm_up()  # nobody is wanted, so nothing moves
+        self._step_sequence.warm_up()  # no env is selected, so nothing moves
         self._forward_sequence.warm_up()
         self.status.zero_()
         self.wanted.fill_(1)

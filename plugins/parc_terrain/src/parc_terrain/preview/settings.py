@@ -136,7 +136,7 @@ def _read_options(option: str, texts: Sequence[str]) -> tuple[Node, list[Problem
 
 
 def _with(root: MappingNode, name: str, value: Node) -> MappingNode:
-    """The file with ``kin_gen.<name>`` exchanged; a `kin_gen` that is no record stays, to be reported."""
+    """The file with ``kin_gen.<name>`` exchanged; a `kin_gen` that is not a mapping stays, to be reported."""
     old = root.keys.get("kin_gen")
     node = old.node if old else ScalarNode(at=value.at, value=None)
     if isinstance(node, ScalarNode) and node.value is None:
