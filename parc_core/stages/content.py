@@ -59,6 +59,8 @@ def _contents(value: Any) -> Any:
         return None
     if isinstance(value, (tuple, list)):
         return [_contents(one) for one in value]
+    if not value:
+        return {}  # no path is given; pathlib would take the current directory
     path = pathlib.Path(value).expanduser()
     if path.is_dir():
         return {

@@ -109,6 +109,13 @@ def test_key_looks_into_terms_of_inner_settings(folder):
     assert task(pose=attrs.evolve(pose, config=Stored(size=5)), feet=feet) != before
 
 
+def test_path_that_is_not_given_stands_for_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = provider_key(OneVersion("1.0"), "terrain_source", Use("file", Stored()))
+    (tmp_path / "new.txt").write_text("in the current directory")
+    assert provider_key(OneVersion("1.0"), "terrain_source", Use("file", Stored())) == before
+
+
 def test_key_of_a_term_in_a_plain_file_follows_its_content(tmp_path):
     def term(folder: str, text: str):
         (tmp_path / folder).mkdir(exist_ok=True)
