@@ -12,8 +12,10 @@ pytestmark = pytest.mark.xdist_group("wheels")
 
 def test_contract_suites_pass(stranger):
     tests = stranger.sources["parc-outsider"] / "tests"
-    shown = stranger.run("python", "-m", "pytest", "-p", "no:cacheprovider", "-q", tests, cwd=tests)
+    shown = stranger.run("python", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", tests, cwd=tests)
     assert " passed" in shown
+    skipped = [line for line in shown.splitlines() if line.startswith("SKIPPED")]
+    assert len(skipped) == 1 and "actions of this agent do not depend on a seed" in skipped[0], shown
 
 
 def test_agent_recorder_and_executor_carry_out_an_iteration(stranger, tmp_path):

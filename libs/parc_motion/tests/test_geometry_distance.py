@@ -163,6 +163,41 @@ def test_single_precision_is_exact_to_a_hundredth_of_a_millimeter(kind):
     np.testing.assert_allclose(answer[0], expected, rtol=0, atol=1e-5)
 
 
+def surfaces(terrain, reach=60.0):
+    """The ground as boxes without thickness, corners ``[K, 3]`` m each: tops, and walls between unequal cells.
+
+    Cells at the border go on for `reach` m.
+    """
+    edges = [
+        terrain.origin_xy[axis] + terrain.cell * (np.arange(terrain.shape[axis] + 1) - 0.5) for axis in (0, 1)
+    ]
+    for edge in edges:
+        edge[[0, -1]] += -reach, reach
+    low, high = [], []
+    for i, j in np.ndindex(terrain.shape):
+        z, (x0, x1), (y0, y1) = terrain.height[i, j], edges[0][i : i + 2], edges[1][j : j + 2]
+        low.append((x0, y0, z))
+        high.append((x1, y1, z))
+        for beyond, far in (((i + 1, j), (x1, y0)), ((i, j + 1), (x0, y1))):
+            if beyond[0] < terrain.shape[0] and beyond[1] < terrain.shape[1]:
+                low.append((*far, min(z, terrain.height[beyond])))
+                high.append((x1, y1, max(z, terrain.height[beyond])))
+    return np.array(low), np.array(high)
+
+
+@pytest.mark.parametrize("kind", grounds())
+def test_distance_is_that_to_the_surface_of_the_ground(kind):
+    terrain = grounds()[kind]
+    points = points_around(terrain, count=2000, seed=5)
+    nearest = np.full(len(points), np.inf)
+    for a, b in zip(*surfaces(terrain)):
+        away = np.linalg.norm(np.maximum(np.maximum(a - points, points - b), 0), axis=1)
+        nearest = np.minimum(nearest, away)
+    answer = distance(terrain, points, max_distance=None)
+    np.testing.assert_allclose(answer.abs(), nearest, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(answer < 0, points[:, 2] < terrain.height_at(points[:, :2]))
+
+
 @pytest.mark.parametrize("kind", grounds())
 def test_gradient_equals_the_slope_away_from_ties(kind):
     terrain = grounds()[kind]

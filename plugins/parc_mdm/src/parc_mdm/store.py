@@ -19,7 +19,7 @@ from parc_motion.clips import MotionClip, mirror_clip
 from parc_motion.errors import DataError
 from parc_motion.geometry import PackedTerrains, height_bounds, touched_cells
 from parc_motion.kinematics import Kinematics, surface_points
-from parc_motion.kinematics import rotations as rot
+from parc_motion.resample import resample_clip
 from parc_motion.skeletons import Skeleton
 
 __all__ = ["MotionStore"]
@@ -124,7 +124,7 @@ def _usable(
             raise DataError(
                 f"clip '{clip.name}' has no terrain; the generator learns from the ground too. Attach one."
             )
-        clip = _resample(clip)
+        clip = resample_clip(clip, FPS)
         if clip.num_frames < window:
             short.append(clip.name)
             continue
@@ -143,34 +143,6 @@ def _usable(
             short[:5],
         )
     return kept, np.array(kept_weights)
-
-
-def _resample(clip: MotionClip) -> MotionClip:
-    """The clip at 30 frames per second; touched cells are dropped when frames change, and computed again."""
-    if abs(clip.fps - FPS) < 1e-6:
-        return clip
-    place = np.arange(int(np.floor(clip.length * FPS + 1e-6)) + 1) * (clip.fps / FPS)
-    before = np.minimum(place.astype(np.int64), clip.num_frames - 1)
-    after = np.minimum(before + 1, clip.num_frames - 1)
-    blend = torch.tensor(place - before, dtype=torch.float32)
-
-    def mix(values: np.ndarray) -> np.ndarray:
-        share = blend.numpy()[:, None]
-        return values[before] * (1.0 - share) + values[after] * share
-
-    def turn(values: np.ndarray) -> np.ndarray:
-        a, b = torch.tensor(values[before]), torch.tensor(values[after])
-        return rot.slerp(a, b, blend.reshape(-1, *[1] * (a.ndim - 2)).expand(a.shape[:-1])).numpy()
-
-    return attrs.evolve(
-        clip,
-        root_pos=mix(clip.root_pos),
-        root_rot=turn(clip.root_rot),
-        joint_rot=turn(clip.joint_rot),
-        contacts=mix(clip.contacts),
-        fps=FPS,
-        touched=None,
-    )
 
 
 def _frames_of(clip: MotionClip, kin: Kinematics, device: str) -> dict[str, Tensor]:

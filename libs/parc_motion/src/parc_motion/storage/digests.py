@@ -15,7 +15,7 @@ from parc_motion.errors import CorruptArtifact, DataError
 __all__ = ["digest_bytes", "digest_file", "digest_folder", "digest_json", "digest_unchanged", "read_json"]
 
 _SETTLED_S = (
-    0.02  # a change within a clock tick of the file system (at most 10 ms) would not show in a file's time
+    0.1  # younger files may change again within the same clock tick of the file system, which would not show
 )
 _digests: dict[tuple[int, int, int, int], str] = {}
 
@@ -41,22 +41,38 @@ def digest_file(path: pathlib.Path) -> str:
 def digest_unchanged(path: pathlib.Path) -> str:
     """SHA-256 of a file's content, read again by this process only if its size or time of change differs.
 
-    The file is known by its inode, so it may be renamed in between.
+    The file is known by its inode, so it may be renamed in between. A file that was written within the last 0.1 s is
+    read when it has reached that age, so that a later change shows in its time; the wait is one for all files of that
+    moment. A file whose time lies in the future is read each time.
 
     Raises:
         DataError: the file cannot be read.
     """
+    key = _state(path)
+    if key in _digests:
+        return _digests[key]
+    age = _age(key)
+    if 0.0 <= age < _SETTLED_S:
+        time.sleep(_SETTLED_S - age)
+        key = _state(path)
+    digest = digest_file(path)
+    if _age(key) >= _SETTLED_S:
+        _digests[key] = digest
+    return digest
+
+
+def _state(path: pathlib.Path) -> tuple[int, int, int, int]:
+    """Device, inode, size in bytes, and time of the last change in ns."""
     try:
         state = path.stat()
     except OSError as err:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err
-    key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
-    if key in _digests:
-        return _digests[key]
-    digest = digest_file(path)
-    if time.time() - state.st_mtime > _SETTLED_S:
-        _digests[key] = digest
-    return digest
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _age(key: tuple[int, int, int, int]) -> float:
+    """Seconds since the change that a `_state` tells."""
+    return time.time() - key[3] / 1e9
 
 
 def digest_folder(
