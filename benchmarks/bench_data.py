@@ -22,10 +22,13 @@ from parc_data.resample import resample
 from parc_data.tools.findings import ValidateConfig
 from parc_data.tools.preprocess import Preprocessor
 from parc_data.tools.validate import Validator
+from parc_deepmimic.reference import MotionLibrary
+from parc_mdm.store import MotionStore
 from parc_motion.clips import (
     DatasetEntry,
     MotionDataset,
     PackedClips,
+    cached_clips,
     mirror_clip,
     save_clip,
     write_packed_clips,
@@ -34,8 +37,10 @@ from parc_motion.skeletons import load_skeleton
 from parc_motion.storage import digest_file
 from parc_motion.terrains import Terrain
 from parc_testing.builders import make_clip, make_terrain
+from parc_testing.contracts.generator import tiny_dataset
 
 CLIPS, FRAMES, WINDOW = 2000, 60, 30
+SKELETON = load_skeleton("humanoid")
 SHAPES = (
     (142, (18, 15)),
     (142, (18, 15)),
@@ -48,7 +53,8 @@ def main() -> None:
     """Print one table."""
     options = arguments(__doc__, repeat=20)
     torch.set_num_threads(1)
-    report([*_store(options.repeat), *_tools(options.repeat), *_reading()], options.json)
+    figures = [*_store(options.repeat), *_tools(options.repeat), *_starts(), *_reading()]
+    report(figures, options.json)
 
 
 def _store(repeat: int) -> list[Figure]:
@@ -83,8 +89,34 @@ def _store(repeat: int) -> list[Figure]:
         ]
 
 
+def _starts() -> list[Figure]:
+    """What a training does before it begins with 2,000 clips of 10 s: the first time, and when it is started again."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        clips = [make_clip(300, speed=0.1, name=f"clip_{k}", terrain=_ground((30, 30))) for k in range(CLIPS)]
+        dataset = tiny_dataset(folder / "clips", clips)
+        del clips
+
+        def generator() -> None:
+            packed = cached_clips(dataset, folder / "cache")
+            MotionStore.cached(packed, np.arange(CLIPS), SKELETON, WINDOW, mirror=True, device="cpu")
+
+        def tracker() -> None:
+            MotionLibrary(cached_clips(dataset, folder / "cache"), SKELETON)
+
+        figures = []
+        for what, begin in (("generator", generator), ("tracker", tracker)):
+            for order in ("first", "second"):
+                start = time.process_time()
+                begin()
+                seconds = time.process_time() - start
+                note = "2,000 clips of 300 frames" + (", mirrored" if what == "generator" else "")
+                figures.append(Figure(name=f"{what}_{order}_start", value=seconds, unit="s CPU", note=note))
+        return figures
+
+
 def _tools(repeat: int) -> list[Figure]:
-    skeleton = load_skeleton("humanoid")
+    skeleton = SKELETON
     samples = [make_clip(frames, speed=1.0, terrain=_ground(shape)) for frames, shape in SHAPES]
     prepare, validator = Preprocessor(skeleton), Validator(skeleton, ValidateConfig())
     hundred = [attrs.evolve(samples[0], name=f"clip {i}") for i in range(100)]

@@ -43,6 +43,7 @@ class StageContext:
 
     folder: pathlib.Path  # the job's working folder: what lies in it at the end is the job's output
     checkpoints: CheckpointStore
+    cache: pathlib.Path  # for what can be computed again, e.g. `cached_clips`; may be deleted at any time
     seeds: SeedStreams
     metrics: Metrics
     progress: Progress

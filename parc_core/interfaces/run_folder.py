@@ -152,6 +152,11 @@ class RunFolder:
         """Where results that were made with other settings are kept."""
         return self.path / "superseded"
 
+    @property
+    def cache(self) -> pathlib.Path:
+        """What can be computed again, e.g. packed clips; may be deleted at any time."""
+        return self.path / "cache"
+
     def inputs(self, number: int, source: str) -> pathlib.Path:
         """Clips of the motion source with this place and name in `dataset`."""
         return self.path / "inputs" / f"{number:02d}_{re.sub(r'[^A-Za-z0-9_.-]', '_', source)}"

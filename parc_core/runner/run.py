@@ -160,6 +160,7 @@ class _Iteration:
         if only in (None, phys_record.STAGE):
             self._job(phys_record.STAGE, lambda: phys_record.run_stage(run, dataset))
             self._next_dataset()
+            storage.remove(run.run_folder.cache)  # the next iteration learns from other clips
             run.registry.call_lifecycle(
                 "parc_iteration_finished", iteration=run.iteration, folder=str(run.folder.path)
             )

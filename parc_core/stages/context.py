@@ -99,6 +99,7 @@ class RunContext:
             yield StageContext(
                 folder=folder,
                 checkpoints=CheckpointStore(folder=folder / "checkpoints", stem=checkpoint_stem),
+                cache=self.run_folder.cache,
                 seeds=self.seeds(stage),
                 metrics=_Sinks(tuple(sinks)),
                 progress=_StageProgress(stage=stage, reporter=self.reporter),

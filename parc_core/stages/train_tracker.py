@@ -16,7 +16,7 @@ from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, JobRecord, read_record
 from parc_core.stages.manifests import balance, entries_of
 from parc_motion import storage
-from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset
+from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, cached_clips
 from parc_motion.errors import DataError
 
 __all__ = ["STAGE", "job", "make_env", "run_stage", "tracker_dataset", "trained_policy"]
@@ -135,7 +135,8 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
             folder / "env.yaml", {"env": dump(settings.env), "simulator": dump(settings.simulator)}
         )
         storage.write_json(folder / "agent.yaml", {"agent": dump(settings.agent)})
-        env = make_env(run, motions, list(motions), settings.simulator.config.num_envs, STAGE)
+        clips = cached_clips(motions, run.run_folder.cache)
+        env = make_env(run, motions, clips, settings.simulator.config.num_envs, STAGE)
         agent = run.registry.create("agent", settings.agent, device=run.device)
         try:
             if start is not None:

@@ -105,6 +105,11 @@ def test_a_refined_clip_is_opened_at_most_six_times_and_hashed_at_most_twice(fin
         assert 1 <= counts["opened"][name] <= 6, name
 
 
+def test_the_cache_of_a_finished_iteration_is_removed(finished):
+    run, _ = finished
+    assert not (run / "cache").exists()
+
+
 def test_recorded_clips_name_their_origin_and_join_the_next_data_set(finished):
     run, _ = finished
     recorded = sorted((run / "iter_001" / "p4_phys_record" / "recorded_motions").rglob("*.npz"))

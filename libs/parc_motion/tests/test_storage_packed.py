@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from parc_motion.clips import (
     DatasetEntry,
@@ -117,6 +118,19 @@ def test_arrays_cannot_be_written_through(tmp_path):
     store = PackedArrays.load(write(tmp_path / "s", item(3, 1)))
     with pytest.raises(ValueError, match="read-only"):
         store.arrays["pos"][0] = 1.0
+
+
+def test_tensors_map_the_files_and_never_change_them(tmp_path):
+    store = PackedArrays.load(write(tmp_path / "s", item(3), item(5)))
+    before = digest_file(tmp_path / "s" / "pos.npy")
+    tensors = store.tensors()
+    assert {name: tuple(rows.shape) for name, rows in tensors.items()} == {
+        name: rows.shape for name, rows in store.arrays.items()
+    }
+    np.testing.assert_array_equal(tensors["pos"], store.arrays["pos"])
+    tensors["pos"][:] = 7.0
+    assert digest_file(tmp_path / "s" / "pos.npy") == before
+    assert (store.tensors()["pos"] == torch.tensor(store.arrays["pos"])).all()
 
 
 def test_rows_of_another_shape_are_refused(tmp_path):

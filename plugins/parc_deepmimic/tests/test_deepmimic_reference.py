@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from parc_core.interfaces import Reference
+from parc_deepmimic import reference
 from parc_deepmimic.reference import MotionLibrary
+from parc_motion.clips import cached_clips
 from parc_motion.errors import DataError, SkeletonMismatch
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import load_skeleton
 from parc_testing.builders import make_clip
+from parc_testing.contracts.generator import tiny_dataset
 
 SKELETON = load_skeleton("humanoid")
 
@@ -114,3 +118,39 @@ def test_frames_do_not_depend_on_the_clips_beside_them(monkeypatch):
         for field in attrs.fields(type(together)):
             expected = torch.cat([getattr(frames, field.name) for frames in alone])
             torch.testing.assert_close(getattr(together, field.name), expected, atol=1e-6, rtol=0)
+
+
+def packed_clips(folder, clips):
+    return cached_clips(tiny_dataset(folder, clips), folder / "cache")
+
+
+def test_library_of_packed_clips_is_that_of_the_clips(tmp_path, monkeypatch):
+    clips = [
+        make_clip(31, name="a"),
+        make_clip(20, name="b", speed=1.5, fps=60.0),
+        make_clip(16, name="c", loop="wrap"),
+    ]
+    whole = MotionLibrary(clips, SKELETON)
+
+    def twice(frames):
+        return 2.0 * frames.root_pos
+
+    expected = whole.frame_table("twice", None, twice)
+    packed = packed_clips(tmp_path, clips)
+    for attempt in range(2):
+        if attempt:  # mapped, not computed
+            monkeypatch.setattr(reference, "_frames", None)
+            twice = None
+        library = MotionLibrary(packed, SKELETON)
+        for field in attrs.fields(Reference):
+            assert torch.equal(getattr(library.frames, field.name), getattr(whole.frames, field.name)), (
+                field.name
+            )
+        assert torch.equal(library.frame_table("twice", None, twice), expected)
+        assert torch.equal(library.travel, whole.travel) and library.names == whole.names
+
+
+def test_tables_of_other_settings_are_computed(tmp_path):
+    library = MotionLibrary(packed_clips(tmp_path, [make_clip(31, name="a")]), SKELETON)
+    one, two = (library.frame_table("scaled", k, lambda frames, k=k: k * frames.root_vel) for k in (1.0, 2.0))
+    assert torch.equal(2.0 * one, two)

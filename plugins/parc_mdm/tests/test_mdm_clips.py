@@ -18,7 +18,7 @@ SKELETON = load_skeleton()
 
 
 def usable(dataset, short_clips="error"):
-    return usable_clips(dataset, SKELETON, 15, short_clips)
+    return usable_clips(dataset, dataset.entries[0].file.parent / "cache", SKELETON, 15, short_clips)
 
 
 def damaged(dataset, index, **arrays):
@@ -52,15 +52,15 @@ def test_clip_shorter_than_a_window_is_named_with_its_file(tmp_path):
 
 
 def test_frames_of_a_faster_clip_are_counted_at_the_windows_rate(tmp_path):
-    # 28 frames at 60 per second last 0.45 s, which are 14 frames at 30
-    with pytest.raises(DataError, match="28 frames at 60 per second, 14 at 30"):
-        usable(tiny_dataset(tmp_path, [make_clip(28, name="fast", fps=60.0), make_clip(30)]))
+    # 27 frames at 60 per second are 14 at 30, with the same first and last frame
+    with pytest.raises(DataError, match="27 frames at 60 per second, 14 at 30"):
+        usable(tiny_dataset(tmp_path, [make_clip(27, name="fast", fps=60.0), make_clip(30)]))
 
 
 def test_short_clips_may_be_skipped(tmp_path):
     clips = [make_clip(30, name="long"), make_clip(14, name="stub")]
-    kept, weights = usable(tiny_dataset(tmp_path, clips), "skip")
-    assert [clip.name for clip in kept] == ["long"] and len(weights) == 1
+    packed, chosen = usable(tiny_dataset(tmp_path, clips), "skip")
+    assert [packed[m].name for m in chosen] == ["long"]
 
 
 def test_nothing_but_short_clips_is_an_error_even_then(tmp_path):

@@ -38,12 +38,13 @@ class KeptProgress:
 def make_context(
     folder: pathlib.Path, *, seed: int = 0, threads: int = 1, should_stop: Callable[[], bool] = lambda: False
 ) -> StageContext:
-    """A context that works in ``folder / "out"`` and keeps checkpoints in ``folder / "checkpoints"``."""
+    """A context that works in ``folder / "out"``, with checkpoints and a cache beside it."""
     out = folder / "out"
     make_folder(out)
     return StageContext(
         folder=out,
         checkpoints=CheckpointStore(folder=folder / "checkpoints"),
+        cache=folder / "cache",
         seeds=SeedStreams(seed),
         metrics=KeptMetrics(),
         progress=KeptProgress(),

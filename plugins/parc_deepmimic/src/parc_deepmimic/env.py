@@ -66,11 +66,12 @@ class DeepMimicEnv(TrackerEnv):
         rng: torch.Generator,
         device: str = "cpu",
     ) -> None:
-        _check(clips, weights, num_envs)
+        _check(len(clips), weights, num_envs)
         simulator = in_own_coordinates(simulator)
         self.config, self.simulator, self.skeleton, self.num_envs = config, simulator, skeleton, num_envs
         self._rng, self.control_hz, self._dt = rng, config.control_hz, 1.0 / config.control_hz
         self._library = library = MotionLibrary(clips, skeleton, device)
+        clips = library.clips
         self.num_motions, self.motion_names, self.motion_lengths = len(clips), library.names, library.lengths
         self.motion_classes = tuple(clip.motion_class for clip in clips)
         per_motion = [
@@ -96,7 +97,7 @@ class DeepMimicEnv(TrackerEnv):
         self.observation = self._layout.groups
         self._lower, self._upper = (bound.to(device) for bound in absolute_bounds(skeleton))
         self.action = action_spec(config.action_mode, (self._lower, self._upper))
-        self._lead = lead_targets(library.frames, library.kinematics, config.feed_forward_s)  # [F, D] rad
+        self._lead = library.frame_table("lead_targets", config.feed_forward_s, self._lead_of)  # [F, D] rad
         self._reward = RewardModel(config.reward, skeleton, device)
         self._lost = TerminationModel(config.termination, skeleton, device)
         self._curriculum = StartCurriculum(library, weights, config.start)
@@ -258,8 +259,10 @@ class DeepMimicEnv(TrackerEnv):
         times = self.motion_times + self._dt
         if self._on_frames:
             return self._lead[self._library.rows(self.motion_ids, times)[0]]
-        ref = self._library.query(self.motion_ids, times)
-        return lead_targets(ref, self._library.kinematics, self.config.feed_forward_s)
+        return self._lead_of(self._library.query(self.motion_ids, times))
+
+    def _lead_of(self, reference: Reference) -> Tensor:
+        return lead_targets(reference, self._library.kinematics, self.config.feed_forward_s)
 
     def _read_sound(self, ref: Reference) -> tuple[BodyState, Tensor | None]:
         """The state, and which copies are finite (None: all of them, the usual case)."""
@@ -378,21 +381,17 @@ class DeepMimicEnv(TrackerEnv):
         )
 
 
-def _check(clips: Sequence[MotionClip], weights: np.ndarray, num_envs: int) -> None:
+def _check(num_clips: int, weights: np.ndarray, num_envs: int) -> None:
     if num_envs < 1:
         raise DataError(f"the tracking environment got num_envs {num_envs}; at least 1 is needed.")
     weights = np.asarray(weights)
     if (
-        weights.shape != (len(clips),)
+        weights.shape != (num_clips,)
         or not np.isfinite(weights).all()
         or (weights < 0).any()
         or weights.sum() <= 0
     ):
         raise DataError(
-            f"the tracking environment got weights of shape {list(weights.shape)} for {len(clips)} clips; expected one "
+            f"the tracking environment got weights of shape {list(weights.shape)} for {num_clips} clips; expected one "
             "finite number >= 0 per clip, not all of them 0."
         )
-    names = [clip.name for clip in clips]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise DataError(f"the tracking environment got two clips called '{min(twice)}'; names must differ.")

@@ -54,10 +54,16 @@ class ObservationLayout:
             group.name: slice(end - group.size, end)
             for group, end in zip(self.groups, itertools.accumulate(sizes))
         }
-        self._table, self._widths = self._target_table(library.frames)
+        bodies, dofs = skeleton.num_bodies, skeleton.num_dofs
+        pose = dofs if config.pose == "dof" else 6 * skeleton.num_joints
+        self._widths = [3, 6, 3 * len(skeleton.key_bodies), pose, bodies]
+        key = {"pose": config.pose, "key_bodies": list(skeleton.key_bodies)}
+        self._table = library.frame_table("targets", key, self._target_rows)
         if config.differences:
-            now = self._now_parts(library.frames)
-            self._now_table, self._now_widths = torch.cat(now, dim=1), [part.shape[1] for part in now]
+            self._now_widths = [3, 4, 6, dofs, dofs]
+            self._now_table = library.frame_table(
+                "now", None, lambda frames: torch.cat(self._now_parts(frames), dim=1)
+            )
 
     @property
     def size(self) -> int:
@@ -179,14 +185,15 @@ class ObservationLayout:
                 features[..., :3] += self._library.travel[ids][:, None] * loops[..., None]
         else:
             ref = self._library.query(ids.repeat_interleave(steps), at.flatten())
-            features = self._target_table(ref)[0].unflatten(0, (-1, steps))
+            features = self._target_rows(ref).unflatten(0, (-1, steps))
         return features.split(self._widths, dim=-1)
 
-    def _target_table(self, ref: Reference) -> tuple[Tensor, list[int]]:
+    def _target_rows(self, ref: Reference) -> Tensor:
         keys = ref.body_pos[:, self.key_bodies] - ref.root_pos[:, None]
         axes = rot.quat_to_rot6d(ref.root_rot)
-        parts = [ref.root_pos, axes, keys.flatten(1), self._pose(ref.joint_rot), ref.contacts]
-        return torch.cat(parts, dim=1), [part.shape[1] for part in parts]
+        return torch.cat(
+            [ref.root_pos, axes, keys.flatten(1), self._pose(ref.joint_rot), ref.contacts], dim=1
+        )
 
     def _pose(self, joint_rot: Tensor) -> Tensor:
         if self._config.pose == "rot6d":

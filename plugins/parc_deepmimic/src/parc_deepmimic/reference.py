@@ -8,7 +8,10 @@ interpolation of body positions would shorten limbs between frames.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -16,11 +19,12 @@ import torch
 from torch import Tensor
 
 from parc_core.interfaces import Reference
-from parc_motion.clips import MotionClip
+from parc_motion.clips import MotionClip, PackedClips
 from parc_motion.errors import DataError
 from parc_motion.kinematics import Kinematics, angular_velocity, joint_angular_velocity, linear_velocity
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton
+from parc_motion.storage import PackedField, PackedWriter, digest_json
 
 __all__ = ["MotionLibrary"]
 
@@ -29,6 +33,9 @@ _FIELDS = (
 )  # fmt: skip
 
 _BATCH_FRAMES = 8_000  # frames whose bodies and velocities are computed at once
+_FORMAT = (
+    1  # of the tables kept in the cache of packed clips; changes with what they hold and how it is computed
+)
 
 
 class MotionLibrary:
@@ -36,21 +43,23 @@ class MotionLibrary:
 
     Looping clips (``loop == "wrap"``) continue after their end, displaced by their travel in the ground plane.
 
+    What is precomputed per frame is held in memory; for clips from `parc_motion.clips.cached_clips` it is kept in their
+    cache, so that a later library of the same clips maps the files of the first one.
+
     Raises:
-        DataError: no clips, or one of fewer than two frames.
+        DataError: no clips, two of the same name, or one of fewer than two frames.
         SkeletonMismatch: a clip of another character.
+        StorageError: the cache cannot be written.
     """
 
     def __init__(
         self, clips: Sequence[MotionClip], skeleton: Skeleton, device: str | torch.device = "cpu"
     ) -> None:
-        if not clips:
-            raise DataError("the tracking environment got no clips; give at least one.")
-        for clip in clips:
-            clip.require_skeleton(skeleton.id, skeleton.num_joints)
-            if clip.num_frames < 2:
-                raise DataError(f"clip '{clip.name}' has 1 frame; a motion to follow needs at least 2.")
+        self._packed = clips if isinstance(clips, PackedClips) and clips.cache is not None else None
+        self.clips = clips = tuple(clips)
+        _check(clips, skeleton)
         self.kinematics = Kinematics(skeleton, device)
+        self._device = torch.device(device)
         self.names = tuple(clip.name for clip in clips)
         self.num_frames = torch.tensor([clip.num_frames for clip in clips], device=device)  # [M]
         self.fps = torch.tensor([clip.fps for clip in clips], device=device)  # [M]
@@ -58,17 +67,17 @@ class MotionLibrary:
         self.lengths = torch.tensor([clip.length for clip in clips], device=device)  # [M] s
         self.loops = torch.tensor([clip.loop == "wrap" for clip in clips], device=device)  # [M]
         self.first = torch.cumsum(self.num_frames, dim=0) - self.num_frames  # [M] row of frame 0
-        batches = [_frames(batch, self.kinematics, device) for batch in _batches(clips)]
-        columns = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in _FIELDS}
-        root_pos = columns["root_pos"]
+        # one wide table: a single gather per query instead of one per field
+        bodies, joints, dofs = skeleton.num_bodies, skeleton.num_joints, skeleton.num_dofs
+        self._shapes = {"joint_rot": (joints, 4), "body_pos": (bodies, 3), "body_rot": (bodies, 4)}
+        self._widths = [3, 4, 4 * joints, 3, 3, dofs, bodies, 3 * bodies, 4 * bodies]
+        rows = (_rows(_frames(batch, self.kinematics, device)) for batch in _batches(clips))
+        self._table = self._kept("frames", None, rows)  # [F, W]
+        root_pos = self._table[:, :3]
         travel = root_pos[self.first + self._last] - root_pos[self.first]
         travel[:, 2] = 0.0  # loops repeat on the ground plane, at the height they have
         self.travel = travel * self.loops[:, None]  # [M, 3] m per loop
         self.any_loops = bool(self.loops.any())
-        # one wide table: a single gather per query instead of one per field
-        self._shapes = {name: columns[name].shape[1:] for name in _FIELDS if columns[name].ndim > 2}
-        self._widths = [columns[name][0].numel() for name in _FIELDS]
-        self._table = torch.cat([columns[name].flatten(1) for name in _FIELDS], dim=1)  # [F, W]
         # rotations of root and joints lie next to each other, as interpolation wants them
         before = sum(self._widths[: _FIELDS.index("root_rot")])
         self._rotations = slice(before, before + 4 * skeleton.num_bodies)
@@ -82,6 +91,42 @@ class MotionLibrary:
     def frames(self) -> Reference:
         """Every stored frame of every motion, one after the other: fields of shape ``[F, ...]``."""
         return self._split(self._table)
+
+    def frame_table(self, name: str, key: Any, compute: Callable[[Reference], Tensor]) -> Tensor:
+        """What ``compute(frames)`` (``[n, W]`` float32 of any n frames) gives for every stored frame: ``[F, W]``.
+
+        Args:
+            name: of the table.
+            key: JSON value of all settings that `compute` depends on besides the clips and their skeleton.
+
+        Raises:
+            StorageError: the cache cannot be written.
+        """
+        rows = (compute(self._split(part)) for part in self._table.split(_BATCH_FRAMES))
+        return self._kept(name, key, rows)
+
+    def _kept(self, name: str, key: Any, batches: Iterator[Tensor]) -> Tensor:
+        """The rows of all batches: mapped from the cache of packed clips, otherwise in memory."""
+        if self._packed is None:
+            return torch.cat(list(batches))
+
+        def build(folder: pathlib.Path) -> None:
+            first = next(batches)
+            fields = {"rows": PackedField(dtype="<f4", shape=tuple(first.shape[1:]), group="frames")}
+            with PackedWriter(folder, fields) as writer:
+                for rows in itertools.chain([first], batches):
+                    writer.append({"rows": rows.cpu().numpy()})
+                writer.finish(None)
+
+        skeleton = self.kinematics.skeleton
+        key = {
+            "format": _FORMAT,
+            "table": name,
+            "skeleton": digest_json([skeleton.id, skeleton.mjcf]),
+            "device": self._device.type,  # results differ in their last bits
+            "settings": key,
+        }
+        return self._packed.derived("motion_library", key, build).tensors(self._device)["rows"]
 
     def rows(self, motion_ids: Tensor, times: Tensor) -> tuple[Tensor, Tensor | None]:
         """Row of the frame nearest to each time, and how many loops lie behind it; for times on frames.
@@ -163,6 +208,26 @@ class MotionLibrary:
         for name, shape in self._shapes.items():
             parts[name] = parts[name].unflatten(1, shape)
         return Reference(**parts)
+
+
+def _check(clips: Sequence[MotionClip], skeleton: Skeleton) -> None:
+    if not clips:
+        raise DataError("the tracking environment got no clips; give at least one.")
+    names = set()
+    for clip in clips:
+        clip.require_skeleton(skeleton.id, skeleton.num_joints)
+        if clip.num_frames < 2:
+            raise DataError(f"clip '{clip.name}' has 1 frame; a motion to follow needs at least 2.")
+        if clip.name in names:
+            raise DataError(
+                f"the tracking environment got two clips called '{clip.name}'; names must differ."
+            )
+        names.add(clip.name)
+
+
+def _rows(frames: Reference) -> Tensor:
+    """All fields of the frames side by side, ``[n, W]``."""
+    return torch.cat([getattr(frames, name).flatten(1) for name in _FIELDS], dim=1)
 
 
 def _batches(clips: Sequence[MotionClip]) -> Iterator[list[MotionClip]]:

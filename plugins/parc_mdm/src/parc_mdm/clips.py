@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from parc_mdm.features import FPS
-from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset
-from parc_motion.errors import DataError
+from parc_motion.clips import DatasetEntry, MotionDataset, PackedClips, cached_clips
+from parc_motion.errors import DataError, SkeletonMismatch
+from parc_motion.resample import frame_positions
 from parc_motion.skeletons import Skeleton
 
 __all__ = ["hold_out", "usable_clips"]
@@ -19,11 +21,12 @@ log = logging.getLogger(__name__)
 
 
 def usable_clips(
-    dataset: MotionDataset, skeleton: Skeleton, window: int, short_clips: str
-) -> tuple[list[MotionClip], np.ndarray]:
-    """The clips of a data set and their sampling weights ``[M]``, all of them fit for training.
+    dataset: MotionDataset, cache: pathlib.Path, skeleton: Skeleton, window: int, short_clips: str
+) -> tuple[PackedClips, np.ndarray]:
+    """The clips of a data set, opened from a cache, and the indices ``[N]`` of those that are fit for training.
 
     Args:
+        cache: folder, see `cached_clips`.
         window: frames of a window at 30 per second.
         short_clips: "error", or "skip" to leave out clips that are shorter.
 
@@ -45,14 +48,25 @@ def usable_clips(
         log.warning(
             "%d clips are shorter than a window of %d frames and left out: %s", len(short), window, names
         )
-    chosen = [m for m, entry in enumerate(dataset.entries) if _frames(entry) >= window]
-    if not chosen:
+    chosen = np.array([m for m, entry in enumerate(dataset.entries) if _frames(entry) >= window])
+    if not len(chosen):
         raise DataError(
             f"the data set has no clip of at least {window} frames ({window / FPS:.2f} s) among {len(short)}; "
             "give longer clips."
         )
-    clips = [_sound(dataset, m, skeleton) for m in chosen]
-    return clips, dataset.weights[chosen]
+    clips = cached_clips(dataset, cache)  # says itself what is wrong with a file
+    try:
+        clips[0].require_skeleton(skeleton.id, skeleton.num_joints)  # they all are of one character
+    except SkeletonMismatch as err:
+        raise SkeletonMismatch(f"{dataset.entries[0].file}: {err}") from err
+    for m in chosen:
+        if clips.records[m]["terrain"] is None:
+            entry = dataset.entries[m]
+            raise DataError(
+                f"{entry.file}: clip '{entry.name}' has no terrain; the generator learns from the ground too. Attach "
+                "one."
+            )
+    return clips, chosen
 
 
 def hold_out(names: Sequence[str], share: float) -> np.ndarray:
@@ -79,18 +93,5 @@ def hold_out(names: Sequence[str], share: float) -> np.ndarray:
 
 def _frames(entry: DatasetEntry) -> int:
     """Frames of a clip at the rate of the windows."""
-    return int(np.floor((entry.num_frames - 1) / entry.fps * FPS + 1e-6)) + 1
-
-
-def _sound(dataset: MotionDataset, index: int, skeleton: Skeleton) -> MotionClip:
-    file = dataset.entries[index].file
-    clip = dataset[index]  # says itself what is wrong with a file
-    try:
-        clip.require_skeleton(skeleton.id, skeleton.num_joints)
-    except DataError as err:
-        raise type(err)(f"{file}: {err}") from err
-    if clip.terrain is None:
-        raise DataError(
-            f"{file}: clip '{clip.name}' has no terrain; the generator learns from the ground too. Attach one."
-        )
-    return clip
+    positions = frame_positions(entry.name, entry.num_frames, entry.fps, FPS)
+    return entry.num_frames if positions is None else len(positions)

@@ -27,7 +27,7 @@ from parc_mdm.statistics import cached_statistics
 from parc_mdm.store import MotionStore
 from parc_mdm.train import Trainer
 from parc_mdm.windows import start_height, window_stats
-from parc_motion.clips import MotionClip, MotionDataset, Provenance
+from parc_motion.clips import MotionClip, MotionDataset, PackedClips, Provenance
 from parc_motion.errors import DataError
 from parc_motion.geometry import PackedTerrains
 from parc_motion.skeletons import Skeleton
@@ -60,22 +60,22 @@ class MdmGenerator(Generator):
     def fit(self, dataset: MotionDataset, ctx: StageContext) -> None:
         """Train on every clip of the data set; see `Generator.fit`."""
         config, window = self.config, num_window_frames(self.config)
-        clips, weights = usable_clips(dataset, self.skeleton, window, config.short_clips)
-        held = hold_out([clip.name for clip in clips], config.validation_share)
-        store = self._store(clips, weights, ~held)
-        held_out = self._store(clips, weights, held) if held.any() else None
+        clips, usable = usable_clips(dataset, ctx.cache, self.skeleton, window, config.short_clips)
+        names = [dataset.entries[m].name for m in usable]
+        held = hold_out(names, config.validation_share)
+        store = self._store(clips, usable[~held])
+        held_out = self._store(clips, usable[held]) if held.any() else None
         if self.model is None or config.refit_statistics:
-            names = [clip.name for clip, is_held in zip(clips, held) if not is_held]
-            self._set_statistics(store, [dataset.digest, names], ctx)
+            kept = [name for name, is_held in zip(names, held) if not is_held]
+            self._set_statistics(store, [dataset.digest, kept], ctx)
         log.info(
             "%d clips (mirror images included), %d windows", store.num_clips, int(store.num_starts.sum())
         )
         Trainer(self._ready("train"), store, ctx, held_out=held_out, data=dataset.digest).run()
 
-    def _store(self, clips: list[MotionClip], weights: np.ndarray, chosen: np.ndarray) -> MotionStore:
-        kept = [clip for clip, is_chosen in zip(clips, chosen) if is_chosen]
+    def _store(self, clips: PackedClips, chosen: np.ndarray) -> MotionStore:
         window, mirror = num_window_frames(self.config), self.config.mirror
-        return MotionStore.of(kept, weights[chosen], self.skeleton, window, mirror=mirror, device=self.device)
+        return MotionStore.cached(clips, chosen, self.skeleton, window, mirror=mirror, device=self.device)
 
     def _set_statistics(self, store: MotionStore, clips: list[Any], ctx: StageContext) -> None:
         """Standardize by these clips; a model that does not exist yet is made."""

@@ -86,9 +86,7 @@ def plain_ground(
     world = anchor.to_world(_sheared(offsets, slope))
     cell = store.terrains.cell_of(clip_ids, world[..., :2])
     place = cell[..., 0] * store.terrains.height.shape[2] + cell[..., 1]  # [N, P] flat cells
-    rows = torch.arange(len(slope), device=slope.device)[:, None]
-    kept = torch.zeros(store.bounds.shape[1], dtype=torch.bool, device=slope.device).repeat(len(slope), 1)
-    kept[rows, store.touched[frames].flatten(1)] = True
+    kept = _touched(store, frames)
     heights = (
         store.terrains.height.flatten(1)[clip_ids[:, None], place].reshape(-1, *offsets.shape[:2]) - root_z
     )
@@ -119,6 +117,18 @@ def compiled_ground(
     out = torch.empty(len(clip_ids), *offsets.shape[:2])
     parallel_for(ground_kernel.look, len(out), store.ground_arrays, views, drawn, array(out))
     return out
+
+
+def _touched(store: MotionStore, frames: Tensor) -> Tensor:
+    """Which cells the body is over in any frame of windows with consecutive frames ``[N, S]``: ``[N, X * Y]`` bool."""
+    first, last = frames[:, 0], frames[:, -1]
+    begin = torch.where(first > 0, store.touched_end[(first - 1).clamp_min(0)], 0)
+    count = store.touched_end[last] - begin
+    rows = torch.arange(len(frames), device=frames.device).repeat_interleave(count)
+    within = torch.arange(len(rows), device=frames.device) - (count.cumsum(0) - count)[rows]
+    kept = torch.zeros(len(frames), store.bounds.shape[1], dtype=torch.bool, device=frames.device)
+    kept[rows, store.touched[begin[rows] + within].long()] = True
+    return kept
 
 
 def _sheared(offsets: Tensor, slope: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import pathlib
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -14,19 +14,13 @@ from torch import Tensor
 from parc_mdm.compiled.gather import Clips
 from parc_mdm.compiled.ground import Ground
 from parc_mdm.compiled.jit import array
-from parc_mdm.features import FPS
-from parc_motion.clips import MotionClip, mirror_clip
-from parc_motion.errors import DataError
-from parc_motion.geometry import PackedTerrains, height_bounds, touched_cells
-from parc_motion.kinematics import Kinematics, surface_points
-from parc_motion.resample import resample_clip
+from parc_mdm.store_items import FORMAT, grid_size, store_fields, store_items
+from parc_motion.clips import MotionClip, PackedClips
+from parc_motion.geometry import PackedTerrains
 from parc_motion.skeletons import Skeleton
+from parc_motion.storage import PackedWriter, digest_json
 
 __all__ = ["MotionStore"]
-
-log = logging.getLogger(__name__)
-
-_UNROLL_S = 2.0  # s, how far a looping clip is continued, so that windows may cross its end
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -40,7 +34,10 @@ class MotionStore:
     body_pos: Tensor  # [F, B, 3] m
     body_rot: Tensor  # [F, B, 4]
     contacts: Tensor  # [F, B]
-    touched: Tensor  # [F, K] int64, flat cells of the padded terrain under the body, the first one repeated
+    touched: (
+        Tensor  # [C] int32, flat cells of the padded terrain under the body, of one frame after the other
+    )
+    touched_end: Tensor  # [F] int64, number of rows of `touched` up to and with each frame
     first: Tensor  # [M] int64
     num_frames: Tensor  # [M] int64
     num_starts: Tensor  # [M] int64, windows of the clip
@@ -58,41 +55,51 @@ class MotionStore:
         mirror: bool,
         device: str,
     ) -> MotionStore:
-        """The clips (and their mirror images), resampled to 30 frames per second.
+        """The clips (and their mirror images), resampled to 30 frames per second, in memory.
 
         Args:
             weights: sampling weight of each clip, ``[M]``.
-            window: frames per window; shorter clips are left out with a warning.
+            window: frames per window; every clip has as many.
 
         Raises:
-            DataError: a clip has no terrain, or no clip is long enough.
+            DataError: a clip has no terrain.
         """
-        kept, kept_weights = _usable(clips, weights, skeleton, window)
-        if mirror:
-            kept += [mirror_clip(clip, skeleton) for clip in kept]
-            kept_weights = np.concatenate([kept_weights, kept_weights])
-        kin = Kinematics(skeleton, device)
-        points = surface_points(skeleton, device)
-        terrains = PackedTerrains.of([clip.terrain for clip in kept if clip.terrain is not None], device)
-        parts = [_frames_of(clip, kin, device) for clip in kept]
-        lengths = torch.tensor([len(part["root_pos"]) for part in parts], device=device)
-        starts = [
-            len(p["root_pos"]) if c.loop == "clamp" else c.num_frames + window - 1
-            for p, c in zip(parts, kept)
-        ]
-        flat = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        clip_ids = torch.arange(len(kept), device=device).repeat_interleave(lengths)
-        touched, lowest = touched_cells(terrains, clip_ids, flat["body_pos"], flat["body_rot"], points)
-        return MotionStore(
-            **flat,
-            touched=touched,
-            first=lengths.cumsum(0) - lengths,
-            num_frames=lengths,
-            num_starts=torch.tensor(starts, device=device) - (window - 1),
-            weights=torch.tensor(kept_weights / kept_weights.sum(), device=device, dtype=torch.float32),
-            terrains=terrains,
-            bounds=_bounds(kept, terrains, flat["root_pos"], lengths.tolist(), lowest),
-        )
+        items = list(store_items(clips, skeleton, window, grid_size(clips), mirror=mirror))
+        rows = {name: torch.from_numpy(np.concatenate([item[name] for item in items])) for name in items[0]}
+        first = np.cumsum([0, *(len(item["root_pos"]) for item in items)])
+        return _store({name: value.to(device) for name, value in rows.items()}, first, weights, device)
+
+    @staticmethod
+    def cached(
+        clips: PackedClips, chosen: np.ndarray, skeleton: Skeleton, window: int, *, mirror: bool, device: str
+    ) -> MotionStore:
+        """What `of` makes of some of the clips, kept in their cache: later calls map the files of the first one.
+
+        Args:
+            chosen: indices of clips, ``[N]`` int64.
+
+        Raises:
+            DataError: a clip has no terrain.
+            StorageError: the cache cannot be written.
+        """
+        some = clips if len(chosen) == len(clips) else [clips[m] for m in chosen.tolist()]
+        size = grid_size(clips)
+
+        def build(folder: pathlib.Path) -> None:
+            with PackedWriter(folder, store_fields(skeleton, size)) as writer:
+                for item in store_items(some, skeleton, window, size, mirror=mirror):
+                    writer.append(item)
+                writer.finish(None)
+
+        key = {
+            "format": FORMAT,
+            "skeleton": digest_json([skeleton.id, skeleton.mjcf]),
+            "chosen": digest_json(chosen.tolist()),
+            "window": window,
+            "mirror": mirror,
+        }
+        store = clips.derived("motion_store", key, build)
+        return _store(store.tensors(device), store.rows["frames"], clips.weights[chosen], device)
 
     @property
     def num_clips(self) -> int:
@@ -107,78 +114,25 @@ class MotionStore:
     @cached_property
     def ground_arrays(self) -> Ground:
         """The terrains as kernels take them; only on a CPU."""
-        own = {name: array(getattr(self, name).contiguous()) for name in ("bounds", "touched")}
+        own = {name: array(getattr(self, name).contiguous()) for name in ("bounds", "touched", "touched_end")}
         names = ("height", "shape", "origin_xy", "cell")
         return Ground(**own, **{name: array(getattr(self.terrains, name).contiguous()) for name in names})
 
 
-def _usable(
-    clips: Sequence[MotionClip], weights: np.ndarray, skeleton: Skeleton, window: int
-) -> tuple[list[MotionClip], np.ndarray]:
-    kept: list[MotionClip] = []
-    kept_weights: list[float] = []
-    short: list[str] = []
-    for clip, weight in zip(clips, weights):
-        clip.require_skeleton(skeleton.id, skeleton.num_joints)
-        if clip.terrain is None:
-            raise DataError(
-                f"clip '{clip.name}' has no terrain; the generator learns from the ground too. Attach one."
-            )
-        clip = resample_clip(clip, FPS)
-        if clip.num_frames < window:
-            short.append(clip.name)
-            continue
-        kept.append(clip)
-        kept_weights.append(float(weight))
-    if not kept:
-        raise DataError(
-            f"the data set has no clip of at least {window} frames ({window / FPS:.2f} s) among {len(short)}; "
-            "give longer clips."
-        )
-    if short:
-        log.warning(
-            "%d clips are shorter than a window of %d frames and are left out: %s",
-            len(short),
-            window,
-            short[:5],
-        )
-    return kept, np.array(kept_weights)
+def _store(rows: dict[str, Tensor], first: np.ndarray, weights: np.ndarray, device: str) -> MotionStore:
+    """The store of these rows.
 
-
-def _frames_of(clip: MotionClip, kin: Kinematics, device: str) -> dict[str, Tensor]:
-    names = ("root_pos", "root_rot", "joint_rot", "contacts")
-    frames = {name: torch.tensor(getattr(clip, name), device=device) for name in names}
-    if clip.loop == "wrap":
-        frames = _unroll(frames)
-    frames["body_pos"], frames["body_rot"] = kin.forward(
-        frames["root_pos"], frames["root_rot"], frames["joint_rot"]
+    Args:
+        first: first frame of each clip, and the number of frames, ``[M + 1]``.
+        weights: of each clip without mirror images, ``[M]`` or ``[M / 2]``.
+    """
+    names = ("height", "shape", "origin_xy", "cell")
+    terrains = PackedTerrains(**{name: rows.pop(name) for name in names})
+    weights = np.tile(weights, (len(first) - 1) // len(weights))
+    return MotionStore(
+        **rows,
+        first=torch.tensor(first[:-1], device=device),
+        num_frames=torch.tensor(np.diff(first), device=device),
+        weights=torch.tensor(weights / weights.sum(), device=device, dtype=torch.float32),
+        terrains=terrains,
     )
-    frames["dof"] = kin.joint_rot_to_dof(frames["joint_rot"])
-    return frames
-
-
-def _unroll(frames: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A looping clip continued for `_UNROLL_S`; its last frame is its first, moved on in the plane."""
-    count = len(frames["root_pos"])
-    index = torch.arange(count + round(_UNROLL_S * FPS), device=frames["root_pos"].device)
-    cycle, index = index // max(count - 1, 1), index % max(count - 1, 1)
-    step = (frames["root_pos"][-1] - frames["root_pos"][0]) * torch.tensor(
-        [1.0, 1.0, 0.0], device=index.device
-    )
-    unrolled = {name: value[index] for name, value in frames.items()}
-    unrolled["root_pos"] = unrolled["root_pos"] + cycle[:, None] * step
-    return unrolled
-
-
-def _bounds(
-    clips: list[MotionClip], terrains: PackedTerrains, root_pos: Tensor, lengths: list[int], lowest: Tensor
-) -> Tensor:
-    """Allowed heights per cell ``[M, X * Y, 2]`` m: the terrain's where it has them, else by what the body touches."""
-    top = torch.stack([part[:, 2].max() for part in root_pos.split(lengths)])
-    result = height_bounds(terrains, lowest, top)
-    for m, clip in enumerate(clips):
-        if clip.terrain is not None and clip.terrain.bounds is not None:
-            nx, ny = clip.terrain.shape
-            own = torch.tensor(clip.terrain.bounds, device=result.device)
-            result[m].unflatten(0, terrains.height.shape[1:])[:nx, :ny] = own
-    return result

@@ -40,6 +40,7 @@ def script_context(
         yield StageContext(
             folder=folder,
             checkpoints=CheckpointStore(folder=folder),
+            cache=folder / "cache",
             seeds=SeedStreams(seed),
             metrics=_Metrics(sink),
             progress=_TextLog(log_file),

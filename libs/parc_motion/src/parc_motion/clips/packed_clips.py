@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -38,9 +38,8 @@ def cached_clips(dataset: MotionDataset, cache: pathlib.Path) -> PackedClips:
         StorageError: the cache cannot be written.
     """
     key = {"format": _FORMAT, "dataset": dataset.digest}
-    return PackedClips.of(
-        cached_store(cache, "clips", key, lambda folder: write_packed_clips(folder, dataset))
-    )
+    store = cached_store(cache, "clips", key, lambda folder: write_packed_clips(folder, dataset))
+    return attrs.evolve(PackedClips.of(store), cache=pathlib.Path(cache))
 
 
 def write_packed_clips(folder: pathlib.Path, dataset: MotionDataset) -> None:
@@ -60,7 +59,10 @@ def write_packed_clips(folder: pathlib.Path, dataset: MotionDataset) -> None:
         records: list[dict[str, Any]] = writer.progress or []
         for index in range(writer.num_items, len(dataset)):
             clip = dataset[index]
-            clip.require_skeleton(first.skeleton, first.joint_rot.shape[1])
+            try:
+                clip.require_skeleton(first.skeleton, first.joint_rot.shape[1])
+            except DataError as err:
+                raise type(err)(f"{dataset.entries[index].file}: {err}") from err
             writer.append(_arrays(clip))
             records.append(_record(clip, dataset.entries[index]))
             if (index + 1) % _CHECKPOINT_CLIPS == 0:
@@ -80,6 +82,7 @@ class PackedClips(Sequence[MotionClip]):
     num_frames: np.ndarray  # [M] int64
     weights: np.ndarray  # [M] float64, sampling weights, sum 1
     frames: tuple[tuple[str, np.ndarray], ...]  # each frame field with its rows of all clips
+    cache: pathlib.Path | None = None  # where `cached_clips` keeps them
 
     @staticmethod
     def load(
@@ -174,6 +177,22 @@ class PackedClips(Sequence[MotionClip]):
             )
         place = (self.first[indices] + starts)[:, None] + np.arange(length)
         return {name: rows[place] for name, rows in self.frames}
+
+    def derived(self, name: str, key: Any, build: Callable[[pathlib.Path], None]) -> PackedArrays:
+        """A store of what follows from these clips, kept in their cache; see `cached_store`.
+
+        Args:
+            key: JSON value of everything else that determines the content.
+
+        Raises:
+            DataError: the clips are not from `cached_clips`.
+            StorageError: the cache cannot be written.
+        """
+        if self.cache is None:
+            raise DataError(
+                f"{self.store.folder}: nothing is kept beside these clips; open them with `cached_clips`."
+            )
+        return cached_store(self.cache, name, {"clips": self.dataset_digest, "key": key}, build)
 
     def require_fresh(self, dataset: MotionDataset) -> None:
         """Passes if the store was made from this data set.

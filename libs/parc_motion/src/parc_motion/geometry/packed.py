@@ -39,8 +39,12 @@ class PackedTerrains:
         terrains: Sequence[Terrain],
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        size: tuple[int, int] = (0, 0),
     ) -> PackedTerrains:
         """The terrains in the given order.
+
+        Args:
+            size: least number of cells along x and y of the padded grid.
 
         Raises:
             DataError: there is none.
@@ -48,10 +52,9 @@ class PackedTerrains:
         if not terrains:
             raise DataError("PackedTerrains.of got no terrain; give at least one.")
         shape = np.array([terrain.shape for terrain in terrains])
-        size = shape.max(axis=0)
+        nx, ny = np.maximum(shape.max(axis=0), size)
         padded = [
-            np.pad(t.height, [(0, size[0] - t.shape[0]), (0, size[1] - t.shape[1])], mode="edge")
-            for t in terrains
+            np.pad(t.height, [(0, nx - t.shape[0]), (0, ny - t.shape[1])], mode="edge") for t in terrains
         ]
         return cls(
             height=torch.tensor(np.stack(padded), device=device, dtype=dtype),

@@ -13,7 +13,7 @@ import os
 import pathlib
 import types
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import attrs
 import numpy as np
@@ -21,6 +21,9 @@ import numpy as np
 from parc_motion.errors import CorruptArtifact, DataError, ShapeError
 from parc_motion.storage.atomic import _storage_errors, make_folder, remove, write_bytes, write_json
 from parc_motion.storage.digests import digest_file, digest_json, read_json
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["PackedArrays", "PackedField", "PackedWriter"]
 
@@ -205,7 +208,7 @@ class PackedArrays:
             count = int(document["num_items"])
             rows = {group: _read_rows(folder / _rows_file(group), count) for group in groups}
             arrays = {
-                name: _map(folder / f"{name}.npy", field, int(rows[field.group][-1]))
+                name: _read_only(folder / f"{name}.npy", field, int(rows[field.group][-1]))
                 for name, field in fields.items()
             }
             meta = document["meta"]
@@ -214,6 +217,16 @@ class PackedArrays:
         return PackedArrays(
             folder=folder, num_items=count, fields=fields, arrays=arrays, rows=rows, meta=meta
         )
+
+    def tensors(self, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
+        """The rows of each field as a tensor: on the CPU a map of the file, elsewhere a copy.
+
+        What is written into a map stays in the memory of this process; the file does not change.
+        """
+        import torch
+
+        maps = {name: _map(self.folder / f"{name}.npy", len(rows), "c") for name, rows in self.arrays.items()}
+        return {name: torch.from_numpy(rows).to(device) for name, rows in maps.items()}
 
     def item(self, index: int) -> dict[str, np.ndarray]:
         """The fields of one item, as views of the files."""
@@ -284,9 +297,13 @@ def _read_rows(path: pathlib.Path, count: int) -> np.ndarray:
     return starts
 
 
-def _map(path: pathlib.Path, field: PackedField, rows: int) -> np.ndarray:
+def _map(path: pathlib.Path, rows: int, mode: Literal["r", "c"]) -> np.ndarray:
     # nothing can be mapped of an empty array; a plain view of the map is sliced four times as fast as the map itself
-    array = np.load(path, mmap_mode="r" if rows else None, allow_pickle=False).view(np.ndarray)
+    return np.load(path, mmap_mode=mode if rows else None, allow_pickle=False).view(np.ndarray)
+
+
+def _read_only(path: pathlib.Path, field: PackedField, rows: int) -> np.ndarray:
+    array = _map(path, rows, "r")
     if array.dtype != np.dtype(field.dtype) or array.shape != (rows, *field.shape):
         raise ValueError(f"{path.name} holds {list(array.shape)} of {array.dtype}, expected {rows} rows")
     array.setflags(write=False)

@@ -25,7 +25,8 @@ class Ground(NamedTuple):
     origin_xy: np.ndarray  # [M, 2] m
     cell: np.ndarray  # [M] m
     bounds: np.ndarray  # [M, X * Y, 2] m
-    touched: np.ndarray  # [F, K] int64
+    touched: np.ndarray  # [C] int32
+    touched_end: np.ndarray  # [F] int64
 
 
 class Views(NamedTuple):
@@ -86,12 +87,12 @@ def look(first: int, last: int, ground: Ground, views: Views, changes: Changes, 
 @kernel()
 def _mark(ground: Ground, views: Views, n: int, limits: np.ndarray, value: bool) -> None:
     """Write the limits of the cells that a window touches, or those of free ground."""
-    m, z = views.clip[n], views.origin[n, 2]
-    for frame in range(views.frame[n], views.frame[n] + views.num_frames):
-        for k in range(ground.touched.shape[1]):
-            cell = ground.touched[frame, k]
-            limits[cell, 0] = ground.bounds[m, cell, 0] - z if value else -views.free
-            limits[cell, 1] = ground.bounds[m, cell, 1] - z if value else views.free
+    m, z, frame = views.clip[n], views.origin[n, 2], views.frame[n]
+    begin = ground.touched_end[frame - 1] if frame > 0 else 0
+    for k in range(begin, ground.touched_end[frame + views.num_frames - 1]):
+        cell = ground.touched[k]
+        limits[cell, 0] = ground.bounds[m, cell, 0] - z if value else -views.free
+        limits[cell, 1] = ground.bounds[m, cell, 1] - z if value else views.free
 
 
 @kernel()
