@@ -13,10 +13,9 @@ from PIL import Image
 
 from parc_kinopt.report.command import kinopt
 from parc_kinopt.report.rows import find_rows, summary, worst_first
-from parc_kinopt.report.scene import View, draw_pose, posed
-from parc_kinopt.report.style import BURIED
 from parc_motion import storage
 from parc_motion.clips import save_clip
+from parc_motion.draw import BURIED, View, draw_pose, posed
 from parc_motion.errors import DataError
 from parc_motion.skeletons import load_skeleton
 from parc_testing.builders import make_clip

@@ -26,7 +26,7 @@ from parc_testing.builders import make_clip
 SKELETON = load_skeleton("humanoid")
 PROBLEMS = pathlib.Path(__file__).resolve().parents[4] / "shared" / "data" / "kinopt"
 ZERO = torch.zeros(1, dtype=torch.float64)
-PAPER = {
+BACKGROUND = {
     "root_pos": 1.0,
     "root_rot": 10.0,
     "joint_rot": 1.0,
@@ -141,12 +141,12 @@ def test_masses_are_those_of_the_simulator():
 def test_padding_changes_nothing():
     short, long = make_clip(6, speed=0.5), make_clip(9, speed=0.3)
     body = make_body(SKELETON, dtype=torch.float64)
-    alone, x = _loss(short, PAPER, body, [[]])
+    alone, x = _loss(short, BACKGROUND, body, [[]])
     batch = pack([short, long], [short.terrain, long.terrain], SKELETON, dtype=torch.float64)
     batch = attrs.evolve(batch, terrains=batch.terrains.to(dtype=torch.float64))
     config = KinoptConfig(jerk_limit=1000.0)
     config = attrs.evolve(config, weights=attrs.evolve(config.weights, foot_lock=0.0))
-    both = MotionLoss(make_targets(batch, body, config, [[], []]), batch.terrains, body, PAPER)
+    both = MotionLoss(make_targets(batch, body, config, [[], []]), batch.terrains, body, BACKGROUND)
     moved = join(batch.root_pos, batch.root_rot, batch.joint_rot, body.kin)
     wiggle = 0.01 * torch.randn(moved.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     one, two = alone.terms(x + wiggle[:1, :6], ZERO), both.terms(moved + wiggle, ZERO.repeat(2))
@@ -211,7 +211,7 @@ def test_total_and_gradient_are_those_of_the_published_implementation(name):
     body = attrs.evolve(body, cloud=PointCloud(SKELETON, dtype=torch.float64, surface=surface))
     rows = data["constraints"]
     given = [[BodyConstraint(body=int(r[0]), first=int(r[1]), last=int(r[2]), point=r[3:]) for r in rows]]
-    loss, x = _loss(clip, PAPER, body, given)
+    loss, x = _loss(clip, BACKGROUND, body, given)
     total, gradient = loss(x, ZERO)
     assert float(total) == pytest.approx(float(data["start_total"]), rel=1e-6)
     expected = torch.tensor(data["start_gradient"])

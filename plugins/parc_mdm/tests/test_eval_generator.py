@@ -12,8 +12,9 @@ from parc_core.errors import NoPathFound
 from parc_mdm.evaluate.command import generator as verb
 from parc_mdm.evaluate.measure import bootstrap_mean, evaluate
 from parc_mdm.evaluate.parts import Parts
-from parc_mdm.evaluate.picture import draw_sheet, png_bytes
+from parc_mdm.evaluate.picture import draw_sheet
 from parc_mdm.evaluate.table import table
+from parc_motion.draw import png_bytes
 from parc_motion.errors import DataError
 from parc_motion.skeletons import load_skeleton
 from parc_motion.terrains import Path

@@ -12,16 +12,12 @@ from parc_core.config import IterationConfig, load_settings
 from parc_core.plugins import Registry
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
+from parc_motion.draw import WARNING, HeightScale, png_bytes
 from parc_motion.terrains import Path, SegmentKind, Terrain
-from parc_terrain.preview.colors import KIND_COLORS, WARNING, HeightScale
-from parc_terrain.preview.sample import Tile, jump_spans, sample_tiles, tile_counts
+from parc_terrain.preview.sample import Tile, sample_tiles, tile_counts
 from parc_terrain.preview.settings import load_ground
-from parc_terrain.preview.sheet import draw_sheet, png_bytes
-from parc_terrain.preview.text import font, wrap
-from parc_terrain.preview.tile import draw_tile
+from parc_terrain.preview.sheet import draw_sheet
 
-WALK, CLIMB, JUMP, DROP = (SegmentKind[name] for name in ("WALK", "CLIMB", "JUMP", "DROP"))
-JUMP_COLOR = np.array(KIND_COLORS[JUMP])
 ITERATION = """\
 parc: 1
 name: seen
@@ -51,143 +47,20 @@ def registry():
     return Registry.discover()
 
 
-def gap_terrain() -> Terrain:
-    """9 x 5 cells at 0 with a ditch of 1 m at x = 1.2 and 1.6 m."""
-    height = np.zeros((9, 5))
-    height[3:5] = -1.0
-    return Terrain(height=height, cell=0.4)
-
-
-def make_tile(terrain: Terrain, cells, kinds, **fields) -> Tile:
-    path = Path(points=terrain.center_of(np.array(cells)), kinds=[int(kind) for kind in kinds], cost=1.0)
-    return Tile(**{"number": 0, "source": "gap", "terrain": terrain, "path": path, **fields})
-
-
-def jump_tile() -> Tile:
-    """Along y = 0.8 m: a walk of one cell, a jump over the ditch in three parts, a walk to x = 2.8 m."""
-    terrain = gap_terrain()
-    points = terrain.center_of(np.array([[1, 2], [2, 2], [3, 2], [4, 2], [5, 2], [7, 2]]))
-    points[2:4, 2] = 0.0  # in the air
-    path = Path(points=points, kinds=[WALK, JUMP, JUMP, JUMP, WALK])
-    return Tile(number=0, source="gap", terrain=terrain, path=path)
-
-
-def pixels(tile: Tile, side: int = 270) -> np.ndarray:
-    scale = HeightScale.of([tile.terrain.height])
-    return np.asarray(draw_tile(tile, scale, side)).astype(int)
-
-
 def near(picture: np.ndarray, color, tolerance: int = 40) -> np.ndarray:
     return np.abs(picture - np.array(color)).max(axis=-1) < tolerance
 
 
-# --- what a tile shows
+# --- what is counted
 
 
-def test_jump_is_drawn_between_its_ends_and_nowhere_else():
-    # 270 / 9 = 30 pixels a cell: take-off in cell 2 at x = 75, landing in cell 5 at x = 165, y = 75 of 150
-    rows, columns = np.nonzero(near(pixels(jump_tile()), JUMP_COLOR))
-    assert columns.min() == pytest.approx(75, abs=6) and columns.max() == pytest.approx(165, abs=6)
-    assert np.abs(rows - 75).max() <= 6
-    along = near(pixels(jump_tile())[75, 82:158], JUMP_COLOR)
-    assert 2 <= np.abs(np.diff(along.astype(int))).sum() / 2 <= 6, "dashes with gaps between"
-
-
-def test_climb_and_drop_have_their_own_colors():
-    height = np.zeros((6, 4))
-    height[2:4] = 0.5
-    tile = make_tile(
-        Terrain(height=height),
-        [[0, 1], [1, 1], [2, 1], [3, 1], [4, 1], [5, 1]],
-        [WALK, CLIMB, WALK, DROP, WALK],
-    )
-    picture = pixels(tile, 240)  # 40 pixels a cell; y = 1 is the third row from the top, at 100
-    for kind, x in ((CLIMB, 80), (DROP, 160), (WALK, 120)):
-        assert near(picture[100, x], KIND_COLORS[kind]), kind
-    assert not near(picture[:90], KIND_COLORS[CLIMB]).any()
-
-
-def test_axes_are_those_of_a_map():
-    """x to the right and y up: the start in cell (0, 0) is at the lower left."""
-    tile = make_tile(Terrain(height=np.zeros((6, 4))), [[0, 0], [5, 3]], [WALK])
-    picture = pixels(tile, 240)
-    assert picture.shape == (160, 240, 3)
-    assert near(picture[140, 20], (255, 255, 255), 5), "start, a white disc"
-    assert near(picture[20, 220], (33, 37, 44), 5), "goal, a dark disc"
-
-
-def test_cell_has_the_color_of_its_height():
-    height = np.arange(12.0).reshape(4, 3) / 10
-    tile = Tile(number=0, source="x", terrain=Terrain(height=height), path=None)
-    scale = HeightScale.of([height])
-    middles = pixels(tile, 120)[15::30, 15::30]
-    np.testing.assert_allclose(middles, scale.colors(height.T[::-1].astype(np.float32)), atol=1)
-
-
-def strip_width(step: float) -> float:
-    """Pixels at the foot of a step that are darker than the ground."""
-    tile = Tile(number=0, source="x", terrain=Terrain(height=[[step], [0.0]]), path=None)
-    row = pixels(tile, 120)[30, 60:].sum(axis=-1)
-    return float((row < row[30] - 30).sum())
-
-
-def test_higher_steps_have_wider_edges():
-    assert 0 == strip_width(0.0) < strip_width(0.2) < strip_width(1.0) < strip_width(2.0)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (16, 16), (100, 100), (3, 250), (1000, 900)], ids=str)
-def test_tile_of_any_grid_fits(shape):
-    tile = Tile(number=0, source="x", terrain=Terrain(height=np.zeros(shape)), path=None)
-    picture = draw_tile(tile, HeightScale(low=0.0, high=1.0), 270)
-    assert max(picture.size) <= 800 and min(picture.size) >= 1
-    if max(shape) <= 270:
-        assert max(picture.size) > 180
-
-
-# --- the scale
-
-
-def test_colors_get_darker_away_from_zero_on_both_sides():
-    scale = HeightScale(low=-1.0, high=2.0)
-    rgb = scale.colors(np.linspace(-1.0, 2.0, 31)).astype(float)
-    luminance = rgb @ [0.2126, 0.7152, 0.0722]
-    assert (np.diff(luminance[:11]) > 0).all() and (np.diff(luminance[10:]) < 0).all()
-    assert rgb[0, 2] > rgb[0, 0] and rgb[-1, 0] > rgb[-1, 2], "blue below, ochre above"
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (-2.0, 2.0, [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2]),
-        (-0.03, 0.31, [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]),
-        (7, 7, [7]),
-    ],
-)
-def test_ticks_are_round(low, high, ticks):
-    assert HeightScale(low=low, high=high).ticks() == pytest.approx(ticks)
-
-
-# --- jumps
-
-
-def test_jump_in_several_parts_is_one():
-    tile = jump_tile()
-    assert jump_spans(tile.terrain, tile.path) == [(1, 4)]
-    assert tile_counts(tile) == {"climbs": 0, "drops": 0, "jumps": 1}
-
-
-def test_jump_over_level_ground_is_one():
-    tile = make_tile(Terrain(height=np.zeros((7, 3))), [[1, 1], [2, 1], [3, 1]], [JUMP, JUMP])
-    assert jump_spans(tile.terrain, tile.path) == [(0, 2)]
-
-
-def test_jumps_that_follow_each_other_are_two():
-    height = np.zeros((7, 7))
-    height[2], height[4, 2:] = -1.0, -1.0
-    terrain = Terrain(height=height)
-    straight = make_tile(terrain, [[1, 3], [3, 3], [5, 3]], [JUMP, JUMP])  # lands in cell (3, 3)
-    bent = make_tile(terrain, [[1, 3], [3, 3], [5, 5]], [JUMP, JUMP])
-    assert [tile_counts(tile)["jumps"] for tile in (straight, bent)] == [2, 2]
+def test_steps_and_jumps_of_a_path_are_counted():
+    terrain = Terrain(height=np.zeros((9, 5)))
+    cells = [[1, 2], [2, 2], [3, 2], [5, 2], [7, 2]]
+    kinds = [SegmentKind[name] for name in ("CLIMB", "DROP", "JUMP", "WALK")]
+    path = Path(points=terrain.center_of(np.array(cells)), kinds=[int(kind) for kind in kinds], cost=1.0)
+    counts = [tile_counts(Tile(number=0, source="x", terrain=terrain, path=p)) for p in (path, None)]
+    assert counts == [{"climbs": 1, "drops": 1, "jumps": 1}, {}]
 
 
 # --- what is sampled
@@ -280,14 +153,6 @@ def test_terrain_without_a_path_says_why(registry):
     for tile in (small, large):
         picture = np.asarray(draw_sheet(ground, [tile])).astype(int)
         assert near(picture, WARNING, 10).sum() > 300, "the line above the reason"
-
-
-def test_wrapped_lines_fit_and_a_cut_shows():
-    text = "one two threeeeeeeeeeeeeeeeeeeeeeeeeeeeee four five six seven eight nine ten"
-    lines = wrap(text, 80, 13, 20)
-    assert max(font(13).getlength(line) for line in lines) <= 80
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert len(wrap(text, 80, 13, 2)) == 2 and wrap(text, 80, 13, 2)[-1].endswith("...")
 
 
 # --- the command

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from parc_kinopt.report.rows import SOURCE_TERMS, Row
-from parc_kinopt.report.style import AFTER, BEFORE, INK, LINE, PALE, PAPER, Color, font
+from parc_motion.draw import BACKGROUND, FINE, INK, LINE, PALE, Color, font
 
-__all__ = ["draw_chart"]
+__all__ = ["AFTER", "BEFORE", "draw_chart"]
 
-_FINE = 3  # drawn that much larger, then made smaller
+BEFORE, AFTER = (200, 120, 30), (30, 100, 190)  # told apart without red and green
+
 _LOW, _LABEL, _NUMBER, _ROW, _TOP = -4, 130, 176, 30, 44  # power of ten, pixels
 _UNITS = {
     "root_pos": "m^2", "root_rot": "rad^2", "joint_rot": "rad^2", "penetration": "m", "contact": "m",
@@ -28,8 +29,8 @@ def draw_chart(rows: Sequence[Row], width: int) -> Image.Image:
     names = [n for n in names if n not in SOURCE_TERMS] + [n for n in names if n in SOURCE_TERMS]
     values = [v for row in rows for side in (row.before, row.after) for v in side.values()]
     high = max(math.ceil(math.log10(max([*values, 1.0]))), 0)
-    picture = Image.new("RGB", (width, _TOP + _ROW * len(names) + 8), PAPER)
-    dots = Image.new("RGB", (picture.width * _FINE, picture.height * _FINE), PAPER)
+    picture = Image.new("RGB", (width, _TOP + _ROW * len(names) + 8), BACKGROUND)
+    dots = Image.new("RGB", (picture.width * FINE, picture.height * FINE), BACKGROUND)
     draw = ImageDraw.Draw(dots)
     span = width - _LABEL - _NUMBER
 
@@ -39,7 +40,7 @@ def draw_chart(rows: Sequence[Row], width: int) -> Image.Image:
 
     for power in range(_LOW, high + 1):
         x = x_of(10.0**power)
-        draw.line([_fine(x, _TOP - 6), _fine(x, picture.height - 8)], fill=LINE, width=_FINE)
+        draw.line([_fine(x, _TOP - 6), _fine(x, picture.height - 8)], fill=LINE, width=FINE)
     for number, name in enumerate(names):
         y = _TOP + _ROW * (number + 0.5)
         _draw_term(draw, rows, name, y, x_of)
@@ -56,7 +57,7 @@ def _draw_term(draw: ImageDraw.ImageDraw, rows: Sequence[Row], name: str, y: flo
             _dot(draw, x_of(value), y + shift, 2.2, (red, green, blue))
     a, b = x_of(statistics.median(before)), x_of(statistics.median(after))
     if abs(a - b) > 12:
-        draw.line([_fine(a, y), _fine(b, y)], fill=PALE, width=_FINE)
+        draw.line([_fine(a, y), _fine(b, y)], fill=PALE, width=FINE)
     _dot(draw, a, y, 5.5, BEFORE)
     _dot(draw, b, y, 5.5, AFTER)
 
@@ -90,10 +91,10 @@ def _short(value: float) -> str:
 
 
 def _fine(x: float, y: float) -> tuple[float, float]:
-    return x * _FINE, y * _FINE
+    return x * FINE, y * FINE
 
 
 def _dot(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, color: Color) -> None:
     draw.ellipse(
-        [(x - radius) * _FINE, (y - radius) * _FINE, (x + radius) * _FINE, (y + radius) * _FINE], fill=color
+        [(x - radius) * FINE, (y - radius) * FINE, (x + radius) * FINE, (y + radius) * FINE], fill=color
     )

@@ -33,8 +33,9 @@ def report(place: pathlib.Path, output: pathlib.Path, poses: int, character: str
     import json
 
     from parc_kinopt.report.rows import find_rows, summary
-    from parc_kinopt.report.sheet import draw_report, png_bytes
+    from parc_kinopt.report.sheet import draw_report
     from parc_motion import storage
+    from parc_motion.draw import png_bytes
     from parc_motion.skeletons import load_skeleton
 
     if output.suffix.lower() != ".png":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
@@ -10,10 +9,10 @@ from PIL import Image, ImageDraw
 from parc_kinopt.report.chart import draw_chart
 from parc_kinopt.report.rows import Row, worst_first
 from parc_kinopt.report.strip import draw_strip
-from parc_kinopt.report.style import INK, LINE, PALE, PAPER, fit, font
+from parc_motion.draw import BACKGROUND, INK, LINE, PALE, fit, font
 from parc_motion.skeletons import Skeleton
 
-__all__ = ["draw_report", "png_bytes"]
+__all__ = ["draw_report"]
 
 _WIDTH, _MARGIN, _CHART, _LINE, _MOST = 1400, 28, 720, 26, 12
 _COLUMNS = (("clip", 0), ("penetration", 180), ("contact", 310), ("left over", 420))
@@ -25,7 +24,7 @@ def draw_report(title: str, rows: Sequence[Row], skeleton: Skeleton, poses: int)
     chart, strip = draw_chart(rows, _CHART), draw_strip(ranked[0], skeleton, poses, _WIDTH - 2 * _MARGIN)
     table = _table(ranked[:_MOST], _WIDTH - 2 * _MARGIN - _CHART - 30)
     middle = max(chart.height, table.height)
-    sheet = Image.new("RGB", (_WIDTH, 3 * _MARGIN + 50 + middle + strip.height), PAPER)
+    sheet = Image.new("RGB", (_WIDTH, 3 * _MARGIN + 50 + middle + strip.height), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     draw.text((_MARGIN, _MARGIN - 6), fit(f"refinement of {title}", 900, 24), fill=INK, font=font(24))
     draw.text((_WIDTH - _MARGIN, _MARGIN + 2), _counts(rows), fill=PALE, font=font(14), anchor="ra")
@@ -34,13 +33,6 @@ def draw_report(title: str, rows: Sequence[Row], skeleton: Skeleton, poses: int)
     sheet.paste(table, (_MARGIN + _CHART + 30, top))
     sheet.paste(strip, (_MARGIN, top + middle + _MARGIN))
     return sheet
-
-
-def png_bytes(picture: Image.Image) -> bytes:
-    """The picture as a PNG file; equal pictures give equal bytes."""
-    stream = io.BytesIO()
-    picture.save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
 
 
 def _counts(rows: Sequence[Row]) -> str:
@@ -52,7 +44,7 @@ def _counts(rows: Sequence[Row]) -> str:
 def _table(rows: Sequence[Row], width: int) -> Image.Image:
     """The clips that are worst off: two losses before and after, what is left, and what could not be fixed."""
     lines = sum(1 + bool(row.unresolved) for row in rows)
-    picture = Image.new("RGB", (width, 44 + _LINE * lines + 8), PAPER)
+    picture = Image.new("RGB", (width, 44 + _LINE * lines + 8), BACKGROUND)
     draw = ImageDraw.Draw(picture)
     draw.text((0, 0), "worst off", fill=INK, font=font(16))
     for name, x in _COLUMNS:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from PIL import Image, ImageDraw
 
+from parc_kinopt.report.chart import AFTER, BEFORE
 from parc_kinopt.report.rows import Row
-from parc_kinopt.report.scene import View, draw_pose, posed
-from parc_kinopt.report.style import AFTER, BEFORE, BURIED, HELD, INK, LINE, PALE, PAPER, font
 from parc_motion.clips import MotionClip, load_clip
-from parc_motion.errors import DataError
+from parc_motion.draw import (
+    BACKGROUND,
+    BURIED,
+    HELD,
+    INK,
+    LINE,
+    PALE,
+    View,
+    draw_pose,
+    font,
+    heading_of,
+    posed,
+)
 from parc_motion.skeletons import Skeleton
 
 __all__ = ["draw_strip"]
@@ -27,21 +36,19 @@ def draw_strip(row: Row, skeleton: Skeleton, count: int, width: int) -> Image.Im
     """
     missing = [file for file in (row.raw, row.refined) if not file.is_file()]
     if missing:
-        picture = Image.new("RGB", (width, 40), PAPER)
+        picture = Image.new("RGB", (width, 40), BACKGROUND)
         text = f"{row.name} cannot be drawn: {missing[0].name} is not there any more"
         ImageDraw.Draw(picture).text((0, 8), text, fill=PALE, font=font(14))
         return picture
     pair = [(load_clip(row.raw), "before", BEFORE), (load_clip(row.refined), "after", AFTER)]
     for clip, _, _ in pair:
         clip.require_skeleton(skeleton.id, skeleton.num_joints)
-        if clip.terrain is None:
-            raise DataError(f"clip '{clip.name}' has no terrain; stage kin_gen writes one into every clip.")
     size = (width - _GAP * (count - 1)) // count
     tall = round(1.35 * size)
-    picture = Image.new("RGB", (width, _HEAD + 2 * (tall + _FOOT + _GAP)), PAPER)
+    picture = Image.new("RGB", (width, _HEAD + 2 * (tall + _FOOT + _GAP)), BACKGROUND)
     _head(ImageDraw.Draw(picture), row)
     moments = _moments(pair[0][0], pair[1][0], row.removed_frames, count)
-    heading = _heading(pair[1][0])
+    heading = heading_of(pair[1][0])
     for line, (clip, text, color) in enumerate(pair):
         poses, top = posed(clip, skeleton), _HEAD + line * (tall + _FOOT + _GAP)
         for k, frames in enumerate(moments):
@@ -73,9 +80,3 @@ def _moments(
     kept = np.setdiff1d(np.arange(raw.num_frames), np.array(removed, dtype=int))
     chosen = np.linspace(0, refined.num_frames - 1, count).round().astype(int)
     return [(int(kept[min(frame, len(kept) - 1)]), int(frame)) for frame in chosen]
-
-
-def _heading(clip: MotionClip) -> float:
-    """Direction of the way, rad; along x for a clip that stays where it is."""
-    way = clip.root_pos[-1, :2] - clip.root_pos[0, :2]
-    return math.atan2(float(way[1]), float(way[0])) if np.linalg.norm(way) > 0.3 else 0.0

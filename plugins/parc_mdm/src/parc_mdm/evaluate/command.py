@@ -56,9 +56,10 @@ def generator(
     from parc_core.plugins import Registry
     from parc_mdm.evaluate.measure import evaluate
     from parc_mdm.evaluate.parts import load_parts
-    from parc_mdm.evaluate.picture import draw_sheet, png_bytes
+    from parc_mdm.evaluate.picture import draw_sheet
     from parc_mdm.evaluate.table import table
     from parc_motion import storage
+    from parc_motion.draw import png_bytes
 
     if output is not None and output.suffix.lower() != ".png":
         raise click.UsageError(f"--output {output}: its suffix is '{output.suffix}', expected .png.")

@@ -75,10 +75,11 @@ def render_files(
         DataError: a file holds no clip.
     """
     from parc_motion.clips import load_clip
+    from parc_motion.draw import label
     from parc_motion.skeletons import load_skeleton
     from parc_mujoco.render.film import film, write_gif, write_mp4
     from parc_mujoco.render.scene import Screen
-    from parc_mujoco.render.sheet import contact_sheet, label, overview, title, write_png
+    from parc_mujoco.render.sheet import contact_sheet, overview, title, write_png
 
     suffix = output.suffix.lower()
     if suffix not in _SUFFIXES:

@@ -14,10 +14,11 @@ from PIL import Image
 
 from parc_motion import storage
 from parc_motion.clips import MotionClip
+from parc_motion.draw import label
 from parc_motion.skeletons import Skeleton
 from parc_mujoco.render.gl import RenderUnavailable
 from parc_mujoco.render.scene import ClipScene, Screen
-from parc_mujoco.render.sheet import label, title
+from parc_mujoco.render.sheet import title
 from parc_mujoco.render.views import follow_cameras
 
 __all__ = ["film", "write_gif", "write_mp4"]

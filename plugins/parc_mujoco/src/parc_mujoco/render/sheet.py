@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import pathlib
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from parc_motion import storage
 from parc_motion.clips import MotionClip
+from parc_motion.draw import label, png_bytes
 from parc_motion.skeletons import Skeleton
 from parc_mujoco.render.scene import ClipScene, Screen
 from parc_mujoco.render.views import follow_cameras, overview_camera, spread_frames
 
-__all__ = ["contact_sheet", "label", "overview", "title", "write_png"]
+__all__ = ["contact_sheet", "overview", "title", "write_png"]
 
 _GAP = 4  # pixels
-_INK, _PAPER = (40, 44, 52), (255, 255, 255)
 
 
 def overview(clip: MotionClip, skeleton: Skeleton, screen: Screen, poses: int) -> np.ndarray:
@@ -60,17 +58,6 @@ def title(clip: MotionClip) -> str:
     return "\n".join([parts[0], "  ".join(part for part in parts[1:] if part)])
 
 
-def label(picture: np.ndarray, text: str, size: int = 14) -> np.ndarray:
-    """The picture with a text in its upper left corner."""
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size)
-    draw.multiline_text((6, 4), text, fill=_INK, font=font, stroke_width=2, stroke_fill=_PAPER)
-    return np.asarray(image)
-
-
 def write_png(path: pathlib.Path, picture: np.ndarray) -> None:
     """Write the picture durably."""
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG", optimize=True)
-    storage.write_bytes(path, stream.getvalue())
+    storage.write_bytes(path, png_bytes(picture))

@@ -67,9 +67,10 @@ def preview(
 
     from parc_core.plugins import Registry
     from parc_motion import storage
+    from parc_motion.draw import png_bytes
     from parc_terrain.preview.sample import report, sample_tiles
     from parc_terrain.preview.settings import load_ground
-    from parc_terrain.preview.sheet import draw_sheet, png_bytes
+    from parc_terrain.preview.sheet import draw_sheet
 
     if output.suffix.lower() != ".png":
         raise click.UsageError(f"--output {output}: its suffix is '{output.suffix}', expected .png.")

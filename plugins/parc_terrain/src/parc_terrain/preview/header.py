@@ -9,12 +9,23 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from parc_core.config import Use, dump
+from parc_motion.draw import (
+    BACKGROUND,
+    FINE,
+    INK,
+    KIND_COLORS,
+    PALE,
+    Color,
+    HeightScale,
+    draw_dashes,
+    draw_goal,
+    draw_start,
+    font,
+    wrap_words,
+)
 from parc_motion.terrains import SegmentKind
-from parc_terrain.preview.colors import INK, KIND_COLORS, PALE, PAPER, HeightScale
 from parc_terrain.preview.sample import Tile
 from parc_terrain.preview.settings import Ground
-from parc_terrain.preview.text import font, wrap_words
-from parc_terrain.preview.tile import FINE, draw_dashes, draw_goal, draw_start
 
 __all__ = ["draw_header"]
 
@@ -26,7 +37,7 @@ def draw_header(ground: Ground, tiles: list[Tile], scale: HeightScale, width: in
     rows = [_words("terrain", use, len(ground.terrain) > 1) for use in ground.terrain]
     rows.append(_words("planner", ground.planner, False))
     lines = [line for row in rows for line in wrap_words(row, width, _SMALL)]
-    picture = Image.new("RGB", (width, 40 + _LINE * len(lines) + 62), PAPER)
+    picture = Image.new("RGB", (width, 40 + _LINE * len(lines) + 62), BACKGROUND)
     draw = ImageDraw.Draw(picture)
     found = sum(tile.path is not None for tile in tiles)
     share = f"{found} of {len(tiles)} terrain{'s' * (len(tiles) > 1)} with a path"
@@ -44,7 +55,7 @@ def draw_header(ground: Ground, tiles: list[Tile], scale: HeightScale, width: in
     return picture
 
 
-def _words(role: str, use: Use, weighted: bool) -> list[tuple[str, tuple[int, int, int]]]:
+def _words(role: str, use: Use, weighted: bool) -> list[tuple[str, Color]]:
     """The settings of a provider, word by word; those that are not at their default are dark."""
     weight = [(f"weight={use.weight:g}", INK)] if weighted else []
     words = [(f"{role} {use.name}", INK), *weight]
@@ -82,7 +93,7 @@ def _draw_kinds(picture: Image.Image, top: int) -> None:
     """Samples of the lines of a path."""
     draw, x = ImageDraw.Draw(picture), 0
     for label in ("walk", "climb", "drop", "jump", "start", "goal"):
-        sample = Image.new("RGB", (26 * FINE, 20 * FINE), PAPER)
+        sample = Image.new("RGB", (26 * FINE, 20 * FINE), BACKGROUND)
         pen, middle = ImageDraw.Draw(sample), 10 * FINE
         if label == "start":
             draw_start(pen, (13 * FINE, middle), 6 * FINE)

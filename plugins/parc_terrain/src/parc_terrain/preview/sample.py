@@ -13,12 +13,11 @@ from parc_core.config import dump
 from parc_core.errors import NoPathFound
 from parc_core.interfaces import Planner, SeedStreams, TerrainSource
 from parc_core.plugins import Registry
+from parc_motion.draw import jump_spans
 from parc_motion.terrains import Path, SegmentKind, Terrain
 from parc_terrain.preview.settings import Ground
 
-__all__ = ["Tile", "jump_spans", "report", "sample_tiles", "tile_counts"]
-
-_LEVEL = 1e-3  # m
+__all__ = ["Tile", "report", "sample_tiles", "tile_counts"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -69,36 +68,6 @@ def _tile(number: int, name: str, source: TerrainSource, planner: Planner, rng: 
         terrain_ms=1e3 * (sampled - started),
         plan_ms=1e3 * (done - sampled),
     )
-
-
-def jump_spans(terrain: Terrain, path: Path) -> list[tuple[int, int]]:
-    """First and last point of every jump of a path.
-
-    A planner may cut a jump into several segments on a straight line. So a new jump begins where direction or slope
-    change, and where the path stands on the ground with enough way for a jump, more than a neighboring cell is away,
-    both before and after.
-    """
-    points = path.points.astype(np.float64)
-    segment = np.diff(points, axis=0)
-    unit = segment / np.maximum(np.linalg.norm(segment, axis=1, keepdims=True), 1e-9)
-    lines: list[tuple[int, int]] = []
-    for i in np.flatnonzero(path.kinds == SegmentKind.JUMP).tolist():
-        if lines and lines[-1][1] == i and np.allclose(unit[i - 1], unit[i], atol=1e-3):
-            lines[-1] = (lines[-1][0], i + 1)
-        else:
-            lines.append((i, i + 1))
-    stands = np.abs(points - terrain.center_of(terrain.cell_of(points[:, :2]))).max(axis=1) < _LEVEL
-    spans: list[tuple[int, int]] = []
-    for first, last in lines:
-        for i in range(first + 1, last):
-            far = [
-                np.linalg.norm(points[i, :2] - points[end, :2]) > 1.5 * terrain.cell for end in (first, last)
-            ]
-            if stands[i] and all(far):
-                spans.append((first, i))
-                first = i
-        spans.append((first, last))
-    return spans
 
 
 def tile_counts(tile: Tile) -> dict[str, int]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 from PIL import Image, ImageDraw
 
-from parc_terrain.preview.colors import INK, PALE, PAPER, WARNING, HeightScale
+from parc_motion.draw import BACKGROUND, INK, PALE, WARNING, HeightScale, draw_terrain, font, wrap
 from parc_terrain.preview.header import draw_header
 from parc_terrain.preview.sample import Tile, tile_counts
 from parc_terrain.preview.settings import Ground
-from parc_terrain.preview.text import font, wrap
-from parc_terrain.preview.tile import draw_tile
 
-__all__ = ["draw_sheet", "png_bytes"]
+__all__ = ["draw_sheet"]
 
 _MARGIN, _GAP, _LEAST = 28, 22, 960  # pixels; the header needs the width
 _NAME, _SMALL, _FINE_PRINT, _CAPTION = 15, 13, 12, 58
@@ -27,14 +24,14 @@ def draw_sheet(ground: Ground, tiles: list[Tile]) -> Image.Image:
     columns = _columns(len(tiles))
     cells = max(max(tile.terrain.shape) for tile in tiles)
     side = max(min(max(1100 // columns, 270), 560), min(4 * cells, 400))
-    pictures = [_with_reason(tile, draw_tile(tile, scale, side)) for tile in tiles]
+    pictures = [_with_reason(tile, draw_terrain(tile.terrain, scale, side, tile.path)) for tile in tiles]
     side = max(max(picture.width for picture in pictures), _NARROWEST)  # of a column, captions included
     rows = [pictures[first : first + columns] for first in range(0, len(pictures), columns)]
     heights = [max(picture.height for picture in row) + _CAPTION + _GAP for row in rows]
     width = max(columns * (side + _GAP) - _GAP, _LEAST)
     header = draw_header(ground, tiles, scale, width)
     top = _MARGIN + header.height + 12
-    sheet = Image.new("RGB", (width + 2 * _MARGIN, top + sum(heights) - _GAP + _MARGIN), PAPER)
+    sheet = Image.new("RGB", (width + 2 * _MARGIN, top + sum(heights) - _GAP + _MARGIN), BACKGROUND)
     sheet.paste(header, (_MARGIN, _MARGIN))
     for number, (tile, picture) in enumerate(zip(tiles, pictures, strict=True)):
         x = _MARGIN + (number % columns) * (side + _GAP)
@@ -43,13 +40,6 @@ def draw_sheet(ground: Ground, tiles: list[Tile]) -> Image.Image:
         ImageDraw.Draw(sheet).rectangle([x - 1, y - 1, x + picture.width, y + picture.height], outline=PALE)
         _write_caption(sheet, tile, (x, y + picture.height + 6), side)
     return sheet
-
-
-def png_bytes(picture: Image.Image) -> bytes:
-    """The picture as a PNG file; equal pictures give equal bytes."""
-    stream = io.BytesIO()
-    picture.save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
 
 
 def _columns(count: int) -> int:
@@ -68,10 +58,10 @@ def _with_reason(tile: Tile, picture: Image.Image) -> Image.Image:
     lines = wrap(tile.reason, width - 20, _FINE_PRINT, (room - 14) // 16)
     panel = 16 * len(lines) + 14
     height = picture.height if inside else picture.height + panel
-    shown = Image.new("RGB", (width, height), PAPER)
-    shown.paste(Image.blend(picture, Image.new("RGB", picture.size, PAPER), 0.35))
+    shown = Image.new("RGB", (width, height), BACKGROUND)
+    shown.paste(Image.blend(picture, Image.new("RGB", picture.size, BACKGROUND), 0.35))
     draw, top = ImageDraw.Draw(shown), height - panel
-    draw.rectangle([0, top, width, height], fill=PAPER)
+    draw.rectangle([0, top, width, height], fill=BACKGROUND)
     draw.line([(0, top), (width, top)], fill=WARNING, width=2)
     for number, line in enumerate(lines):
         draw.text((10, top + 8 + 16 * number), line, fill=INK, font=font(_FINE_PRINT))

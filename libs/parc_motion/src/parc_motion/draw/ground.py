@@ -1,31 +1,60 @@
-"""One terrain with its path, seen from above: x to the right, y up."""
+"""A terrain and paths over it, seen from above: x to the right, y up."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from parc_motion.draw.heights import HeightScale
+from parc_motion.draw.style import BACKGROUND, INK, Color
 from parc_motion.terrains import Path, SegmentKind, Terrain
-from parc_terrain.preview.colors import INK, KIND_COLORS, PAPER, HeightScale
-from parc_terrain.preview.sample import Tile, jump_spans
 
-__all__ = ["FINE", "draw_dashes", "draw_goal", "draw_start", "draw_tile"]
+__all__ = [
+    "FINE",
+    "KIND_COLORS",
+    "draw_dashes",
+    "draw_goal",
+    "draw_start",
+    "draw_terrain",
+    "jump_spans",
+]
 
 FINE = 3  # drawn that much larger, then made smaller: smooth lines
+# saturated, while heights are muted; told apart by lightness too, for eyes that do not tell red from green
+KIND_COLORS = {
+    SegmentKind.WALK: (25, 25, 30),
+    SegmentKind.CLIMB: (222, 0, 118),
+    SegmentKind.DROP: (108, 60, 214),
+    SegmentKind.JUMP: (0, 148, 52),
+}
+_LEVEL = 1e-3  # m
 _LARGEST = 800  # pixels of a tile's longer side, whatever its number of cells
 
 
-def draw_tile(tile: Tile, scale: HeightScale, side: int) -> Image.Image:
-    """A picture whose longer side has about `side` pixels, or one per cell where there are more cells."""
-    nx, ny = tile.terrain.shape
+def draw_terrain(
+    terrain: Terrain,
+    scale: HeightScale,
+    side: int,
+    path: Path | None = None,
+    ways: Iterable[tuple[np.ndarray, Color]] = (),
+) -> Image.Image:
+    """A picture whose longer side has about `side` pixels, or one per cell where there are more cells.
+
+    Args:
+        ways: lines ``[n, 2]`` m that are drawn under the path, with their colors.
+    """
+    nx, ny = terrain.shape
     cell = max(side // max(nx, ny), 1)  # pixels
     unit = cell * FINE
-    picture = Image.fromarray(_ground(tile.terrain.height, scale, unit))
-    if tile.path is not None:
-        _draw_path(ImageDraw.Draw(picture), tile.terrain, tile.path, unit)
+    picture = Image.fromarray(_ground(terrain.height, scale, unit))
+    draw = ImageDraw.Draw(picture)
+    for xy, color in ways:
+        draw.line(_pixels(terrain, xy, unit), fill=color, width=2 * FINE, joint="curve")
+    if path is not None:
+        _draw_path(draw, terrain, path, unit)
     shrink = min(1.0, _LARGEST / (cell * max(nx, ny)))
     size = (max(round(nx * cell * shrink), 1), max(round(ny * cell * shrink), 1))
     return picture.resize(size, Image.Resampling.BOX)
@@ -59,19 +88,24 @@ def _ground(height: np.ndarray, scale: HeightScale, unit: int) -> np.ndarray:
     return (pixels * light[..., None]).astype(np.uint8)
 
 
-def _draw_path(draw: ImageDraw.ImageDraw, terrain: Terrain, path: Path, unit: int) -> None:
-    cells = (path.points[:, :2].astype(np.float64) - terrain.origin_xy) / terrain.cell + 0.5
+def _pixels(terrain: Terrain, xy: np.ndarray, unit: int) -> list[tuple[float, float]]:
+    """Pixels from the upper left corner of points ``[n, 2]`` m, with `unit` pixels to a cell."""
+    cells = (xy.astype(np.float64) - terrain.origin_xy) / terrain.cell + 0.5
     cells[:, 1] = terrain.shape[1] - cells[:, 1]
-    points = [(float(x), float(y)) for x, y in cells * unit]
+    return [(float(x), float(y)) for x, y in cells * unit]
+
+
+def _draw_path(draw: ImageDraw.ImageDraw, terrain: Terrain, path: Path, unit: int) -> None:
+    points = _pixels(terrain, path.points[:, :2], unit)
     width = FINE * float(np.clip(0.17 * unit / FINE, 1.6, 3.2))
     for a, b in itertools.pairwise(points):
-        _round_line(draw, a, b, width + 2.2 * FINE, PAPER)
+        _round_line(draw, a, b, width + 2.2 * FINE, BACKGROUND)
     _draw_steps(draw, points, path.kinds.tolist(), width)
     for first, last in jump_spans(terrain, path):
-        _round_line(draw, points[first], points[last], 1.4 * width + 2.2 * FINE, PAPER)
+        _round_line(draw, points[first], points[last], 1.4 * width + 2.2 * FINE, BACKGROUND)
         draw_dashes(draw, points[first], points[last], 1.4 * width)
         for end in (points[first], points[last]):
-            _disc(draw, end, 1.3 * width + FINE, PAPER)
+            _disc(draw, end, 1.3 * width + FINE, BACKGROUND)
             _disc(draw, end, 1.3 * width, KIND_COLORS[SegmentKind.JUMP])
     size = FINE * float(np.clip(0.4 * unit / FINE, 4.5, 7.0))
     draw_start(draw, points[0], size)
@@ -88,8 +122,38 @@ def _draw_steps(
     for ((ax, ay), (bx, by)), kind in zip(itertools.pairwise(points), kinds):
         if kind in (SegmentKind.CLIMB, SegmentKind.DROP) and np.hypot(bx - ax, by - ay) < 10 * FINE:
             middle = ((ax + bx) / 2, (ay + by) / 2)
-            _disc(draw, middle, 3.8 * FINE, PAPER)
+            _disc(draw, middle, 3.8 * FINE, BACKGROUND)
             _disc(draw, middle, 2.8 * FINE, KIND_COLORS[SegmentKind(kind)])
+
+
+def jump_spans(terrain: Terrain, path: Path) -> list[tuple[int, int]]:
+    """First and last point of every jump of a path.
+
+    A planner may cut a jump into several segments on a straight line. So a new jump begins where direction or slope
+    change, and where the path stands on the ground with enough way for a jump, more than a neighboring cell is away,
+    both before and after.
+    """
+    points = path.points.astype(np.float64)
+    segment = np.diff(points, axis=0)
+    unit = segment / np.maximum(np.linalg.norm(segment, axis=1, keepdims=True), 1e-9)
+    lines: list[tuple[int, int]] = []
+    for i in np.flatnonzero(path.kinds == SegmentKind.JUMP).tolist():
+        if lines and lines[-1][1] == i and np.allclose(unit[i - 1], unit[i], atol=1e-3):
+            lines[-1] = (lines[-1][0], i + 1)
+        else:
+            lines.append((i, i + 1))
+    stands = np.abs(points - terrain.center_of(terrain.cell_of(points[:, :2]))).max(axis=1) < _LEVEL
+    spans: list[tuple[int, int]] = []
+    for first, last in lines:
+        for i in range(first + 1, last):
+            far = [
+                np.linalg.norm(points[i, :2] - points[end, :2]) > 1.5 * terrain.cell for end in (first, last)
+            ]
+            if stands[i] and all(far):
+                spans.append((first, i))
+                first = i
+        spans.append((first, last))
+    return spans
 
 
 def draw_dashes(
@@ -112,14 +176,14 @@ def _dashes(count: int) -> Iterator[tuple[float, float]]:
 
 def draw_start(draw: ImageDraw.ImageDraw, at: tuple[float, float], size: float) -> None:
     """Where a path begins: a white disc with a dark rim."""
-    _disc(draw, at, size + 0.8 * FINE, PAPER)
+    _disc(draw, at, size + 0.8 * FINE, BACKGROUND)
     _disc(draw, at, size, INK)
-    _disc(draw, at, 0.6 * size, PAPER)
+    _disc(draw, at, 0.6 * size, BACKGROUND)
 
 
 def draw_goal(draw: ImageDraw.ImageDraw, at: tuple[float, float], size: float) -> None:
     """Where a path ends: a dark disc with a white rim."""
-    _disc(draw, at, size + 1.2 * FINE, PAPER)
+    _disc(draw, at, size + 1.2 * FINE, BACKGROUND)
     _disc(draw, at, size, INK)
 
 
@@ -128,7 +192,7 @@ def _round_line(
     a: tuple[float, float],
     b: tuple[float, float],
     width: float,
-    color: tuple[int, int, int],
+    color: Color,
 ) -> None:
     pixels = round(width) | 1  # odd: lines and discs then have the same middle
     draw.line([a, b], fill=color, width=pixels)
@@ -136,7 +200,5 @@ def _round_line(
         _disc(draw, end, (pixels - 1) / 2, color)
 
 
-def _disc(
-    draw: ImageDraw.ImageDraw, at: tuple[float, float], radius: float, color: tuple[int, int, int]
-) -> None:
+def _disc(draw: ImageDraw.ImageDraw, at: tuple[float, float], radius: float, color: Color) -> None:
     draw.ellipse([at[0] - radius, at[1] - radius, at[0] + radius, at[1] + radius], fill=color)

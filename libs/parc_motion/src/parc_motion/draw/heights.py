@@ -1,4 +1,4 @@
-"""Colors of heights, on one scale for a whole sheet, and of the parts of a path."""
+"""Colors of heights, on one scale for a whole picture."""
 
 from __future__ import annotations
 
@@ -7,18 +7,7 @@ from collections.abc import Iterable
 import attrs
 import numpy as np
 
-from parc_motion.terrains import SegmentKind
-
-__all__ = ["INK", "KIND_COLORS", "PALE", "PAPER", "WARNING", "HeightScale"]
-
-INK, PALE, PAPER, WARNING = (33, 37, 44), (124, 130, 140), (255, 255, 255), (176, 28, 40)
-# saturated, while heights are muted; told apart by lightness too, for eyes that do not tell red from green
-KIND_COLORS = {
-    SegmentKind.WALK: (25, 25, 30),
-    SegmentKind.CLIMB: (222, 0, 118),
-    SegmentKind.DROP: (108, 60, 214),
-    SegmentKind.JUMP: (0, 148, 52),
-}
+__all__ = ["HeightScale"]
 
 _LEAST_SPAN = 0.5  # m; smaller differences stay pale
 _LIGHTEST, _DARKEST, _CHROMA = 0.965, 0.46, 0.105  # OKLab

@@ -16,20 +16,21 @@ import torch
 from PIL import Image, ImageDraw
 from scipy.spatial import ConvexHull
 
-from parc_kinopt.batch import require_terrain
-from parc_kinopt.report.style import BURIED, HELD, PAPER, Color
 from parc_motion.clips import MotionClip
+from parc_motion.draw.ground import FINE
+from parc_motion.draw.style import BACKGROUND, Color
+from parc_motion.errors import DataError
 from parc_motion.geometry import PackedTerrains
 from parc_motion.kinematics import Kinematics, surface_points
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Geom, Skeleton
 from parc_motion.terrains import Terrain
 
-__all__ = ["Poses", "View", "draw_pose", "posed"]
+__all__ = ["BURIED", "HELD", "Poses", "View", "draw_pose", "heading_of", "posed"]
 
-_FINE = 3
 _ELEVATION = np.deg2rad(22.0)
 _DEEP = 0.01  # m, points that lie less deep are not marked
+HELD, BURIED = (190, 40, 40), (230, 0, 200)  # bodies labeled as in contact, points inside the ground
 _BODY, _FAR_LIMB = (96, 108, 124), (146, 156, 170)
 
 
@@ -45,16 +46,32 @@ class Poses:
 
 
 def posed(clip: MotionClip, skeleton: Skeleton) -> Poses:
-    """The clip's bodies and surface points."""
+    """The clip's bodies and surface points.
+
+    Raises:
+        DataError: the clip has no terrain.
+    """
     pose = [torch.tensor(a) for a in (clip.root_pos, clip.root_rot, clip.joint_rot)]
     body_pos, body_rot = Kinematics(skeleton).forward(*pose)
     points = surface_points(skeleton).world(body_pos, body_rot)
     ids = torch.zeros(len(points), dtype=torch.long)
-    ground = PackedTerrains.of([require_terrain(clip)]).height_at(ids, points[..., :2])
+    ground = PackedTerrains.of([_terrain(clip)]).height_at(ids, points[..., :2])
     height = (points[..., 2] - ground).numpy()
     return Poses(
         clip=clip, body_pos=body_pos.numpy(), body_rot=body_rot.numpy(), points=points.numpy(), height=height
     )
+
+
+def heading_of(clip: MotionClip) -> float:
+    """Direction of the way from the first frame to the last, rad; along x for a clip that stays where it is."""
+    way = clip.root_pos[-1, :2] - clip.root_pos[0, :2]
+    return math.atan2(float(way[1]), float(way[0])) if np.linalg.norm(way) > 0.3 else 0.0
+
+
+def _terrain(clip: MotionClip) -> Terrain:
+    if clip.terrain is None:
+        raise DataError(f"clip '{clip.name}' has no terrain, so its ground cannot be drawn. Attach one.")
+    return clip.terrain
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -82,14 +99,14 @@ class View:
 
 def draw_pose(poses: Poses, frame: int, skeleton: Skeleton, view: View) -> Image.Image:
     """The pose of a frame."""
-    fine = attrs.evolve(view, scale=view.scale * _FINE, width=view.width * _FINE, height=view.height * _FINE)
-    picture = Image.new("RGB", (fine.width, fine.height), PAPER)
+    fine = attrs.evolve(view, scale=view.scale * FINE, width=view.width * FINE, height=view.height * FINE)
+    picture = Image.new("RGB", (fine.width, fine.height), BACKGROUND)
     draw = ImageDraw.Draw(picture)
-    items = [*_columns(require_terrain(poses.clip), fine, draw), *_shapes(poses, frame, skeleton, fine, draw)]
+    items = [*_columns(_terrain(poses.clip), fine, draw), *_shapes(poses, frame, skeleton, fine, draw)]
     for _, paint in sorted(items, key=lambda item: -item[0]):
         paint()
     for x, y in fine.project(poses.points[frame][poses.height[frame] < -_DEEP]):
-        r = 2.2 * _FINE
+        r = 2.2 * FINE
         draw.ellipse([x - r, y - r, x + r, y + r], fill=BURIED)
     return picture.resize((view.width, view.height), Image.Resampling.BOX)
 
@@ -165,8 +182,8 @@ def _shape(
         return
     length = float(geom.size[1]) if len(geom.size) > 1 else 0.0
     ends = view.project(np.stack([center - length * turn[:, 2], center + length * turn[:, 2]]))
-    for radius, paint in ((float(geom.size[0]) * view.scale + 0.5 * _FINE, rim),
-                          (float(geom.size[0]) * view.scale - 0.5 * _FINE, color)):  # fmt: skip
+    for radius, paint in ((float(geom.size[0]) * view.scale + 0.5 * FINE, rim),
+                          (float(geom.size[0]) * view.scale - 0.5 * FINE, color)):  # fmt: skip
         draw.line([tuple(end) for end in ends], fill=paint, width=round(2 * radius))
         for x, y in ends:
             draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=paint)
