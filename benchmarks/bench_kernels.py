@@ -1,7 +1,9 @@
-"""CPU time of one kernel of refinement in Numba and in NVIDIA Warp, one core: the choice of ADR 0005.
+"""CPU time of kernels and of what they are held against, one core: the choices of ADR 0005.
 
 The kernel places every surface point of 60 frames and 15 bodies in the world and takes its height above its own column,
-in float64: what the terrain terms do for all points before they search around the few that fail.
+in float64: what the terrain terms do for all points before they search around the few that fail. It is timed in Numba
+and in NVIDIA Warp. ``bodies_256`` places the bodies of 256 characters, what a simulator does after each control step,
+in Numba with velocities and in torch without.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import numpy as np
 import torch
 from measure import Figure, arguments, cpu_ms, report
 
-from parc_motion.kinematics import surface_points
+from parc_motion.compiled import add_body_velocities, place_bodies
+from parc_motion.kinematics import Kinematics, surface_points
 from parc_motion.skeletons import load_skeleton
 
 FRAMES, CELLS, CELL = 60, 40, 0.4
+CHARACTERS = 256
 MOST = 1e-12  # m, largest difference of the two results
 
 
@@ -28,6 +32,7 @@ def main() -> None:
     expected = np.zeros((FRAMES, len(work[2])))
     _heights_numba(*work, expected)
     figures.append(cpu_ms("heights_numba", lambda i: _heights_numba(*work, expected), args.repeat))
+    figures += forward_kinematics(args.repeat)
     try:
         import warp
     except ModuleNotFoundError:
@@ -45,6 +50,30 @@ def problem() -> tuple[np.ndarray, ...]:
     matrix = np.linalg.qr(rng.normal(size=(FRAMES, bodies, 3, 3)))[0]
     place = rng.uniform(1.0, 14.0, (FRAMES, bodies, 3))
     return place, matrix, surface.points.numpy(), surface.body.numpy(), rng.uniform(0, 1, (CELLS, CELLS))
+
+
+def forward_kinematics(repeat: int) -> list[Figure]:
+    """Both forms of the forward kinematics of `parc_motion`, in float64."""
+    skeleton, rng = load_skeleton("humanoid"), np.random.default_rng(0)
+    joint = rng.normal(size=(CHARACTERS, skeleton.num_bodies, 4))
+    joint /= np.linalg.norm(joint, axis=-1, keepdims=True)
+    pos, rot = rng.normal(size=(CHARACTERS, skeleton.num_bodies, 3)), joint.copy()
+    vel, ang_vel = np.zeros_like(pos), np.zeros_like(pos)
+    parents, offsets = np.array(skeleton.parents), skeleton.offsets.astype(np.float64)
+    kinematics = Kinematics(skeleton, dtype=torch.float64)
+    given = [torch.from_numpy(part.copy()) for part in (pos[:, 0], rot[:, 0], joint[:, 1:])]
+
+    def in_numba(_: int) -> None:
+        place_bodies(parents, offsets, joint, pos, rot)
+        add_body_velocities(parents, vel, pos, rot, vel, ang_vel)
+
+    in_numba(0)
+    expected = kinematics.forward(*given)[0].numpy()
+    assert np.abs(pos - expected).max() < MOST
+    return [
+        cpu_ms("bodies_256_numba", in_numba, repeat, note="with velocities"),
+        cpu_ms("bodies_256_torch", lambda _: kinematics.forward(*given), repeat),
+    ]
 
 
 @numba.njit(fastmath=False)

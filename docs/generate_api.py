@@ -20,6 +20,7 @@ PUBLIC = (
     "parc_core.plugins",
     "parc_motion.checks",
     "parc_motion.clips",
+    "parc_motion.compiled",
     "parc_motion.draw",
     "parc_motion.errors",
     "parc_motion.geometry",

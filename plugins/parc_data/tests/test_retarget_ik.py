@@ -255,7 +255,7 @@ def test_nonsense_positions_give_a_motion_inside_limits_or_a_clear_error(frames,
 def test_derivatives_are_those_of_the_kinematics():
     tree, rng = BodyTree(HUMANOID), np.random.default_rng(3)
     x = torch.tensor(np.concatenate([rng.normal(size=(1, 6)), movement(1, seed=5)], axis=1))
-    root_pos, root_rot = torch.zeros(1, 3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)[None]
+    root_pos, root_rot = torch.zeros(1, 3, dtype=torch.float64), torch.eye(4, dtype=torch.float64)[3:]
     body, local = torch.tensor([5, 2, 11]), torch.tensor(rng.normal(size=(3, 3)))
 
     def points(values: torch.Tensor) -> torch.Tensor:

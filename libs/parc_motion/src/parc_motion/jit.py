@@ -20,30 +20,32 @@ log = logging.getLogger(__name__)
 Decorator = Callable[[Callable[..., Any]], Any]
 
 
-def digest_of_sources(folder: pathlib.Path) -> str:
-    """SHA-256 of every module in a folder of kernels."""
+def digest_of_sources(*folders: pathlib.Path) -> str:
+    """SHA-256 of every module in folders of kernels."""
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.py")):
-        digest.update(file.read_bytes())
+    for folder in folders:
+        for file in sorted(folder.glob("*.py")):
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def compiler(folder: pathlib.Path, **options: Any) -> Callable[..., Decorator]:
-    """A function ``kernel(inline="never")`` that gives decorators for the kernels in a folder.
+def compiler(*folders: pathlib.Path, **options: Any) -> Callable[..., Decorator]:
+    """A function ``kernel(inline="never")`` that gives decorators for the kernels in the first folder.
 
     A decorated function is compiled at its first call, or loaded if an earlier process has compiled it. Small functions
     with ``inline="always"`` are copied to where they are called.
 
     Args:
-        folder: the modules that hold the kernels; a change in any of them compiles all of them again, because Numba
-            compiles callees into their callers but looks for changes in a function's own file only.
+        folders: the modules that hold the kernels, and folders of kernels that they call; a change in any module
+            compiles all of them again, because Numba compiles callees into their callers but looks for changes in a
+            function's own file only.
         options: further options of `numba.njit`.
     """
     import numba
 
     njit: Any = numba.njit
 
-    sources = digest_of_sources(folder)
+    sources = digest_of_sources(*folders)
 
     def kernel(*, inline: str = "never") -> Decorator:
         def compiled(function: Callable[..., Any]) -> Any:

@@ -22,7 +22,7 @@ from parc_motion.checks import (
     check_unit_quaternions,
 )
 from parc_motion.errors import DataError
-from parc_motion.kinematics import rotations as rot
+from parc_motion.kinematics import forward_kinematics
 from parc_motion.terrains import Path, Terrain
 
 __all__ = ["SourceMotion", "up_to_z"]
@@ -130,15 +130,12 @@ class SourceMotion:
     def _world(self) -> tuple[np.ndarray, np.ndarray | None]:
         if self.marker_pos is not None:
             return self.marker_pos, None
-        local = torch.from_numpy(np.array(self.local_rot))
-        moved = None if self.local_pos is None else torch.from_numpy(np.array(self.local_pos))
-        offsets = torch.from_numpy(np.array(self.offsets))
-        pos, turn = [torch.from_numpy(np.array(self.root_pos))], [local[:, 0]]
-        for body, parent in enumerate(self.parents[1:], start=1):
-            place = offsets[body].expand(self.num_frames, 3) if moved is None else moved[:, body]
-            pos.append(pos[parent] + rot.rotate(turn[parent], place))
-            turn.append(rot.multiply(turn[parent], local[:, body]))
-        return torch.stack(pos, dim=1).numpy(), torch.stack(turn, dim=1).numpy()
+        places = self.offsets if self.local_pos is None else self.local_pos
+        root_pos, local, place = (
+            torch.from_numpy(np.array(a)) for a in (self.root_pos, self.local_rot, places)
+        )
+        pos, turn = forward_kinematics(self.parents, place, root_pos, local[:, 0], local[:, 1:])
+        return pos.numpy(), turn.numpy()
 
     @property
     def body_pos(self) -> np.ndarray:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import JointKind, Skeleton
 
-__all__ = ["Kinematics"]
+__all__ = ["Kinematics", "forward_kinematics"]
+
+Levels = list[
+    tuple[list[int], list[int], Tensor]
+]  # bodies of equal depth, their parents, and the bodies as an index
 
 
 class Kinematics:
@@ -26,7 +32,7 @@ class Kinematics:
         self.offsets = torch.tensor(skeleton.offsets, device=device, dtype=dtype)  # [B, 3] m
         self.dof_lower = torch.tensor(skeleton.dof_lower, device=device, dtype=dtype)  # [D] rad
         self.dof_upper = torch.tensor(skeleton.dof_upper, device=device, dtype=dtype)  # [D] rad
-        self._levels = _levels(skeleton, self.device)
+        self._levels = _levels(skeleton.parents, self.device)
         places = list(zip(skeleton.joints, skeleton.dof_slices))
         balls = [(j, s) for j, (joint, s) in enumerate(places) if joint.kind is JointKind.BALL]
         hinges = [(j, s) for j, (joint, s) in enumerate(places) if joint.kind is JointKind.HINGE]
@@ -52,16 +58,7 @@ class Kinematics:
         Returns:
             body_pos ``[..., B, 3]`` m and body_rot ``[..., B, 4]``, world frame.
         """
-        positions: list[Tensor] = [root_pos] * self.skeleton.num_bodies
-        rots: list[Tensor] = [root_rot] * self.skeleton.num_bodies
-        for bodies, parents, index in self._levels:  # bodies of equal depth in one operation each
-            parent_rot = torch.stack([rots[p] for p in parents], dim=-2)
-            parent_pos = torch.stack([positions[p] for p in parents], dim=-2)
-            pos = parent_pos + rot.rotate(parent_rot, self.offsets[index].expand_as(parent_pos))
-            turned = rot.multiply(parent_rot, joint_rot[..., index - 1, :])
-            for i, body in enumerate(bodies):
-                positions[body], rots[body] = pos[..., i, :], turned[..., i, :]
-        return torch.stack(positions, dim=-2), torch.stack(rots, dim=-2)
+        return _forward(self._levels, self.offsets, root_pos, root_rot, joint_rot)
 
     def dof_to_joint_rot(self, dof: Tensor) -> Tensor:
         """Joint rotations of scalar coordinates: ``[..., J, 4]`` for ``[..., D]`` rad."""
@@ -95,12 +92,43 @@ class Kinematics:
         return vel.index_copy(-1, self._hinge_dofs, hinges)
 
 
-def _levels(skeleton: Skeleton, device: torch.device) -> list[tuple[list[int], list[int], Tensor]]:
-    depth = [0] * skeleton.num_bodies
-    for body, parent in enumerate(skeleton.parents):
+def forward_kinematics(
+    parents: Sequence[int], offsets: Tensor, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Position ``[..., B, 3]`` m and rotation ``[..., B, 4]`` of every body of any tree, world frame.
+
+    Args:
+        parents: of each body, less than its own index; -1 of the root, body 0.
+        offsets: place of each body in its parent's frame, ``[B, 3]`` or ``[..., B, 3]`` m; the root's is not used.
+        root_pos: ``[..., 3]`` m.
+        root_rot: ``[..., 4]``.
+        joint_rot: of each body but the root against its parent, ``[..., B - 1, 4]``.
+    """
+    return _forward(_levels(parents, root_pos.device), offsets, root_pos, root_rot, joint_rot)
+
+
+def _forward(
+    levels: Levels, offsets: Tensor, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor
+) -> tuple[Tensor, Tensor]:
+    count = joint_rot.shape[-2] + 1
+    positions: list[Tensor] = [root_pos] * count
+    rots: list[Tensor] = [root_rot] * count
+    for bodies, parents, index in levels:  # bodies of equal depth in one operation each
+        parent_rot = torch.stack([rots[p] for p in parents], dim=-2)
+        parent_pos = torch.stack([positions[p] for p in parents], dim=-2)
+        pos = parent_pos + rot.rotate(parent_rot, offsets[..., index, :].expand_as(parent_pos))
+        turned = rot.multiply(parent_rot, joint_rot[..., index - 1, :])
+        for i, body in enumerate(bodies):
+            positions[body], rots[body] = pos[..., i, :], turned[..., i, :]
+    return torch.stack(positions, dim=-2), torch.stack(rots, dim=-2)
+
+
+def _levels(parents: Sequence[int], device: torch.device) -> Levels:
+    depth = [0] * len(parents)
+    for body, parent in enumerate(parents):
         depth[body] = 0 if parent < 0 else depth[parent] + 1
     levels = []
     for d in range(1, max(depth) + 1):
-        bodies = [b for b in range(skeleton.num_bodies) if depth[b] == d]
-        levels.append((bodies, [skeleton.parents[b] for b in bodies], torch.tensor(bodies, device=device)))
+        bodies = [b for b, at in enumerate(depth) if at == d]
+        levels.append((bodies, [parents[b] for b in bodies], torch.tensor(bodies, device=device)))
     return levels

@@ -18,6 +18,8 @@ __all__ = [
     "hinge_angle",
     "identity_like",
     "inverse",
+    "left_jacobian",
+    "matrix_to_quat",
     "multiply",
     "normalize",
     "quat_about_axis",
@@ -99,6 +101,23 @@ def quat_to_expmap(q: Tensor) -> Tensor:
     norm = torch.where(small, torch.ones_like(square), square).sqrt()
     scale = torch.where(small, 2.0 / w.clamp_min(0.5), 2.0 * torch.atan2(norm, w) / norm)
     return xyz * scale
+
+
+def left_jacobian(v: Tensor) -> Tensor:
+    """Rotation in the parent's frame per change of an exponential map ``[..., 3]`` rad: ``[..., 3, 3]``.
+
+    Source: the left Jacobian of SO(3), e.g. J. Sola et al., "A micro Lie theory" (2018), equation 145.
+    """
+    square = (v * v).sum(dim=-1)[..., None, None]
+    small = square < 1e-6
+    safe = torch.where(small, torch.ones_like(square), square)
+    angle = safe.sqrt()
+    first = torch.where(small, 0.5 - square / 24.0, (1.0 - torch.cos(angle)) / safe)
+    second = torch.where(small, 1.0 / 6.0 - square / 120.0, (angle - torch.sin(angle)) / (safe * angle))
+    x, y, z = v.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    return torch.eye(3, dtype=v.dtype, device=v.device) + first * cross + second * (cross @ cross)
 
 
 def angle_between(a: Tensor, b: Tensor) -> Tensor:
@@ -190,7 +209,7 @@ def rot6d_to_quat(feature: Tensor) -> Tensor:
     z = feature[..., 3:] - (feature[..., 3:] * x).sum(dim=-1, keepdim=True) * x
     z = torch.nn.functional.normalize(z, dim=-1)
     y = torch.linalg.cross(z, x, dim=-1)
-    return _matrix_to_quat(torch.stack([x, y, z], dim=-1))
+    return matrix_to_quat(torch.stack([x, y, z], dim=-1))
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -207,7 +226,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return normalize(wa * a + wb * b)
 
 
-def _matrix_to_quat(m: Tensor) -> Tensor:
+def matrix_to_quat(m: Tensor) -> Tensor:
+    """Quaternion of a rotation matrix ``[..., 3, 3]``: ``[..., 4]``."""
     # the largest of the four components is computed first, so nothing is divided by a number near zero
     m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
     squares = torch.stack(

@@ -11,6 +11,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["BodyTree", "Posed"]
@@ -30,7 +32,6 @@ class BodyTree:
 
     def __init__(self, skeleton: Skeleton) -> None:
         self.skeleton = skeleton
-        self.offsets = torch.tensor(skeleton.offsets, dtype=torch.float64)
         self.num_coordinates = 6 + skeleton.num_dofs
         turned = [0, 0, 0]
         for joint, place in zip(range(skeleton.num_joints), skeleton.dof_slices):
@@ -49,24 +50,26 @@ class BodyTree:
             elif spec.kind is JointKind.BALL:
                 spread[joint, :, place] = torch.eye(3, dtype=torch.float64)
         self._spread = spread.flatten(0, 1)
+        self._kinematics = Kinematics(skeleton, dtype=torch.float64)
+        self._parents = torch.tensor([skeleton.parents[body] for body in turned[3:]], dtype=torch.long)
+        dofs = torch.cat([spread[body - 1, :, i, None] for i, body in enumerate(turned[3:])], dim=1)
+        self._axes = torch.cat(
+            [torch.eye(3, dtype=torch.float64), dofs], dim=1
+        )  # [3, C], in the map of its joint
 
     def forward(self, x: Tensor, root_pos: Tensor, root_rot: Tensor) -> Posed:
-        """Bodies for coordinates ``[T, N]`` on top of root positions ``[T, 3]`` and rotations ``[T, 3, 3]``."""
-        skeleton = self.skeleton
+        """Bodies for coordinates ``[T, N]`` on top of root positions ``[T, 3]`` and rotations ``[T, 4]``."""
+        turn = rot.multiply(rot.expmap_to_quat(x[:, 3:6]), root_rot)
+        joint_rot = self._kinematics.dof_to_joint_rot(x[:, 6:])
+        pos, quat = self._kinematics.forward(root_pos + x[:, :3], turn, joint_rot)
+        matrix = rot.quat_to_matrix(quat)
         maps = torch.cat([x[:, 3:6], x[:, 6:] @ self._spread.T], dim=1).unflatten(1, (-1, 3))
-        turns, columns = exponential(maps)  # [T, 1 + J, 3, 3] each, the root first
-        pos, rot = [root_pos + x[:, :3]], [turns[:, 0] @ root_rot]
-        axes = [columns[:, 0].transpose(-1, -2)]
-        for body, spec in enumerate(skeleton.joints, start=1):
-            parent = skeleton.parents[body]
-            pos.append(pos[parent] + rot[parent] @ self.offsets[body])
-            rot.append(rot[parent] if spec.kind is JointKind.FIXED else rot[parent] @ turns[:, body])
-            if spec.kind is JointKind.HINGE:
-                axis = torch.tensor(spec.axis, dtype=torch.float64)
-                axes.append((rot[parent] @ axis)[:, None])
-            elif spec.kind is JointKind.BALL:
-                axes.append((rot[parent] @ columns[:, body]).transpose(-1, -2))
-        return Posed(pos=torch.stack(pos, dim=1), rot=torch.stack(rot, dim=1), axes=torch.cat(axes, dim=1))
+        local = torch.einsum("tcij,jc->tci", rot.left_jacobian(maps)[:, self.turned], self._axes)
+        # the root's axes are the world's, those of a joint the parent's
+        above = torch.cat(
+            [torch.eye(3, dtype=x.dtype).expand(len(x), 3, 3, 3), matrix[:, self._parents]], dim=1
+        )
+        return Posed(pos=pos, rot=matrix, axes=(above @ local[..., None]).squeeze(-1))
 
     def points(self, posed: Posed, body: Tensor, local: Tensor) -> Tensor:
         """Points of bodies in the world, ``[T, P, 3]`` m, for bodies ``[P]`` and places ``[P, 3]`` in their frames."""
@@ -96,34 +99,3 @@ class BodyTree:
         turns = posed.axes.new_zeros((len(posed.axes), len(body), 3, self.num_coordinates))
         turns[..., 3:] = posed.axes.transpose(-1, -2)[:, None] * self._moves[body][:, None, :]
         return turns
-
-
-def exponential(e: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotation matrix of exponential maps and their left Jacobian, ``[..., 3, 3]`` each, for ``[..., 3]`` rad."""
-    square = (e * e).sum(dim=-1)[..., None, None]
-    small = square < 1e-10
-    safe = torch.where(small, torch.ones_like(square), square)
-    angle = safe.sqrt()
-    s = torch.where(small, 1.0 - square / 6.0, torch.sin(angle) / angle)
-    c = torch.where(small, 0.5 - square / 24.0, (1.0 - torch.cos(angle)) / safe)
-    d = torch.where(small, 1.0 / 6.0 - square / 120.0, (angle - torch.sin(angle)) / (safe * angle))
-    x, y, z = e.unbind(-1)
-    o = torch.zeros_like(x)
-    k = torch.stack([o, -z, y, z, o, -x, -y, x, o], dim=-1).unflatten(-1, (3, 3))
-    kk = k @ k
-    eye = torch.eye(3, dtype=e.dtype)
-    return eye + s * k + c * kk, eye + c * k + d * kk
-
-
-def rotation_vector(m: Tensor) -> Tensor:
-    """Exponential map of rotation matrices, angle below pi: ``[..., 3]`` rad for ``[..., 3, 3]``."""
-    v = torch.stack(
-        [m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], dim=-1
-    )
-    sine = 0.5 * v.norm(dim=-1)
-    cosine = 0.5 * (m.diagonal(dim1=-2, dim2=-1).sum(dim=-1) - 1.0)
-    angle = torch.atan2(sine, cosine)
-    return (
-        v
-        * torch.where(sine < 1e-7, torch.full_like(sine, 0.5), 0.5 * angle / sine.clamp_min(1e-12))[..., None]
-    )

@@ -15,6 +15,7 @@ from parc_data.retarget.landmarks import SIDES
 from parc_data.retarget.pose_guess import coordinates_of
 from parc_data.retarget.solver import Goals, solve
 from parc_data.retarget.targets import Targets
+from parc_motion.kinematics import rotations as rot
 from parc_motion.terrains import Terrain
 
 __all__ = ["Solution", "fit", "head_point"]
@@ -55,13 +56,12 @@ def fit(
     dof = torch.from_numpy(coordinates_of(targets.body_rot, plan.skeleton))
     start = torch.cat([torch.zeros(len(dof), 6, dtype=torch.float64), dof], dim=1)
     root_pos = torch.from_numpy(np.ascontiguousarray(targets.body_pos[:, 0]))
-    root_rot = torch.from_numpy(np.ascontiguousarray(targets.body_rot[:, 0]))
+    root_rot = torch.from_numpy(Rotation.from_matrix(targets.body_rot[:, 0]).as_quat())
     goals = attrs.evolve(_goals(plan, targets, terrain, ground), keeps_bends=keeps_bends)
     x = solve(tree, goals, start, root_pos, root_rot, iterations)
-    turned = Rotation.from_rotvec(x[:, 3:6].numpy()).as_matrix() @ targets.body_rot[:, 0]
     return Solution(
         root_pos=(root_pos + x[:, :3]).numpy(),
-        root_rot=Rotation.from_matrix(turned).as_quat(),
+        root_rot=rot.multiply(rot.expmap_to_quat(x[:, 3:6]), root_rot).numpy(),
         dof=x[:, 6:].numpy(),
     )
 

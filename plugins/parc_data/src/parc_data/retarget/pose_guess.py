@@ -7,12 +7,10 @@ with the chest, the hinges that robots have for a hip or shoulder with the limb 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
 
 from parc_data.retarget.anatomy import Anatomy
 from parc_data.retarget.body_plan import BodyPlan, Bone
-from parc_data.retarget.body_tree import exponential
 from parc_data.retarget.frames import blend, from_pair, swing, transform, unit
 from parc_data.retarget.landmarks import SIDES
 from parc_motion.skeletons import JointKind, Skeleton
@@ -64,7 +62,7 @@ def coordinates_of(turned: np.ndarray, skeleton: Skeleton) -> np.ndarray:
             quat = Rotation.from_matrix(local).as_quat()
             angle = 2.0 * np.arctan2(quat[:, :3] @ axis, quat[:, 3])
             dof[:, place.start] = np.arctan2(np.sin(angle), np.cos(angle))
-            turn = exponential(torch.from_numpy(dof[:, place] * axis))[0].numpy()
+            turn = Rotation.from_rotvec(dof[:, place] * axis).as_matrix()
         else:
             dof[:, place] = Rotation.from_matrix(local).as_rotvec()
             turn = local

@@ -17,7 +17,8 @@ from scipy.linalg import LinAlgError, solveh_banded
 from torch import Tensor
 
 from parc_data.retarget.barrier import Barrier, Sunk
-from parc_data.retarget.body_tree import BodyTree, Posed, rotation_vector
+from parc_data.retarget.body_tree import BodyTree, Posed
+from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = ["Goals", "Limits", "limits_of", "solve"]
@@ -143,7 +144,8 @@ class _Problem:
         goals = self.goals
         points = self.tree.points(posed, goals.point_body, goals.point_local)
         offset, weight = points - goals.point_pos, goals.point_weight
-        turn = rotation_vector(posed.rot[:, goals.turn_body] @ goals.turn_rot.transpose(-1, -2))
+        turned = posed.rot[:, goals.turn_body] @ goals.turn_rot.transpose(-1, -2)
+        turn = rot.quat_to_expmap(rot.matrix_to_quat(turned))
         return points, offset, weight, turn
 
     def _cost(self, x: Tensor) -> tuple[float, Posed, Sunk]:

@@ -7,7 +7,7 @@ import numpy as np
 from parc_kinopt.compiled.goal import LossDerivatives
 from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.tree import Pose, Tree
-from parc_kinopt.compiled.turns import cross, rotate
+from parc_motion.compiled import apply_matrix, cross_product
 
 __all__ = ["fill_blocks"]
 
@@ -59,7 +59,7 @@ def _jacobian(tree: Tree, pose: Pose, t: int, b: int, out: np.ndarray) -> None:
         k = tree.chain[b, i]
         axis, c = pose.axis[t, k], pose.pos[t, tree.center[k]]
         p = pose.pos[t, b]
-        mx, my, mz = cross(axis[0], axis[1], axis[2], p[0] - c[0], p[1] - c[1], p[2] - c[2])
+        mx, my, mz = cross_product(axis[0], axis[1], axis[2], p[0] - c[0], p[1] - c[1], p[2] - c[2])
         row = out[3 + i]
         row[0], row[1], row[2] = mx, my, mz
         row[3], row[4], row[5] = axis[0], axis[1], axis[2]
@@ -98,14 +98,14 @@ def _mass(tree: Tree, pose: Pose, loss: LossDerivatives, blocks: np.ndarray) -> 
     for t in range(frames):
         for b in range(bodies):
             m = tree.mass[b]
-            lx, ly, lz = rotate(pose.matrix[t, b], tree.com[b, 0], tree.com[b, 1], tree.com[b, 2])
+            lx, ly, lz = apply_matrix(pose.matrix[t, b], tree.com[b, 0], tree.com[b, 1], tree.com[b, 2])
             x, y, z = pose.pos[t, b, 0] + lx, pose.pos[t, b, 1] + ly, pose.pos[t, b, 2] + lz
             for i in range(3):
                 com[t, i, i] += m
             for i in range(tree.chain_length[b]):
                 k = tree.chain[b, i]
                 axis, c = pose.axis[t, k], pose.pos[t, tree.center[k]]
-                mx, my, mz = cross(axis[0], axis[1], axis[2], x - c[0], y - c[1], z - c[2])
+                mx, my, mz = cross_product(axis[0], axis[1], axis[2], x - c[0], y - c[1], z - c[2])
                 com[t, k, 0] += m * mx
                 com[t, k, 1] += m * my
                 com[t, k, 2] += m * mz

@@ -10,7 +10,7 @@ import numpy as np
 from parc_kinopt.compiled.ground import Ground, column_of, offset_to_column, surface_from
 from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.tree import Tree
-from parc_kinopt.compiled.turns import quat_multiply, quat_to_matrix, rotate
+from parc_motion.compiled import apply_matrix, write_matrix, write_product
 
 __all__ = ["Motion", "Route", "measure", "path_place"]
 
@@ -62,11 +62,11 @@ def _place(motion: Motion, tree: Tree, pos: np.ndarray, matrix: np.ndarray) -> N
                 quat[0] = motion.turn[t, 0]
             else:
                 p = tree.parent[b]
-                x, y, z = rotate(matrix[t, p], tree.offset[b, 0], tree.offset[b, 1], tree.offset[b, 2])
+                x, y, z = apply_matrix(matrix[t, p], tree.offset[b, 0], tree.offset[b, 1], tree.offset[b, 2])
                 pos[t, b, 0], pos[t, b, 1] = pos[t, p, 0] + x, pos[t, p, 1] + y
                 pos[t, b, 2] = pos[t, p, 2] + z
-                quat_multiply(quat[p], motion.turn[t, b], quat[b])
-            quat_to_matrix(quat[b], matrix[t, b])
+                write_product(quat[p], motion.turn[t, b], quat[b])
+            write_matrix(quat[b], matrix[t, b])
 
 
 @kernel()
@@ -85,13 +85,13 @@ def _against_ground(
             label = motion.contacts[t, b]
             wanted = label > route.min_label
             m, p = matrix[t, b], pos[t, b]
-            x, y, z = rotate(m, route.center[b, 0], route.center[b, 1], route.center[b, 2])
+            x, y, z = apply_matrix(m, route.center[b, 0], route.center[b, 1], route.center[b, 2])
             x, y, z, reach = p[0] + x, p[1] + y, p[2] + z, route.radius[b]
             if not wanted and z - reach > _highest(x, y, reach, ground):
                 continue
             gap = math.inf
             for k in range(count):
-                lx, ly, lz = rotate(
+                lx, ly, lz = apply_matrix(
                     m, tree.point[first + k, 0], tree.point[first + k, 1], tree.point[first + k, 2]
                 )
                 x, y, z = p[0] + lx, p[1] + ly, p[2] + lz

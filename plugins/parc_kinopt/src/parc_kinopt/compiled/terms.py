@@ -32,7 +32,7 @@ from parc_kinopt.compiled.goal import (
 from parc_kinopt.compiled.ground import Ground, column_of, surface_from
 from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.tree import Pose, Tree, gradient_of_forces, pose_bodies
-from parc_kinopt.compiled.turns import cross, rotate, turn_between
+from parc_motion.compiled import apply_matrix, cross_product, expmap_between
 
 __all__ = ["evaluate_loss"]
 
@@ -120,7 +120,7 @@ def _add_force(
     out.force[t, b, 0] += fx
     out.force[t, b, 1] += fy
     out.force[t, b, 2] += fz
-    mx, my, mz = cross(lx, ly, lz, fx, fy, fz)
+    mx, my, mz = cross_product(lx, ly, lz, fx, fy, fz)
     out.torque[t, b, 0] += mx
     out.torque[t, b, 1] += my
     out.torque[t, b, 2] += mz
@@ -172,13 +172,13 @@ def _source(
                 out.own[t, i, i] += 2.0 * weights[ROOT_POS]
         for b in range(len(tree.parent)):
             term = ROOT_ROT if b == 0 else JOINT_ROT
-            angle, ex, ey, ez = turn_between(goal.turn[t, b], pose.joint[t, b])
+            angle, ex, ey, ez = expmap_between(goal.turn[t, b], pose.joint[t, b])
             out.values[term] += angle * angle
             w, count = 2.0 * weights[term], tree.width[b]
             if w == 0.0 or count == 0:
                 continue
             if b > 0:
-                ex, ey, ez = rotate(pose.matrix[t, tree.parent[b]], ex, ey, ez)
+                ex, ey, ez = apply_matrix(pose.matrix[t, tree.parent[b]], ex, ey, ez)
             k = tree.first[b]
             for i in range(k, k + count):
                 a = pose.axis[t, i]
@@ -205,7 +205,7 @@ def _steps(goal: Goal, weights: np.ndarray, curved: bool, pose: Pose, out: LossD
             dy = pose.pos[t + 1, b, 1] - pose.pos[t, b, 1] - goal.step[t, b, 1]
             dz = pose.pos[t + 1, b, 2] - pose.pos[t, b, 2] - goal.step[t, b, 2]
             square = dx * dx + dy * dy + dz * dz
-            angle, ux, uy, uz = turn_between(pose.quat[t, b], pose.quat[t + 1, b])
+            angle, ux, uy, uz = expmap_between(pose.quat[t, b], pose.quat[t + 1, b])
             if angle > 1e-12:
                 ux, uy, uz = ux / angle, uy / angle, uz / angle
             da = angle - goal.angle[t, b]
@@ -270,7 +270,7 @@ def _ground(
             m, p = pose.matrix[t, b], pose.pos[t, b]
             near, nlx, nly, nlz, ndx, ndy, ndz = _FAR, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
             for k in range(tree.start[b], tree.start[b + 1]):
-                lx, ly, lz = rotate(m, tree.point[k, 0], tree.point[k, 1], tree.point[k, 2])
+                lx, ly, lz = apply_matrix(m, tree.point[k, 0], tree.point[k, 1], tree.point[k, 2])
                 px, py, pz = p[0] + lx, p[1] + ly, p[2] + lz
                 i, j = column_of(px, py, ground)
                 gap = pz - ground.height[i, j]
@@ -330,7 +330,7 @@ def _body_constraints(
             foot, m, p, target = limbs.is_foot[g], pose.matrix[t, b], pose.pos[t, b], goal.point[t, b]
             for s in range(limbs.sole_count[g] if foot else 1):
                 local = tree.point[limbs.sole[g, s]] if foot else limbs.center[g]
-                lx, ly, lz = rotate(m, local[0], local[1], local[2])
+                lx, ly, lz = apply_matrix(m, local[0], local[1], local[2])
                 dx, dy, dz = p[0] + lx - target[0], p[1] + ly - target[1], p[2] + lz - target[2]
                 length = math.sqrt(dx * dx + dy * dy + dz * dz + _TINY)
                 away = length - limbs.radius[g]
@@ -437,7 +437,7 @@ def _locks(
         for c in range(4):
             local = tree.point[limbs.corner[f, c]]
             for t in range(frames):
-                lever = rotate(pose.matrix[t, b], local[0], local[1], local[2])
+                lever = apply_matrix(pose.matrix[t, b], local[0], local[1], local[2])
                 lock = weight * goal.lock[t, f, c]
                 if lock > 0.0:
                     rise = pose.pos[t, b, 2] + lever[2] - goal.lock_height[t, f]
@@ -453,7 +453,7 @@ def _locks(
                             )
                 if t + 1 == frames or goal.lock_pair[t, f, c] == 0.0:
                     continue
-                after = rotate(pose.matrix[t + 1, b], local[0], local[1], local[2])
+                after = apply_matrix(pose.matrix[t + 1, b], local[0], local[1], local[2])
                 dx = pose.pos[t + 1, b, 0] + after[0] - pose.pos[t, b, 0] - lever[0]
                 dy = pose.pos[t + 1, b, 1] + after[1] - pose.pos[t, b, 1] - lever[1]
                 dz = pose.pos[t + 1, b, 2] + after[2] - pose.pos[t, b, 2] - lever[2]
@@ -500,7 +500,7 @@ def _balance(
     com = np.zeros((frames, 3))
     for t in range(frames):
         for b in range(bodies):
-            lx, ly, lz = rotate(pose.matrix[t, b], tree.com[b, 0], tree.com[b, 1], tree.com[b, 2])
+            lx, ly, lz = apply_matrix(pose.matrix[t, b], tree.com[b, 0], tree.com[b, 1], tree.com[b, 2])
             com[t, 0] += tree.mass[b] * (pose.pos[t, b, 0] + lx)
             com[t, 1] += tree.mass[b] * (pose.pos[t, b, 1] + ly)
             com[t, 2] += tree.mass[b] * (pose.pos[t, b, 2] + lz)
@@ -521,6 +521,6 @@ def _balance(
             out.com[t] = 2.0 * (fall * free + steady * (1.0 - free))
     for t in range(frames):
         for b in range(bodies):
-            lx, ly, lz = rotate(pose.matrix[t, b], tree.com[b, 0], tree.com[b, 1], tree.com[b, 2])
+            lx, ly, lz = apply_matrix(pose.matrix[t, b], tree.com[b, 0], tree.com[b, 1], tree.com[b, 2])
             m = tree.mass[b]
             _add_force(out, t, b, lx, ly, lz, m * force[t, 0], m * force[t, 1], m * force[t, 2])

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from parc_kinopt.compiled.jit import kernel
-from parc_kinopt.compiled.turns import (
-    cross,
-    left_jacobian,
-    quat_multiply,
-    quat_of_expmap,
-    quat_to_matrix,
-    rotate,
+from parc_motion.compiled import (
+    apply_matrix,
+    cross_product,
+    place_bodies,
+    write_expmap_quat,
+    write_left_jacobian,
+    write_matrix,
 )
 from parc_motion.kinematics import SurfacePoints, body_masses, surface_points
 from parc_motion.skeletons import JointKind, Skeleton
@@ -106,44 +106,47 @@ def make_pose(frames: int, tree: Tree) -> Pose:
 @kernel()
 def pose_bodies(x: np.ndarray, tree: Tree, pose: Pose) -> None:
     """Fill `pose` for the variables ``[T, V]``."""
-    jacobian = np.empty((3, 3))
     for t in range(len(x)):
         for b in range(len(tree.parent)):
             k = tree.first[b]
             joint = pose.joint[t, b]
             if tree.width[b] == 3:
-                quat_of_expmap(x[t, k], x[t, k + 1], x[t, k + 2], joint)
-                left_jacobian(x[t, k], x[t, k + 1], x[t, k + 2], jacobian)
+                write_expmap_quat(x[t, k], x[t, k + 1], x[t, k + 2], joint)
             elif tree.width[b] == 1:
                 angle = x[t, k]
-                quat_of_expmap(
+                write_expmap_quat(
                     tree.axis[b, 0] * angle, tree.axis[b, 1] * angle, tree.axis[b, 2] * angle, joint
                 )
             else:
                 joint[0] = joint[1] = joint[2] = 0.0
                 joint[3] = 1.0
-            if b == 0:
-                pose.pos[t, 0] = x[t, :3]
-                pose.quat[t, 0] = joint
-                for c in range(3):
-                    for i in range(3):
-                        pose.axis[t, 3 + c, i] = jacobian[i, c]
-            else:
-                p = tree.parent[b]
-                m = pose.matrix[t, p]
-                dx, dy, dz = rotate(m, tree.offset[b, 0], tree.offset[b, 1], tree.offset[b, 2])
-                pose.pos[t, b, 0] = pose.pos[t, p, 0] + dx
-                pose.pos[t, b, 1] = pose.pos[t, p, 1] + dy
-                pose.pos[t, b, 2] = pose.pos[t, p, 2] + dz
-                quat_multiply(pose.quat[t, p], joint, pose.quat[t, b])
-                if tree.width[b] == 3:
-                    for c in range(3):
-                        ax, ay, az = rotate(m, jacobian[0, c], jacobian[1, c], jacobian[2, c])
-                        pose.axis[t, k + c, 0], pose.axis[t, k + c, 1], pose.axis[t, k + c, 2] = ax, ay, az
-                elif tree.width[b] == 1:
-                    ax, ay, az = rotate(m, tree.axis[b, 0], tree.axis[b, 1], tree.axis[b, 2])
-                    pose.axis[t, k, 0], pose.axis[t, k, 1], pose.axis[t, k, 2] = ax, ay, az
-            quat_to_matrix(pose.quat[t, b], pose.matrix[t, b])
+        pose.pos[t, 0] = x[t, :3]
+        pose.quat[t, 0] = pose.joint[t, 0]
+    place_bodies(tree.parent, tree.offset, pose.joint, pose.pos, pose.quat)
+    for t in range(len(x)):
+        for b in range(len(tree.parent)):
+            write_matrix(pose.quat[t, b], pose.matrix[t, b])
+        _write_axes(x[t], tree, pose.matrix[t], pose.axis[t])
+
+
+@kernel()
+def _write_axes(x: np.ndarray, tree: Tree, matrix: np.ndarray, axis: np.ndarray) -> None:
+    """The world axis of each turning variable of one frame: columns of left Jacobians, hinge axes."""
+    jacobian = np.empty((3, 3))
+    for b in range(len(tree.parent)):
+        k = tree.first[b]
+        if tree.width[b] == 3:
+            write_left_jacobian(x[k], x[k + 1], x[k + 2], jacobian)
+            for c in range(3):
+                ax, ay, az = jacobian[0, c], jacobian[1, c], jacobian[2, c]
+                if b > 0:
+                    ax, ay, az = apply_matrix(matrix[tree.parent[b]], ax, ay, az)
+                axis[k + c, 0], axis[k + c, 1], axis[k + c, 2] = ax, ay, az
+        elif tree.width[b] == 1:
+            ax, ay, az = apply_matrix(
+                matrix[tree.parent[b]], tree.axis[b, 0], tree.axis[b, 1], tree.axis[b, 2]
+            )
+            axis[k, 0], axis[k, 1], axis[k, 2] = ax, ay, az
 
 
 @kernel()
@@ -161,7 +164,7 @@ def gradient_of_forces(
         # moments about the world's origin add up along the tree
         for b in range(len(tree.parent) - 1, -1, -1):
             p, f = pose.pos[t, b], force[t, b]
-            mx, my, mz = cross(p[0], p[1], p[2], f[0], f[1], f[2])
+            mx, my, mz = cross_product(p[0], p[1], p[2], f[0], f[1], f[2])
             torque[t, b, 0] += mx
             torque[t, b, 1] += my
             torque[t, b, 2] += mz
@@ -174,7 +177,7 @@ def gradient_of_forces(
         for k in range(3, len(tree.center)):
             c = tree.center[k]
             p, f = pose.pos[t, c], force[t, c]
-            mx, my, mz = cross(p[0], p[1], p[2], f[0], f[1], f[2])
+            mx, my, mz = cross_product(p[0], p[1], p[2], f[0], f[1], f[2])
             axis = pose.axis[t, k]
             grad[t, k] += (
                 axis[0] * (torque[t, c, 0] - mx)

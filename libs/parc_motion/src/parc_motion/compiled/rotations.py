@@ -1,4 +1,7 @@
-"""Rotations on plain numbers; quaternions xyzw. Everything is inlined where it is called."""
+"""Rotations on plain numbers, the twins of `parc_motion.kinematics.rotations`; quaternions xyzw.
+
+Everything is inlined where it is called.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,32 @@ import math
 
 import numpy as np
 
-from parc_kinopt.compiled.jit import kernel
+from parc_motion.compiled.jit import kernel
 
 __all__ = [
-    "cross",
-    "left_jacobian",
-    "quat_multiply",
-    "quat_of_expmap",
-    "quat_to_matrix",
-    "rotate",
-    "turn_between",
+    "apply_matrix",
+    "cross_product",
+    "expmap_between",
+    "write_expmap_quat",
+    "write_left_jacobian",
+    "write_matrix",
+    "write_product",
+    "write_rotated",
 ]
 
 _SMALL = 1e-6  # squared angle below which series take over, rad^2
 
 
 @kernel(inline="always")
-def cross(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> tuple[float, float, float]:
+def cross_product(
+    ax: float, ay: float, az: float, bx: float, by: float, bz: float
+) -> tuple[float, float, float]:
     """a x b."""
     return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
 
 
 @kernel(inline="always")
-def quat_multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+def write_product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     """a * b (b is applied first), ``[4]`` each."""
     ax, ay, az, aw = a[0], a[1], a[2], a[3]
     bx, by, bz, bw = b[0], b[1], b[2], b[3]
@@ -39,7 +45,7 @@ def quat_multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 
 
 @kernel(inline="always")
-def quat_of_expmap(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
+def write_expmap_quat(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
     """Quaternion ``[4]`` of an exponential map, rad."""
     square = vx * vx + vy * vy + vz * vz
     if square < 1e-8:
@@ -51,7 +57,7 @@ def quat_of_expmap(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
 
 
 @kernel(inline="always")
-def quat_to_matrix(q: np.ndarray, out: np.ndarray) -> None:
+def write_matrix(q: np.ndarray, out: np.ndarray) -> None:
     """Matrix ``[3, 3]`` of a unit quaternion."""
     x, y, z, w = q[0], q[1], q[2], q[3]
     out[0, 0], out[0, 1], out[0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)
@@ -60,7 +66,7 @@ def quat_to_matrix(q: np.ndarray, out: np.ndarray) -> None:
 
 
 @kernel(inline="always")
-def rotate(m: np.ndarray, x: float, y: float, z: float) -> tuple[float, float, float]:
+def apply_matrix(m: np.ndarray, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Matrix ``[3, 3]`` times a vector."""
     return (
         m[0, 0] * x + m[0, 1] * y + m[0, 2] * z,
@@ -70,7 +76,17 @@ def rotate(m: np.ndarray, x: float, y: float, z: float) -> tuple[float, float, f
 
 
 @kernel(inline="always")
-def turn_between(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float, float]:
+def write_rotated(q: np.ndarray, x: float, y: float, z: float, out: np.ndarray) -> None:
+    """Vector ``[3]`` turned by a unit quaternion ``[4]``."""
+    qx, qy, qz, w = q[0], q[1], q[2], q[3]
+    tx, ty, tz = 2.0 * (qy * z - qz * y), 2.0 * (qz * x - qx * z), 2.0 * (qx * y - qy * x)
+    out[0] = x + w * tx + qy * tz - qz * ty
+    out[1] = y + w * ty + qz * tx - qx * tz
+    out[2] = z + w * tz + qx * ty - qy * tx
+
+
+@kernel(inline="always")
+def expmap_between(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float, float]:
     """Angle in [0, pi] of the rotation that takes a to b, and its axis times that angle: (angle, x, y, z) rad."""
     ax, ay, az, aw = -a[0], -a[1], -a[2], a[3]
     bx, by, bz, bw = b[0], b[1], b[2], b[3]
@@ -89,7 +105,7 @@ def turn_between(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float, flo
 
 
 @kernel(inline="always")
-def left_jacobian(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
+def write_left_jacobian(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
     """Rotation in the parent frame per change of an exponential map, ``[3, 3]``."""
     square = vx * vx + vy * vy + vz * vz
     if square < _SMALL:
@@ -98,7 +114,7 @@ def left_jacobian(vx: float, vy: float, vz: float, out: np.ndarray) -> None:
         angle = math.sqrt(square)
         first = (1.0 - math.cos(angle)) / square
         second = (angle - math.sin(angle)) / (square * angle)
-    # 1 + first K + second K^2 with K the cross matrix of v; K^2 = v v^T - |v|^2
+    # 1 + first K + second K^2 with K the cross-product matrix of v; K^2 = v v^T - |v|^2
     out[0, 0] = 1.0 + second * (vx * vx - square)
     out[1, 1] = 1.0 + second * (vy * vy - square)
     out[2, 2] = 1.0 + second * (vz * vz - square)
