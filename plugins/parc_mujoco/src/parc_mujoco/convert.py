@@ -11,19 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from parc_motion.kinematics import Kinematics
+from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import JointKind, Skeleton
 
 __all__ = [
     "StateLayout",
     "rotate",
-    "rotate_inverse",
     "tensor_to_wxyz",
     "tensor_to_xyzw",
     "to_wxyz",
     "to_xyzw",
 ]
-
-_NEXT, _AFTER = np.array([1, 2, 0]), np.array([2, 0, 1])  # the axes that follow x, y and z
 
 
 def to_wxyz(q: np.ndarray) -> np.ndarray:
@@ -47,15 +46,8 @@ def tensor_to_xyzw(q: Tensor) -> Tensor:
 
 
 def rotate(q: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Vectors turned by rotations (xyzw): ``[..., 3]``."""
-    xyz, w = q[..., :3], q[..., 3:]
-    t = 2.0 * _cross(xyz, v)
-    return v + w * t + _cross(xyz, t)
-
-
-def rotate_inverse(q: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Vectors turned back by rotations (xyzw): ``[..., 3]``."""
-    return rotate(q * np.array([-1.0, -1.0, -1.0, 1.0]), v)
+    """Vectors turned by rotations (xyzw): ``[..., 3]`` float64."""
+    return rot.rotate(_double(q), _double(v)).numpy()
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -66,6 +58,7 @@ class StateLayout:
     """
 
     num_joints: int
+    kinematics: Kinematics  # in double precision
     ball_joints: np.ndarray  # [b] int64, joints
     ball_qpos: np.ndarray  # [b, 4] int64, their places in qpos
     hinge_joints: np.ndarray  # [h] int64
@@ -87,6 +80,7 @@ class StateLayout:
                 at += 1
         return StateLayout(
             num_joints=skeleton.num_joints,
+            kinematics=Kinematics(skeleton, dtype=torch.float64),
             ball_joints=np.array([j for j, _, _ in balls], dtype=np.int64),
             ball_qpos=np.array([list(q) for _, q, _ in balls], dtype=np.int64).reshape(-1, 4),
             ball_dofs=np.array([list(d) for _, _, d in balls], dtype=np.int64).reshape(-1, 3),
@@ -103,19 +97,12 @@ class StateLayout:
         qpos[..., :3] = root_pos
         qpos[..., 3:7] = to_wxyz(_unit(root_rot))
         qpos[..., self.ball_qpos] = to_wxyz(_unit(joint_rot[..., self.ball_joints, :]))
-        qpos[..., self.hinge_qpos] = self._hinge_angles(joint_rot)
+        qpos[..., self.hinge_qpos] = self.dof(joint_rot)[..., self.hinge_dofs]
         return qpos
 
     def dof(self, joint_rot: np.ndarray) -> np.ndarray:
         """Scalar coordinates (exponential maps, angles): ``[..., D]`` rad for ``[..., J, 4]``."""
-        dof = np.empty((*joint_rot.shape[:-2], self.ball_dofs.size + self.hinge_dofs.size), dtype=np.float64)
-        balls = joint_rot[..., self.ball_joints, :].astype(np.float64)
-        balls = np.where(balls[..., 3:] < 0.0, -balls, balls)
-        sine = np.linalg.norm(balls[..., :3], axis=-1, keepdims=True)
-        angle = 2.0 * np.arctan2(sine, balls[..., 3:])
-        dof[..., self.ball_dofs] = balls[..., :3] * np.where(sine > 1e-8, angle / np.maximum(sine, 1e-8), 2.0)
-        dof[..., self.hinge_dofs] = self._hinge_angles(joint_rot)
-        return dof
+        return self.kinematics.joint_rot_to_dof(_double(joint_rot)).numpy()
 
     def joint_rot(self, qpos: np.ndarray) -> np.ndarray:
         """Joint rotations: ``[..., J, 4]`` xyzw, fixed joints identity."""
@@ -131,22 +118,16 @@ class StateLayout:
         self, root_rot: np.ndarray, root_vel: np.ndarray, root_ang_vel: np.ndarray, dof_vel: np.ndarray
     ) -> np.ndarray:
         """Generalized velocities ``[..., nv]``; `root_ang_vel` is in the world frame, rad/s."""
-        local = rotate_inverse(_unit(root_rot), root_ang_vel)
+        local = rot.rotate_inverse(_double(_unit(root_rot)), _double(root_ang_vel)).numpy()
         return np.concatenate([root_vel, local, dof_vel], axis=-1, dtype=np.float64)
 
     def root_ang_vel(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
         """Angular velocity of the root in the world frame: ``[..., 3]`` rad/s."""
         return rotate(to_xyzw(qpos[..., 3:7]), qvel[..., 3:6])
 
-    def _hinge_angles(self, joint_rot: np.ndarray) -> np.ndarray:
-        q = joint_rot[..., self.hinge_joints, :].astype(np.float64)
-        angle = 2.0 * np.arctan2((q[..., :3] * self.hinge_axes).sum(axis=-1), q[..., 3])
-        return np.arctan2(np.sin(angle), np.cos(angle))
 
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    # what `np.cross` computes, in a third of the time on a few vectors
-    return a.take(_NEXT, -1) * b.take(_AFTER, -1) - a.take(_AFTER, -1) * b.take(_NEXT, -1)
+def _double(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
 
 
 def _unit(q: np.ndarray) -> np.ndarray:
