@@ -21,7 +21,7 @@ from parc_core.interfaces.recorder import Kept, Miss, Recorded, Recorder, Record
 from parc_core.interfaces.run_folder import IterationFolder, RunFolder
 from parc_core.interfaces.seeds import SeedStreams
 from parc_core.interfaces.selector import Scored, Selector
-from parc_core.interfaces.simulator import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_core.interfaces.simulator import CAPABILITIES, BodyState, CharacterState, Rollout, Scene, Simulator
 from parc_core.interfaces.terrain_source import TerrainSource
 from parc_core.interfaces.tracker_env import (
     ActionSpec,
@@ -43,6 +43,7 @@ from parc_core.interfaces.tracking_terms import (
 )
 
 __all__ = [
+    "CAPABILITIES",
     "ActionSpec",
     "Agent",
     "BodyState",

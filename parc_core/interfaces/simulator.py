@@ -1,4 +1,4 @@
-"""Kind `simulator`: a batch of copies of one character, each on a terrain of its own."""
+"""Kind `simulator`: a batch of copies of one character, each on its own terrain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from parc_motion.terrains import Terrain
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BodyState", "CharacterState", "Rollout", "Scene", "Simulator"]
+__all__ = ["CAPABILITIES", "BodyState", "CharacterState", "Rollout", "Scene", "Simulator"]
+
+#: what a simulator can be besides: "rollout", it simulates trajectories from saved states (`Simulator.rollout`);
+#: "one_world", it builds scenes of a single terrain only, on which the tracking environment lays all terrains out
+#: (`parc_motion.terrains.lay_out`)
+CAPABILITIES = frozenset({"rollout", "one_world"})
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -96,8 +101,7 @@ class Simulator(ABC):
     side. A recording makes as many copies as it has motions.
     """
 
-    #: what else it is: "rollout" (see `rollout`); "one_world" (scenes of a single terrain only, which the tracking
-    #: environment lays all terrains out on; see `parc_motion.terrains.terrain_grid`)
+    #: those of `CAPABILITIES` that it has
     capabilities: frozenset[str] = frozenset()
 
     #: how many times a copy has diverged since `build`

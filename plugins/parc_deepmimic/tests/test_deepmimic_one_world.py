@@ -98,6 +98,16 @@ def test_only_simulators_with_one_world_are_translated():
     assert isinstance(in_own_coordinates(FakeOneWorld()), OneWorld)
 
 
+def test_a_capability_that_does_not_exist_is_an_error():
+    class Misspelled(FakeSimulator):
+        capabilities = frozenset({"one-world"})
+
+    with pytest.raises(
+        DataError, match="Misspelled: its capability 'one-world' does not exist; there are one_world"
+    ):
+        in_own_coordinates(Misspelled())
+
+
 def test_one_world_and_many_give_the_same_training():
     one, many = make_env(FakeOneWorld()), make_env(FakeSimulator())
     torch.testing.assert_close(one.reset(), many.reset(), atol=2e-5, rtol=0)

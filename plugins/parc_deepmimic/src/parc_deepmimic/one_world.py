@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import BodyState, CharacterState, Rollout, Scene, Simulator
+from parc_core.interfaces import CAPABILITIES, BodyState, CharacterState, Rollout, Scene, Simulator
 from parc_motion.errors import DataError
 from parc_motion.terrains import lay_out
 
@@ -24,7 +24,17 @@ ONE_WORLD = "one_world"
 
 
 def in_own_coordinates(simulator: Simulator) -> Simulator:
-    """The simulator itself, or a wrapper that translates between its world and the terrains."""
+    """The simulator itself, or a wrapper that translates between its world and the terrains.
+
+    Raises:
+        DataError: it has a capability that does not exist.
+    """
+    unknown = sorted(simulator.capabilities - CAPABILITIES)
+    if unknown:
+        raise DataError(
+            f"simulator {type(simulator).__name__}: its capability '{unknown[0]}' does not exist; there are "
+            f"{', '.join(sorted(CAPABILITIES))}."
+        )
     return OneWorld(simulator) if ONE_WORLD in simulator.capabilities else simulator
 
 

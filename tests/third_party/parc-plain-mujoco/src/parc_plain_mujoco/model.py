@@ -68,10 +68,23 @@ def build_model(skeleton: Skeleton, terrain: Terrain, timestep: float) -> mujoco
             quat=to_wxyz(geom.rot.astype(float)),
             size=size,
             density=geom.density,
-            contype=2,  # bodies touch the ground, not each other
-            conaffinity=1,
+            contype=2,
+            conaffinity=3,  # the ground and other bodies; MuJoCo itself leaves out a body and its parent
         )
+    for first, second in _neighbors(skeleton):
+        spec.add_exclude(bodyname1=skeleton.body_names[first], bodyname2=skeleton.body_names[second])
     return spec.compile()
+
+
+def _neighbors(skeleton: Skeleton) -> list[tuple[int, int]]:
+    """Bodies that have the same parent, or two joints between them: their shapes may overlap at rest."""
+    parents = skeleton.parents
+    pairs = []
+    for body in range(1, skeleton.num_bodies):
+        parent = parents[body]
+        pairs += [(other, body) for other in range(1, body) if parents[other] == parent]
+        pairs += [(parents[parent], body)] if parent > 0 else []
+    return pairs
 
 
 def _add_ground(spec: mujoco.MjSpec, terrain: Terrain) -> None:
