@@ -17,35 +17,57 @@ __all__ = ["KinoptConfig", "NoneConfig", "WeightConfig"]
 class WeightConfig:
     """Weight of each term of the loss; 0 leaves a term out."""
 
-    root_pos: float = setting(1.0, ge=0.0, help="squared distance of the root from the source, per m^2")
-    root_rot: float = setting(10.0, ge=0.0, help="squared angle of the root from the source, per rad^2")
-    joint_rot: float = setting(1.0, ge=0.0, help="squared angles of the joints from the source, per rad^2")
+    root_pos: float = setting(
+        1.0, ge=0.0, help="Weight of the squared distance between the root and its source position, per m^2."
+    )
+    root_rot: float = setting(
+        10.0,
+        ge=0.0,
+        help="Weight of the squared angle between the root's rotation and its source, per rad^2.",
+    )
+    joint_rot: float = setting(
+        1.0, ge=0.0, help="Weight of the squared angles between joint rotations and their sources, per rad^2."
+    )
     smoothness: float = setting(
-        10.0, ge=0.0, help="squared difference of the bodies' velocities from the source's"
+        10.0, ge=0.0, help="Weight of the squared difference between body velocities and those of the source."
     )
-    penetration: float = setting(1000.0, ge=0.0, help="depth of surface points inside the ground, per m")
-    contact: float = setting(1000.0, ge=0.0, help="distance of bodies in contact from the ground, per m")
-    sliding: float = setting(10.0, ge=0.0, help="change of movement of bodies in contact")
+    penetration: float = setting(
+        1000.0, ge=0.0, help="Weight of the penetration depth of the body's surface points, per m."
+    )
+    contact: float = setting(
+        1000.0,
+        ge=0.0,
+        help="Weight of the distance between the ground and bodies labeled as in contact, per m.",
+    )
+    sliding: float = setting(10.0, ge=0.0, help="Weight of the sliding of bodies labeled as in contact.")
     body_constraint: float = setting(
-        1000.0, ge=0.0, help="distance of held feet and hands from their points, per m"
+        1000.0,
+        ge=0.0,
+        help="Weight of the distance between feet or hands and the points they are constrained to, per m.",
     )
-    jerk: float = setting(1000.0, ge=0.0, help="third difference of body positions above the limit, per m")
-    joint_limit: float = setting(100.0, ge=0.0, help="joint coordinates beyond their limits, per rad")
+    jerk: float = setting(
+        1000.0, ge=0.0, help="Weight of body jerk above `jerk_limit` (third difference of positions), per m."
+    )
+    joint_limit: float = setting(
+        100.0, ge=0.0, help="Weight of joint coordinates beyond their limits, per rad."
+    )
     foot_lock: float = setting(
         300.0,
         ge=0.0,
-        help="movement of standing sole corners and their distance from the ground's height, per m",
+        help="Weight of the movement of standing sole corners and of their distance to the ground, per m.",
     )
     steadiness: float = setting(
         1e4,
         ge=0.0,
-        help="squared difference of the center of mass' acceleration from the source's with contact, per m^2",
+        help="Weight of the squared difference between the center of mass's acceleration and the "
+        "source's, in frames with contact, per m^2.",
     )
     ballistic: float = setting(
         1e5,
         ge=0.0,
-        help="squared difference from free fall of the center of mass between two contacts, per m^2; flights that "
-        "reach the first or last frame of a clip are left alone, because nobody knows how they began or end",
+        help="Weight of the squared deviation of the center of mass from free fall between two "
+        "contacts, per m^2. Flights that reach the first or last frame of a clip are ignored,"
+        " because their take-off or landing is unknown.",
     )
 
 
@@ -76,54 +98,72 @@ class KinoptConfig:
         },
     }
 
-    hesitation: HesitationConfig = setting(factory=HesitationConfig, help="what is cut before optimization")
-    weights: WeightConfig = setting(factory=WeightConfig, help="of the loss terms")
+    hesitation: HesitationConfig = setting(
+        factory=HesitationConfig,
+        help="Removal of frames in which the character hesitates, before the optimization.",
+    )
+    weights: WeightConfig = setting(factory=WeightConfig, help="Weights of the loss terms.")
     contacts: ContactConfig = setting(
         factory=ContactConfig,
-        help="when feet and hands of the source count as standing (it may jitter and slide)",
+        help="Contact detection on the source motion, which may jitter and slide.",
     )
     relabel: ContactConfig = setting(
-        factory=_strict, help="when those of the result do (there, what stands, stands)"
+        factory=_strict,
+        help="Contact detection on the optimized motion, in which standing feet do not slide.",
     )
     clean_contacts: bool = setting(
-        True, help="correct the given contact labels by geometry before optimization"
+        True, help="Correct the source's contact labels by distance and speed before the optimization."
     )
     relabel_contacts: bool = setting(
-        True, help="label contacts of feet and hands anew by geometry afterwards"
+        True, help="Recompute the contact labels of feet and hands after the optimization."
     )
-    body_constraints: bool = setting(True, help="hold feet and hands at one place during each contact")
+    body_constraints: bool = setting(
+        True, help="Constrain feet and hands to a fixed point during each contact."
+    )
     constraint_threshold: float = setting(
-        0.9, gt=0.0, lt=1.0, help="label above which a frame belongs to a constraint"
+        0.9, gt=0.0, lt=1.0, help="Contact label above which a frame belongs to a contact constraint."
     )
-    jerk_limit: float = setting(1500.0, gt=0.0, unit="m/s^3", help="body jerk that costs nothing")
+    jerk_limit: float = setting(
+        1500.0, gt=0.0, unit="m/s^3", help="Body jerk below this limit is not penalized."
+    )
     source_cutoff: float = setting(
         5.0,
         ge=0.0,
         unit="Hz",
-        help="faster movement of the source counts as noise and is not followed; 0 follows all",
+        help="Low-pass cutoff frequency of the source motion; 0 turns the filter off.",
     )
     min_flight: float = setting(
-        0.1, ge=0.0, unit="s", help="shorter times without contact need not be free fall"
+        0.1, ge=0.0, unit="s", help="Shortest time without contact that is treated as a flight."
     )
-    max_flight: float = setting(0.9, ge=0.0, unit="s", help="longer ones neither: there a label is missing")
+    max_flight: float = setting(
+        0.9,
+        ge=0.0,
+        unit="s",
+        help="Longest time without contact that is treated as a flight; longer gaps are taken for "
+        "missing labels.",
+    )
     first_width: float = setting(
-        0.3, gt=0.0, unit="m", help="rounding of the non-smooth terms in the first stage"
+        0.3, gt=0.0, unit="m", help="Width of the Huber function of non-smooth terms in the first stage."
     )
-    last_width: float = setting(1e-3, gt=0.0, unit="m", help="and in the last")
-    width_factor: float = setting(0.3, gt=0.0, lt=1.0, help="from each stage to the next")
+    last_width: float = setting(
+        1e-3, gt=0.0, unit="m", help="Width of the Huber function of non-smooth terms in the last stage."
+    )
+    width_factor: float = setting(
+        0.3, gt=0.0, lt=1.0, help="Factor on the Huber width from each stage to the next."
+    )
     tolerance: float = setting(
-        1e-3, gt=0.0, help="a stage ends when a step lowers the loss by a smaller share"
+        1e-3, gt=0.0, help="Relative decrease of the loss per step below which a stage ends."
     )
-    max_steps: int = setting(200, ge=1, help="steps at most, per clip")
+    max_steps: int = setting(200, ge=1, help="Maximum number of steps per clip.")
     firmness: float = setting(
         0.3,
         gt=0.0,
         le=1.0,
-        help="share of slope / size that counts as curvature of a straight non-smooth term",
+        help="Curvature assumed for the linear part of a Huber function, as a fraction of slope / residual.",
     )
-    threads: int = setting(0, ge=0, help="clips that are optimized at once; 0: one on every core")
+    threads: int = setting(0, ge=0, help="Number of clips optimized in parallel; 0 uses every core.")
     batch_frames: int = setting(
-        2000, ge=1, unit="frames", help="clips are optimized together up to this many frames"
+        2000, ge=1, unit="frames", help="Maximum number of frames per batch of clips."
     )
 
 

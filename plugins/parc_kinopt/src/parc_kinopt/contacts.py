@@ -29,23 +29,36 @@ class ContactConfig:
     """When a foot or hand counts as standing."""
 
     on_distance: float = setting(
-        0.015, gt=0.0, unit="m", help="nearer to the ground than this, and slow: contact"
+        0.015, gt=0.0, unit="m", help="A slow body closer to the ground than this comes into contact."
     )
-    off_distance: float = setting(0.035, gt=0.0, unit="m", help="contact lasts until it is farther than this")
-    on_speed: float = setting(0.12, gt=0.0, unit="m/s", help="slower than this, and near: contact")
-    off_speed: float = setting(0.3, gt=0.0, unit="m/s", help="contact lasts until it is faster than this")
+    off_distance: float = setting(
+        0.035, gt=0.0, unit="m", help="A contact ends when the body is farther from the ground than this."
+    )
+    on_speed: float = setting(
+        0.12, gt=0.0, unit="m/s", help="A body near the ground that is slower than this comes into contact."
+    )
+    off_speed: float = setting(
+        0.3, gt=0.0, unit="m/s", help="A contact ends when the body is faster than this."
+    )
     label_distance: float = setting(
-        0.3, gt=0.0, unit="m", help="a given label is believed up to this distance"
+        0.3,
+        gt=0.0,
+        unit="m",
+        help="Maximum distance to the ground at which an existing contact label is kept.",
     )
-    label_speed: float = setting(2.0, gt=0.0, unit="m/s", help="a given label is believed up to this speed")
+    label_speed: float = setting(
+        2.0, gt=0.0, unit="m/s", help="Maximum speed at which an existing contact label is kept."
+    )
     grip_speed: float = setting(
         0.15,
         gt=0.0,
         unit="m/s",
-        help="labels after optimization: between two frames of a contact nothing is faster",
+        help="Maximum speed between two frames of one contact in the optimized motion.",
     )
-    min_run: float = setting(0.06, ge=0.0, unit="s", help="shorter contacts are dropped")
-    max_gap: float = setting(0.06, ge=0.0, unit="s", help="shorter gaps between two contacts are closed")
+    min_run: float = setting(0.06, ge=0.0, unit="s", help="Contacts shorter than this are removed.")
+    max_gap: float = setting(
+        0.06, ge=0.0, unit="s", help="Gaps between two contacts shorter than this are closed."
+    )
 
 
 def hysteresis(strong: np.ndarray, weak: np.ndarray) -> np.ndarray:

@@ -31,24 +31,38 @@ class HesitationConfig:
 
     rule: Literal["velocity", "pose_distance", "none"] = setting(
         "velocity",
-        help="velocity: slow and steady frames; pose_distance: frames near an earlier pose (published); none",
+        help="Which frames are removed. velocity: slow, steady frames. pose_distance: frames close"
+        " to an earlier pose (published). none: no frames.",
     )
-    root_speed: float = setting(0.12, gt=0.0, unit="m/s", help="rule velocity: slower than this hesitates")
-    body_speed: float = setting(0.25, gt=0.0, unit="m/s", help="rule velocity: and no body faster than this")
+    root_speed: float = setting(
+        0.12, gt=0.0, unit="m/s", help="Rule velocity: root speed below which a frame counts as hesitation."
+    )
+    body_speed: float = setting(
+        0.25, gt=0.0, unit="m/s", help="Rule velocity: maximum speed of any body in such a frame."
+    )
     body_acceleration: float = setting(
-        4.0, gt=0.0, unit="m/s^2", help="rule velocity: and none accelerated more"
+        4.0, gt=0.0, unit="m/s^2", help="Rule velocity: maximum acceleration of any body in such a frame."
     )
-    min_duration: float = setting(0.25, gt=0.0, unit="s", help="rule velocity: shorter pauses stay")
+    min_duration: float = setting(
+        0.25, gt=0.0, unit="s", help="Rule velocity: pauses shorter than this are kept."
+    )
     keep: float = setting(
-        0.1, ge=0.0, unit="s", help="rule velocity: how much of a pause stays, half at each end"
+        0.1,
+        ge=0.0,
+        unit="s",
+        help="Rule velocity: duration that is kept of each pause, half of it at each end.",
     )
-    blend: float = setting(
-        0.2, ge=0.0, unit="s", help="time over which the two sides of a seam are joined; 0 cuts hard"
-    )
+    blend: float = setting(0.2, ge=0.0, unit="s", help="Blending time around each cut; 0 does not blend.")
     pose_distance: float = setting(
-        0.15, gt=0.0, unit="m", help="rule pose_distance: norm over all body positions"
+        0.15,
+        gt=0.0,
+        unit="m",
+        help="Rule pose_distance: norm of the difference of all body positions below which two "
+        "poses are equal.",
     )
-    min_run: int = setting(4, ge=1, unit="frames", help="rule pose_distance: shorter runs stay")
+    min_run: int = setting(
+        4, ge=1, unit="frames", help="Rule pose_distance: runs shorter than this are kept."
+    )
 
 
 def remove_hesitation(

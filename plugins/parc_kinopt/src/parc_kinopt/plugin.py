@@ -16,35 +16,35 @@ def parc_providers() -> list[Provider]:
             name="heuristic",
             target="parc_kinopt.select:HeuristicSelector",
             config="parc_kinopt.select:HeuristicConfig",
-            summary="contact, penetration, path, smoothness and progress",
+            summary="scores contact, penetration, path, smoothness and progress",
         ),
         Provider(
             kind="selector",
             name="first",
             target="parc_kinopt.select:FirstSelector",
             config="parc_kinopt.select:FirstConfig",
-            summary="candidates in the order they came",
+            summary="keeps the order of the candidates",
         ),
         Provider(
             kind="selector",
             name="random",
             target="parc_kinopt.select:RandomSelector",
             config="parc_kinopt.select:RandomConfig",
-            summary="candidates in random order",
+            summary="puts the candidates into random order",
         ),
         Provider(
             kind="optimizer",
             name="kinopt",
             target="parc_kinopt.optimizer:KinematicOptimizer",
             config="parc_kinopt.optimizer:KinoptConfig",
-            summary="hesitation removal and kinematic optimization",
+            summary="removes hesitation and optimizes motions kinematically",
         ),
         Provider(
             kind="optimizer",
             name="none",
             target="parc_kinopt.optimizer:NoOptimizer",
             config="parc_kinopt.optimizer:NoneConfig",
-            summary="clips as they are",
+            summary="leaves clips as they are",
         ),
     ]
 
@@ -56,6 +56,6 @@ def parc_commands() -> list[Command]:
         Command(
             name="kinopt",
             target="parc_kinopt.report.command:kinopt",
-            summary="look at what refinement did to generated clips",
+            summary="inspect the refinement of generated clips",
         )
     ]

@@ -56,32 +56,55 @@ class HeuristicConfig:
     }
 
     normalize: Literal["frame", "sum"] = setting(
-        "frame", help="contact and penetration: mean per frame, or sum"
+        "frame", help="Aggregation of contact and penetration over frames."
     )
-    min_label: float = setting(0.2, ge=0.0, lt=1.0, help="weaker contact labels count as no contact")
-    w_contact: float = setting(10.0, ge=0.0, help="per m that bodies in contact are off the ground")
+    min_label: float = setting(0.2, ge=0.0, lt=1.0, help="Contact labels below this count as no contact.")
+    w_contact: float = setting(
+        10.0, ge=0.0, help="Weight of the distance between the ground and bodies in contact, per m."
+    )
     w_penetration: float = setting(
-        2.0, ge=0.0, help="per m that surface points are inside the ground, summed per frame"
+        2.0, ge=0.0, help="Weight of the penetration depth, summed over surface points, per m."
     )
-    w_path: float = setting(1.0, ge=0.0, help="per m that the root is off the path on average")
+    w_path: float = setting(
+        1.0, ge=0.0, help="Weight of the mean distance between the root and the path, per m."
+    )
     w_roughness: float = setting(
-        2.0, ge=0.0, help="per m/s that the root's velocity changes from frame to frame"
+        2.0, ge=0.0, help="Weight of the change of root velocity between frames, per m/s."
     )
-    w_jerk: float = setting(1.0, ge=0.0, help="per share of frames with jerk above the limit")
-    w_slide: float = setting(1.0, ge=0.0, help="per m/s that feet in contact move")
-    w_progress: float = setting(1.0, ge=0.0, help="per m of the path that the root never got to")
-    jerk_limit: float = setting(11666.0, gt=0.0, unit="m/s^3", help="a frame with a body above it is jerky")
+    w_jerk: float = setting(
+        1.0, ge=0.0, help="Weight of the fraction of frames with jerk above `jerk_limit`."
+    )
+    w_slide: float = setting(1.0, ge=0.0, help="Weight of the speed of feet in contact, per m/s.")
+    w_progress: float = setting(
+        1.0, ge=0.0, help="Weight of the length of path that the root did not reach, per m."
+    )
+    jerk_limit: float = setting(
+        11666.0, gt=0.0, unit="m/s^3", help="Body jerk above which a frame counts as jerky."
+    )
     goal_radius: float = setting(
-        0.5, gt=0.0, unit="m", help="feet this near to the end of the path have finished"
+        0.5,
+        gt=0.0,
+        unit="m",
+        help="Distance between a foot and the end of the path at which a candidate has finished.",
     )
     unfinished_penalty: float = setting(
-        100.0, ge=0.0, help="added to the total of a candidate that did not finish"
+        100.0, ge=0.0, help="Penalty added to the total score of a candidate that did not finish."
     )
-    max_contact: float | None = setting(2.0, ge=0.0, help="largest contact score; none: no limit")
-    max_penetration: float | None = setting(3.0, ge=0.0, help="largest penetration score; none: no limit")
-    max_path: float | None = setting(1.0, ge=0.0, help="largest path score; none: no limit")
-    max_jerk: float | None = setting(0.5, ge=0.0, help="largest jerk score; none: no limit")
-    max_total: float | None = setting(30.0, ge=0.0, help="largest total; none: no limit")
+    max_contact: float | None = setting(
+        2.0, ge=0.0, help="Candidates with a higher contact score are rejected; none: no limit."
+    )
+    max_penetration: float | None = setting(
+        3.0, ge=0.0, help="Candidates with a higher penetration score are rejected; none: no limit."
+    )
+    max_path: float | None = setting(
+        1.0, ge=0.0, help="Candidates with a higher path score are rejected; none: no limit."
+    )
+    max_jerk: float | None = setting(
+        0.5, ge=0.0, help="Candidates with a higher jerk score are rejected; none: no limit."
+    )
+    max_total: float | None = setting(
+        30.0, ge=0.0, help="Candidates with a higher total score are rejected; none: no limit."
+    )
 
 
 class HeuristicSelector(Selector):
@@ -152,7 +175,7 @@ class FirstSelector(Selector):
 class RandomConfig:
     """Candidates in random order."""
 
-    seed: int = setting(0, ge=0, help="another seed, another order of the same candidates")
+    seed: int = setting(0, ge=0, help="Seed of the random order.")
 
 
 class RandomSelector(Selector):

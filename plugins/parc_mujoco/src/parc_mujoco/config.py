@@ -22,30 +22,37 @@ class MujocoConfig:
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"kd_scale": 1.0}}
 
-    num_envs: int = setting(256, ge=1, help="copies that step side by side while an agent trains")
+    num_envs: int = setting(256, ge=1, help="Number of parallel environments during training.")
     sim_hz: float = setting(
-        120.0, gt=0, unit="Hz", help="physics steps per second; a multiple of the control rate"
+        120.0, gt=0, unit="Hz", help="Physics steps per second; a multiple of the control rate."
     )
-    kp_scale: float = setting(1.0, gt=0, help="factor on the character's servo gains")
-    kd_scale: float = setting(0.3, ge=0, help="factor on the character's servo damping")
+    kp_scale: float = setting(1.0, gt=0, help="Scale of the character's servo gains (kp).")
+    kd_scale: float = setting(0.3, ge=0, help="Scale of the character's servo damping (kd).")
     force_limit_scale: float | None = setting(
         3.0,
         gt=0,
-        help="limit of a servo's spring torque as a multiple of the joint's nominal torque; null: no limit",
+        help="Limit of a servo's spring torque, as a multiple of the joint's nominal torque; null: no limit.",
     )
     ball_limit_scale: float = setting(
-        1.2, gt=0, help="cone angle of a ball joint's limit as a multiple of its largest limit about one axis"
+        1.2,
+        gt=0,
+        help="Cone angle of a ball joint's limit, as a multiple of its largest limit about one axis.",
     )
-    friction: float = setting(1.0, ge=0, help="sliding friction between the character and the ground")
+    friction: float = setting(
+        1.0, ge=0, help="Sliding friction coefficient between the character and the ground."
+    )
     friction_cone: Literal["pyramidal", "elliptic"] = setting(
         "pyramidal",
-        help="elliptic: friction is equal in all directions, as in nature; pyramidal: faster, and down to 0.7 of it "
-        "between two edges of the pyramid",
+        help="Friction cone. elliptic: equal friction in all directions. pyramidal: faster, with "
+        "friction down to 0.7 of the coefficient between two edges of the pyramid.",
     )
-    self_collision: bool = setting(True, help="whether bodies that are not neighbors collide with each other")
-    integrator: Literal["implicitfast", "euler"] = setting("implicitfast", help="time integration")
+    self_collision: bool = setting(
+        True, help="Whether bodies of the character collide with each other, neighbors excepted."
+    )
+    integrator: Literal["implicitfast", "euler"] = setting("implicitfast", help="Time integrator of MuJoCo.")
     dump_dir: str | None = setting(
-        None, help="folder for the states of copies that diverge; null: a temporary one, named in the log"
+        None,
+        help="Folder for the states of diverged environments; null: a temporary folder, which the log names.",
     )
 
 
@@ -57,13 +64,17 @@ class MujocoWarpConfig(MujocoConfig):
     half as much again.
     """
 
-    num_envs: int = setting(4096, ge=1, help="copies that step side by side while an agent trains")
+    num_envs: int = setting(4096, ge=1, help="Number of parallel environments during training.")
     nconmax: int = setting(
-        48, ge=1, help="contacts per copy that memory is held for; all copies share one store"
+        48,
+        ge=1,
+        help="Contacts per environment that memory is allocated for; all environments share the buffer.",
     )
     njmax: int = setting(
-        160, ge=1, help="rows of contact, friction and limit constraints that one copy may have"
+        160, ge=1, help="Maximum number of constraint rows (contacts, friction, limits) per environment."
     )
     deterministic: bool = setting(
-        False, help="whether a GPU gives the same bits in every run, which costs speed; a CPU always does"
+        False,
+        help="Whether results on a GPU are bitwise reproducible, which is slower; results on a CPU"
+        " always are.",
     )

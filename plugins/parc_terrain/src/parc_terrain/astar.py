@@ -34,45 +34,59 @@ class AStarConfig:
     """Settings of `astar`."""
 
     max_z_diff: float = setting(
-        2.1, ge=0, le=100.0, unit="m", help="highest step to a neighboring cell, up or down"
+        2.1, ge=0, le=100.0, unit="m", help="Maximum height difference to a neighboring cell, up or down."
     )
     jumps: Literal["published", "careful"] = setting(
         "published",
         choices=("published", "careful"),
-        help="published: from cliff to cliff unless a wall is between; careful: only over a gap, past every cell "
-        "that the line crosses",
+        help="Jump rules. published: between two cliff cells unless a wall is between them. "
+        "careful: only over a gap, and every cell that the line crosses is checked.",
     )
-    max_jump_xy_dist: float = setting(3.0, ge=0, le=100.0, unit="m", help="longest jump; 0 for no jumps")
+    max_jump_xy_dist: float = setting(
+        3.0, ge=0, le=100.0, unit="m", help="Maximum horizontal length of a jump; 0 allows no jumps."
+    )
     min_jump_z: float = setting(
-        -1.0, ge=-100.0, le=100.0, unit="m", help="lowest landing of a jump, from its take-off"
+        -1.0, ge=-100.0, le=100.0, unit="m", help="Lowest landing of a jump, relative to its take-off."
     )
     max_jump_z: float = setting(
-        0.5, ge=0, le=100.0, unit="m", help="highest landing of a jump, and of the ground below it"
+        0.5,
+        ge=0,
+        le=100.0,
+        unit="m",
+        help="Highest landing of a jump and highest ground below it, relative to its take-off.",
     )
-    w_xy: float = setting(1.0, ge=0, le=1e6, help="cost of a move per square meter of its horizontal length")
-    w_z: float = setting(0.15, ge=0, le=1e6, help="cost of a move per square meter of its rise")
-    w_bumpy: float = setting(0.0, ge=0, le=1e6, help="cost of a move per meter of bumpiness where it ends")
-    max_bumpy: float = setting(0.2, ge=0, le=100.0, unit="m", help="bumpiness beyond which it costs no more")
-    uniform_cost_min: float = setting(0.0, ge=0, le=1e6, help="least random cost of a move")
-    uniform_cost_max: float = setting(0.5, ge=0, le=1e6, help="largest random cost of a move")
-    max_cost: float = setting(1000.0, gt=0, le=1e9, help="paths that cost more are not taken")
+    w_xy: float = setting(1.0, ge=0, le=1e6, help="Cost of a move per square meter of its horizontal length.")
+    w_z: float = setting(0.15, ge=0, le=1e6, help="Cost of a move per square meter of its height difference.")
+    w_bumpy: float = setting(0.0, ge=0, le=1e6, help="Cost of a move per meter of bumpiness at its end.")
+    max_bumpy: float = setting(0.2, ge=0, le=100.0, unit="m", help="Maximum bumpiness that is counted.")
+    uniform_cost_min: float = setting(0.0, ge=0, le=1e6, help="Minimum random cost of a move.")
+    uniform_cost_max: float = setting(0.5, ge=0, le=1e6, help="Maximum random cost of a move.")
+    max_cost: float = setting(1000.0, gt=0, le=1e9, help="Paths with a higher cost are rejected.")
     ends: Literal["border", "anywhere"] = setting(
         "border",
         choices=("border", "anywhere"),
-        help="where start and goal lie: near the border, or anywhere",
+        help="Where start and goal lie: near the border of the terrain, or anywhere.",
     )
     min_start_end_xy_dist: float = setting(
-        5.0, ge=0, le=1e4, unit="m", help="least distance between start and goal"
+        5.0, ge=0, le=1e4, unit="m", help="Minimum horizontal distance between start and goal."
     )
     walk_z: float = setting(
-        0.2, ge=0, le=100.0, unit="m", help="steps up to this count as walking, not as climb or drop"
+        0.2,
+        ge=0,
+        le=100.0,
+        unit="m",
+        help="Height differences up to this are labeled as walking, not as climb or drop.",
     )
-    corner_cutting: bool = setting(False, help="whether a diagonal may pass the corner of a higher cell")
-    simplify: bool = setting(True, help="raise every block of 2 x 2 cells to its highest before planning")
+    corner_cutting: bool = setting(
+        False, help="Whether a diagonal move may pass the corner of a higher cell."
+    )
+    simplify: bool = setting(
+        True, help="Raise every block of 2 x 2 cells to its highest cell before planning."
+    )
     pad: int = setting(
-        4, ge=0, le=100, help="side of the level squares around start and goal, in cells; 0 for none"
+        4, ge=0, le=100, help="Side of the level squares around start and goal, in cells; 0 for none."
     )
-    tries: int = setting(10, ge=1, le=10_000, help="starts that are tried on a terrain")
+    tries: int = setting(10, ge=1, le=10_000, help="Number of starts that are tried per terrain.")
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"jumps": "published", "corner_cutting": True},

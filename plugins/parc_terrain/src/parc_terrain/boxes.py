@@ -25,15 +25,23 @@ _TURN = 6.2832  # rad, a whole turn, rounded up
 class BoxConfig(GridConfig):
     """Settings of `boxes`."""
 
-    num_boxes: int = setting(10, ge=0, le=100_000, help="boxes per terrain")
-    min_length: float = setting(5.0, ge=0, le=1000.0, unit="cells", help="shortest side of a box")
-    max_length: float = setting(10.0, ge=0, le=1000.0, unit="cells", help="longest side of a box")
+    num_boxes: int = setting(10, ge=0, le=100_000, help="Number of boxes per terrain.")
+    min_length: float = setting(5.0, ge=0, le=1000.0, unit="cells", help="Minimum side length of a box.")
+    max_length: float = setting(10.0, ge=0, le=1000.0, unit="cells", help="Maximum side length of a box.")
     min_height: float = setting(
-        -2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="lowest top of a box; the field is at 0"
+        -2.0,
+        ge=-HIGHEST,
+        le=HIGHEST,
+        unit="m",
+        help="Minimum height of a box's top; the surrounding ground is at 0.",
     )
-    max_height: float = setting(2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="highest top of a box")
-    min_angle: float = setting(0.0, ge=-_TURN, le=_TURN, unit="rad", help="smallest turn of a box about z")
-    max_angle: float = setting(0.0, ge=-_TURN, le=_TURN, unit="rad", help="largest turn of a box about z")
+    max_height: float = setting(2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="Maximum height of a box's top.")
+    min_angle: float = setting(
+        0.0, ge=-_TURN, le=_TURN, unit="rad", help="Minimum rotation of a box about the z axis."
+    )
+    max_angle: float = setting(
+        0.0, ge=-_TURN, le=_TURN, unit="rad", help="Maximum rotation of a box about the z axis."
+    )
 
     # steps that a person walks over or climbs without running up
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {

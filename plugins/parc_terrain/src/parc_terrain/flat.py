@@ -17,7 +17,7 @@ __all__ = ["FlatConfig", "FlatTerrain"]
 class FlatConfig(GridConfig):
     """Settings of `flat`."""
 
-    height: float = setting(0.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="height of the ground")
+    height: float = setting(0.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="Height of the ground.")
 
 
 class FlatTerrain(TerrainSource):

@@ -27,10 +27,11 @@ class FileConfig:
 
     path: str = setting(
         path=True,
-        help="a terrain or clip (.npz), a folder, searched recursively, or a pattern such as clips/*_stairs.npz",
+        help="A terrain or clip (.npz), a folder that is searched recursively, or a pattern such "
+        "as clips/*_stairs.npz.",
     )
-    dim_x: int = setting(16, ge=1, le=1000, help="cells of the window along x")
-    dim_y: int = setting(16, ge=1, le=1000, help="cells of the window along y")
+    dim_x: int = setting(16, ge=1, le=1000, help="Number of cells of the window along x.")
+    dim_y: int = setting(16, ge=1, le=1000, help="Number of cells of the window along y.")
 
 
 class FileTerrain(TerrainSource):

@@ -20,9 +20,9 @@ HIGHEST = 100.0  # m, up or down; heights are stored as float32, which is exact 
 class GridConfig:
     """Number and size of the cells; every source that makes terrain by rule has these settings."""
 
-    dim_x: int = setting(16, ge=1, le=1000, help="cells along x")
-    dim_y: int = setting(16, ge=1, le=1000, help="cells along y")
-    cell: float = setting(0.4, ge=0.01, le=10.0, unit="m", help="side of a cell")
+    dim_x: int = setting(16, ge=1, le=1000, help="Number of cells along x.")
+    dim_y: int = setting(16, ge=1, le=1000, help="Number of cells along y.")
+    cell: float = setting(0.4, ge=0.01, le=10.0, unit="m", help="Side length of a cell.")
 
     def terrain(self, height: np.ndarray) -> Terrain:
         """A terrain with these heights ``[dim_x, dim_y]`` m, the center of cell (0, 0) in the origin."""

@@ -23,7 +23,7 @@ class MixtureConfig:
     sources: tuple[Use, ...] = setting(
         (Use("boxes"), Use("stairs"), Use("paths")),
         kind="terrain_source",
-        help="the sources, each with its share as `weight`; a mixture may hold mixtures",
+        help="Terrain sources, each with its probability as `weight`; mixtures can be nested.",
     )
 
     def __attrs_post_init__(self) -> None:

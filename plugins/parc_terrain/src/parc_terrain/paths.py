@@ -24,12 +24,18 @@ _TURN_RATE = 7.0  # rad/s per unit of noise
 class PathsConfig(GridConfig):
     """Settings of `paths`."""
 
-    num_paths: int = setting(8, ge=0, le=1000, help="tracks per terrain")
-    maxpool_size: int = setting(1, ge=0, le=100, unit="cells", help="how far a track is widened to each side")
-    path_min_height: float = setting(-1.6, ge=-HIGHEST, le=HIGHEST, unit="m", help="lowest track")
-    path_max_height: float = setting(2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="highest track")
+    num_paths: int = setting(8, ge=0, le=1000, help="Number of tracks per terrain.")
+    maxpool_size: int = setting(
+        1, ge=0, le=100, unit="cells", help="Distance by which a track is widened to each side."
+    )
+    path_min_height: float = setting(
+        -1.6, ge=-HIGHEST, le=HIGHEST, unit="m", help="Minimum height of a track."
+    )
+    path_max_height: float = setting(
+        2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="Maximum height of a track."
+    )
     floor_height: float = setting(
-        -2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="height of the ground between the tracks"
+        -2.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="Height of the ground between the tracks."
     )
 
     def __attrs_post_init__(self) -> None:

@@ -51,7 +51,7 @@ def parc_providers() -> list[Provider]:
             name="mixture",
             target="parc_terrain.mixture:MixtureTerrain",
             config="parc_terrain.mixture:MixtureConfig",
-            summary="one of several sources, each with its share",
+            summary="one of several sources, drawn by weight",
         ),
         Provider(
             kind="planner",
@@ -65,7 +65,7 @@ def parc_providers() -> list[Provider]:
             name="straight",
             target="parc_terrain.straight:StraightPlanner",
             config="parc_terrain.straight:StraightConfig",
-            summary="a straight line, whatever lies on it",
+            summary="a straight line over any ground",
         ),
         Provider(
             kind="planner",

@@ -26,19 +26,23 @@ _MARGIN = 0.1
 class SplineConfig:
     """Settings of `spline`."""
 
-    num_points: int = setting(6, ge=2, le=1000, help="random points that the curve passes through")
-    min_length: float = setting(2.0, gt=0, le=10_000.0, unit="m", help="shorter curves are not taken")
+    num_points: int = setting(6, ge=2, le=1000, help="Number of random points that the curve passes through.")
+    min_length: float = setting(2.0, gt=0, le=10_000.0, unit="m", help="Minimum length of a curve.")
     max_z_diff: float | None = setting(
         None,
         ge=0,
         le=100.0,
         unit="m",
-        help="highest step on the way, up or down; null for whatever lies there",
+        help="Maximum height difference along the path, up or down; null: no limit.",
     )
     walk_z: float = setting(
-        0.2, ge=0, le=100.0, unit="m", help="steps up to this count as walking, not as climb or drop"
+        0.2,
+        ge=0,
+        le=100.0,
+        unit="m",
+        help="Height differences up to this are labeled as walking, not as climb or drop.",
     )
-    tries: int = setting(10, ge=1, le=1000, help="curves that are tried on a terrain")
+    tries: int = setting(10, ge=1, le=1000, help="Number of curves that are tried per terrain.")
 
 
 class SplinePlanner(Planner):

@@ -21,19 +21,23 @@ __all__ = ["StairConfig", "StairTerrain"]
 class StairConfig(GridConfig):
     """Settings of `stairs`."""
 
-    num_stairs: int = setting(4, ge=0, le=1000, help="staircases per terrain")
+    num_stairs: int = setting(4, ge=0, le=1000, help="Number of staircases per terrain.")
     min_start_height: float = setting(
-        -3.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="lowest height of a first step; the field is at 0"
+        -3.0,
+        ge=-HIGHEST,
+        le=HIGHEST,
+        unit="m",
+        help="Minimum height of the first step; the surrounding ground is at 0.",
     )
     max_start_height: float = setting(
-        1.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="highest height of a first step"
+        1.0, ge=-HIGHEST, le=HIGHEST, unit="m", help="Maximum height of the first step."
     )
     min_step_height: float = setting(
-        0.15, ge=-2.0, le=2.0, unit="m", help="smallest rise of a step; below 0 the stair leads down"
+        0.15, ge=-2.0, le=2.0, unit="m", help="Minimum rise of a step; a negative rise leads down."
     )
-    max_step_height: float = setting(0.25, ge=-2.0, le=2.0, unit="m", help="largest rise of a step")
-    min_width: float = setting(2.0, gt=0, le=100.0, unit="m", help="narrowest staircase")
-    max_width: float = setting(8.0, gt=0, le=100.0, unit="m", help="widest staircase")
+    max_step_height: float = setting(0.25, ge=-2.0, le=2.0, unit="m", help="Maximum rise of a step.")
+    min_width: float = setting(2.0, gt=0, le=100.0, unit="m", help="Minimum width of a staircase.")
+    max_width: float = setting(8.0, gt=0, le=100.0, unit="m", help="Maximum width of a staircase.")
 
     def __attrs_post_init__(self) -> None:
         pairs = ((f"min_{name}", f"max_{name}") for name in ("start_height", "step_height", "width"))

@@ -18,16 +18,20 @@ __all__ = ["StraightConfig", "StraightPlanner"]
 class StraightConfig:
     """Settings of `straight`."""
 
-    length: float = setting(5.0, gt=0, le=1000.0, unit="m", help="length of the path")
+    length: float = setting(5.0, gt=0, le=1000.0, unit="m", help="Length of the path.")
     max_z_diff: float | None = setting(
         None,
         ge=0,
         le=100.0,
         unit="m",
-        help="highest step on the way, up or down; null for whatever lies there",
+        help="Maximum height difference along the path, up or down; null: no limit.",
     )
     walk_z: float = setting(
-        0.2, ge=0, le=100.0, unit="m", help="steps up to this count as walking, not as climb or drop"
+        0.2,
+        ge=0,
+        le=100.0,
+        unit="m",
+        help="Height differences up to this are labeled as walking, not as climb or drop.",
     )
 
 

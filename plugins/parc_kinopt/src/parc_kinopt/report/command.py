@@ -9,20 +9,24 @@ import click
 __all__ = ["kinopt"]
 
 
-@click.group("kinopt", short_help="look at what refinement did to generated clips")
+@click.group("kinopt", short_help="inspect the refinement of generated clips")
 def kinopt() -> None:
     """LossDerivatives at what refinement did to generated clips."""
 
 
-@kinopt.command("report", short_help="draw losses before and after, and the worst clip")
+@kinopt.command("report", short_help="draw losses before and after refinement, and the worst clip")
 @click.argument("place", type=click.Path(path_type=pathlib.Path))
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=pathlib.Path), help="PNG file to write."
 )
 @click.option(
-    "--poses", type=click.IntRange(2, 16), default=8, show_default=True, help="Poses of the worst clip."
+    "--poses",
+    type=click.IntRange(2, 16),
+    default=8,
+    show_default=True,
+    help="Number of poses drawn of the worst clip.",
 )
-@click.option("--character", default="humanoid", show_default=True, help="built-in character or an MJCF file")
+@click.option("--character", default="humanoid", show_default=True, help="Built-in character or MJCF file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
 def report(place: pathlib.Path, output: pathlib.Path, poses: int, character: str, as_json: bool) -> None:
     """Draw the refinement of the clips below PLACE, a run folder, an iteration or a batch, into one picture.

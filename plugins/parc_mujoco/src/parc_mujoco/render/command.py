@@ -19,18 +19,30 @@ _SUFFIXES = (".png", ".mp4", ".gif")
     "--output",
     required=True,
     type=click.Path(path_type=pathlib.Path),
-    help="file to write: .png, .mp4 or .gif",
+    help="File to write: .png, .mp4 or .gif.",
 )
-@click.option("--sheet", is_flag=True, help="PNG with a row per clip, also for a single clip")
-@click.option("--size", default="", metavar="WxH", help="pixels of a picture; of a path's picture on a sheet")
+@click.option("--sheet", is_flag=True, help="Draw one row per clip, even for a single clip (PNG).")
 @click.option(
-    "--fps", type=click.FloatRange(1, 120), default=None, help="pictures per second; 30 in MP4, 15 in GIF"
+    "--size",
+    default="",
+    metavar="WxH",
+    help="Size of the picture, or of the first picture of each row of a sheet, in pixels.",
 )
 @click.option(
-    "--frames", type=click.IntRange(2, 60), default=8, show_default=True, help="poses per clip in a PNG"
+    "--fps",
+    type=click.FloatRange(1, 120),
+    default=None,
+    help="Frames per second; 30 for MP4 and 15 for GIF by default.",
 )
-@click.option("--limit", type=click.IntRange(1), default=None, help="draw at most this many clips")
-@click.option("--character", default="humanoid", show_default=True, help="built-in character or an MJCF file")
+@click.option(
+    "--frames",
+    type=click.IntRange(2, 60),
+    default=8,
+    show_default=True,
+    help="Number of poses per clip in a PNG.",
+)
+@click.option("--limit", type=click.IntRange(1), default=None, help="Maximum number of clips.")
+@click.option("--character", default="humanoid", show_default=True, help="Built-in character or MJCF file.")
 def render(
     clips: tuple[pathlib.Path, ...],
     output: pathlib.Path,

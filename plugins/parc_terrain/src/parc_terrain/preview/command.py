@@ -11,7 +11,7 @@ __all__ = ["terrain"]
 _MOST = 400  # tiles; more make a picture that no viewer opens
 
 
-@click.group("terrain", short_help="look at terrains and the paths over them")
+@click.group("terrain", short_help="inspect terrains and planned paths")
 def terrain() -> None:
     """Look at terrains and the paths over them."""
 
@@ -39,10 +39,12 @@ def terrain() -> None:
     help="Change one setting, e.g. kin_gen.terrain.num_boxes=20. May be repeated.",
 )
 @click.option(
-    "--count", type=click.IntRange(1, _MOST), default=12, show_default=True, help="How many terrains."
+    "--count", type=click.IntRange(1, _MOST), default=12, show_default=True, help="Number of terrains."
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), help="Decides every random choice; the file's seed, or 0 without."
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Random seed; the seed of the file by default, 0 without a file.",
 )
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=pathlib.Path), help="PNG file to write."

@@ -44,10 +44,8 @@ class Ground:
 class _KinGen:
     """The part of stage 2 that a preview without a file has; it asks for no other plugin."""
 
-    terrain: tuple[Use, ...] = setting(
-        kind="terrain_source", help="where terrains come from, each with its share"
-    )
-    planner: Use = setting(kind="planner", help="finds a path over a terrain")
+    terrain: tuple[Use, ...] = setting(kind="terrain_source", help="Terrain sources, drawn by weight.")
+    planner: Use = setting(kind="planner", help="Planner of paths over the terrain.")
 
     def __attrs_post_init__(self) -> None:
         if not self.terrain:
@@ -61,7 +59,7 @@ class _WithoutFile:
     """The keys that ``--set`` may change when there is no iteration file."""
 
     kin_gen: _KinGen = setting(help="stage 2: generate motions")
-    seed: int = setting(0, ge=0, help="decides every random choice")
+    seed: int = setting(0, ge=0, help="Random seed.")
 
 
 _DEFAULTS = {"kin_gen": {"terrain": "boxes", "planner": "astar"}}
