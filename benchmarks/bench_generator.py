@@ -126,7 +126,7 @@ def path(model: MotionModel, suffix: str) -> Figure:
 
 
 def generator_clips(generator: MdmGenerator, terrain: Terrain, way: Path, seconds: float) -> list[MotionClip]:
-    """The candidates of so many seconds."""
+    """Candidates of the given length in seconds."""
     model = generator.model
     assert model is not None
     generator.model = attrs.evolve(model, config=attrs.evolve(model.config, max_motion_length=seconds))

@@ -131,7 +131,7 @@ def procedural() -> list[MotionClip]:
 
 
 def spoilt(clip: MotionClip, frames: int, rng: np.random.Generator) -> MotionClip:
-    """The clip, played to and fro until it has so many frames, with what generated motions suffer from."""
+    """The clip, played forward and backward up to `frames` frames, with typical faults of generated motions."""
     order = np.concatenate([np.arange(clip.num_frames), np.arange(clip.num_frames - 2, 0, -1)])
     order = np.resize(order, frames)
     time = np.arange(frames)[:, None] / clip.fps

@@ -53,7 +53,7 @@ def stored(clips: list[MotionClip], config: MdmConfig) -> MotionStore:
 def trained(
     whole: MotionStore, store: MotionStore, config: MdmConfig, options: argparse.Namespace
 ) -> tuple[MotionModel, dict[str, Any]]:
-    """A model that has learned from a store for so many minutes, with its averaged weights, and how that went."""
+    """A model trained on a store for a given time, with its averaged weights, and a report of the training."""
     torch.manual_seed(options.seed)
     model = MotionModel.of(config, SKELETON, "cpu")
     mean, std = window_stats(store, model.layout, model.denoiser.num_frames, _STD_FLOOR)
@@ -78,9 +78,9 @@ def trained(
 
 
 def _run_for(trainer: Trainer, minutes: float) -> list[float]:
-    """Train for so many minutes; the mean loss of each twentieth of them.
+    """Train for a given number of minutes; returns the mean loss of each twentieth of them.
 
-    How many steps that will be is estimated anew before every step, so that the learning rate ends where it should.
+    The number of steps is estimated again before every step, so that the learning rate ends where it should.
     """
     trainer.denoiser.train()
     start, means, recent = time.perf_counter(), [], []

@@ -29,8 +29,8 @@ def hold_out(store: MotionStore, every: int, gap: int) -> tuple[np.ndarray, np.n
     """First frames of held windows of a store's first clip, and of those to train on.
 
     Args:
-        every: one start of so many is held.
-        gap: so many starts before and after a held one are not trained on either.
+        every: every n-th start is held out.
+        gap: starts within this distance of a held-out one are not trained on either.
     """
     starts = np.arange(int(store.num_starts[0]))
     held = starts[every // 2 :: every]
@@ -43,7 +43,7 @@ def hold_out(store: MotionStore, every: int, gap: int) -> tuple[np.ndarray, np.n
 def beginning_at(store: MotionStore, starts: np.ndarray) -> MotionStore:
     """The clips of a store with windows that begin at these frames of each only.
 
-    Every run of frames becomes a clip of its own, which shares the ground and the frames after it, so that the
+    Every run of frames becomes a separate clip, which shares the ground and the frames after it, so that the
     directions of its windows are those of the whole clip.
     """
     runs = np.split(starts, np.flatnonzero(np.diff(starts) > 1) + 1)

@@ -51,7 +51,7 @@ BY_HEART: dict[str, Any] = {
     "drop_target_prob": 0.0,
     "drop_heights_prob": 0.0,
 }
-EVERY, TRIES = 8, 8  # of so many starts one is held; tries of each held one
+EVERY, TRIES = 8, 8  # every 8th start is held out; tries of each
 
 PENALTY = 100.0  # weight of the depth in the ground
 VARIATIONS = 4  # of each procedural motion, as in examples/pretrain_generator.yaml

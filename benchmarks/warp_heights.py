@@ -1,4 +1,4 @@
-"""The Warp kernel of `bench_kernels`; a file of its own, because Warp reads a kernel's annotations as its types."""
+"""The Warp kernel of `bench_kernels`; in a separate file, because Warp reads a kernel's annotations as its types."""
 
 import warp as wp
 

@@ -1,4 +1,4 @@
-"""Named random streams: a new consumer of randomness shifts nobody else's."""
+"""Named random streams: a new consumer does not change the others."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Stage 4: let the tracker carry the motions out in physics, and keep what succeeded.
 
 Motions are recorded in chunks, so that memory is held for one chunk at a time: its terrains and models, its clips, its
-tries. A chunk has an environment, agents and checkpoints of its own; what it gave is written before the next begins.
+tries. Each chunk has its own environment, agents and checkpoints; its results are written before the next chunk begins.
 """
 
 from __future__ import annotations

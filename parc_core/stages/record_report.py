@@ -1,4 +1,4 @@
-"""`report.json` of stage 4: what became of every motion, written anew after each chunk."""
+"""`report.json` of stage 4: the outcome of every motion, rewritten after each chunk."""
 
 from __future__ import annotations
 

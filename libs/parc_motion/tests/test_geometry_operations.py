@@ -95,7 +95,7 @@ def test_crop_keeps_coordinates():
 )
 def test_window_that_is_empty_or_outside_is_refused(first, stop):
     with pytest.raises(
-        DataError, match=r"crop: cells \(.*\) to \(.*\) \(excluded\) are no window of a grid of 5 x 5"
+        DataError, match=r"crop: cells \(.*\) to \(.*\) \(excluded\) are not inside a grid of 5 x 5"
     ):
         crop(make_ground(0, shape=(5, 5)), first, stop)
 

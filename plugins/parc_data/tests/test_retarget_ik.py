@@ -289,7 +289,7 @@ def test_skeleton_with_two_bodies_moves_the_root_and_says_so():
     found = retarget(toy, HUMANOID)
     assert found.report.method == "partial"
     assert found.root_pos[:, 0] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
-    assert "(Hips, Head) is no human" in found.report.sentence and "left_knee" in found.report.sentence
+    assert "(Hips, Head) is not human" in found.report.sentence and "left_knee" in found.report.sentence
 
 
 def test_rig_without_known_names_is_refused_with_its_bodies():
@@ -347,7 +347,7 @@ def test_senseless_options_are_refused(options, text):
 
 def test_scale_on_a_terrain_is_refused():
     terrain = Terrain(height=np.zeros((4, 4)), origin_xy=(-0.8, -0.8), cell=0.4)
-    with pytest.raises(DataError, match=r"terrain of its own, whose places do not scale; scale is 0\.8"):
+    with pytest.raises(DataError, match=r"comes with a terrain, whose cells do not scale; scale is 0\.8"):
         retarget(attrs.evolve(standing(), terrain=terrain), HUMANOID, RetargetOptions(scale=0.8))
 
 

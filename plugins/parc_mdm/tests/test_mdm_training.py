@@ -151,7 +151,7 @@ def test_loss_that_is_no_number_names_the_last_whole_checkpoint(tmp_path, datase
         generator().fit(dataset, context)
     assert str(caught.value) == (
         "train_gen: the training of generator mdm has diverged in step 5 (epoch 2 of 2): the loss is nan; terms that "
-        f"are no number: contacts. The last whole checkpoint is {context.checkpoints.folder / 'model_0000000001'} "
+        f"are not a number: contacts. The last whole checkpoint is {context.checkpoints.folder / 'model_0000000001'} "
         "(epoch 1). Lower learning_rate (0.001) or grad_clip (1), or look for clips with wild motion."
     )
     assert context.checkpoints.steps() == [1]

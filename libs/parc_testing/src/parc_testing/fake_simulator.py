@@ -1,7 +1,7 @@
 """A simulator without physics, for tests of what stands above a simulator: environments, agents, recorders.
 
-It is no stand-in for a physical simulator in any run: joints jump a fixed share of the way to their targets
-in each control step, the root drifts on with the velocity it was given, the ground carries and stops nobody.
+It cannot replace a physical simulator in a run: joints jump a fixed share of the way to their targets
+in each control step, the root drifts on with the velocity it was given, the ground does not support the character.
 """
 
 from __future__ import annotations

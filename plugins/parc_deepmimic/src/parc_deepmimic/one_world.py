@@ -67,7 +67,7 @@ class OneWorld(Simulator):
         self._terrain_ids[env_ids.cpu().numpy()] = ids
 
     def reset(self, env_ids: Tensor, state: CharacterState) -> None:
-        """Put the envs into states of their own terrains."""
+        """Put the envs into states given in the coordinates of their terrains."""
         offset = self._offset(self._terrain_ids[env_ids.cpu().numpy()], state.root_pos)
         self.inner.reset(env_ids, attrs.evolve(state, root_pos=state.root_pos + offset))
 

@@ -109,7 +109,7 @@ def make_targets(
 def _airborne(batch: ClipBatch, shortest: float, longest: float) -> Tensor:
     """1 at t where frames t..t+2 lie in one contact-free interval of that duration, ``[C, T - 2]``.
 
-    Intervals that reach the first or last frame stay out: nobody knows how they began or end.
+    Intervals that reach the first or last frame are left out: their take-off or landing is unknown.
     """
     free = (batch.contacts.amax(-1) < 0.5) & (batch.mask() > 0)
     result = torch.zeros_like(batch.contacts[:, 2:, 0])

@@ -62,7 +62,7 @@ class DivergenceGuard:
         values = {name: float(value) for name, value in self._terms.items()}
         broken = [name for name, value in values.items() if value != value or value == float("inf")]
         if broken:
-            return f"terms that are no number: {', '.join(broken)}"
+            return f"terms that are not a number: {', '.join(broken)}"
         name = max(values, key=lambda term: weight_of(self._config.losses, term) * values[term])
         return f"its largest term is {name}, {values[name]:g}"
 

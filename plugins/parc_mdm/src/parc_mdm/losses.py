@@ -161,7 +161,7 @@ def further_losses(weights: LossWeights, skeleton: Skeleton, device: str) -> dic
 def ground_depth(points: Tensor, patch: Tensor) -> Tensor:
     """Depth of points ``[N, ..., 3]`` in the ground of height patches, 0 above it: ``[N, ...]`` m.
 
-    Patches are small terrains of their own; points are in the frame of their anchor, as a patch is.
+    Each patch is treated as a small terrain; points and patches are in the frame of their anchor.
     """
     count, device = len(patch), patch.device
     origin = torch.tensor([-PATCH_ORIGIN[0] * PATCH_SPACING, -PATCH_ORIGIN[1] * PATCH_SPACING], device=device)

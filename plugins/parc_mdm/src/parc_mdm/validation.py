@@ -23,7 +23,7 @@ _BATCHES = 4
 class Validation:
     """Measures weights on held-out motions: always the same windows, noise and hidden conditions, on unchanged ground.
 
-    It draws from streams of its own, so that a training with it and one without go the same way.
+    It has separate random streams, so it does not change the training.
     """
 
     def __init__(self, model: MotionModel, store: MotionStore, seeds: SeedStreams) -> None:

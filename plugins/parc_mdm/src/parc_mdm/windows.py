@@ -30,7 +30,7 @@ _STATS_CHUNK = 4096
 
 @attrs.frozen(kw_only=True, eq=False)
 class Windows:
-    """A batch of windows in the frame of their own anchors; the truth that losses compare with."""
+    """A batch of windows, each in the frame of its anchor; the targets of the losses."""
 
     features: Tensor  # [N, S, D], not standardized
     root_rot: Tensor  # [N, S, 4]

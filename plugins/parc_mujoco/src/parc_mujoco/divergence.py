@@ -82,7 +82,7 @@ class DivergenceLog:
         if self._folder is None:
             given = self._config.dump_dir
             parent = None if given is None else make_folder(pathlib.Path(given).expanduser())
-            # a folder of its own each: several simulators may be told the same place
+            # one folder each: several simulators may share the setting
             self._folder = pathlib.Path(tempfile.mkdtemp(prefix="parc_diverged_", dir=parent))
         return self._folder
 

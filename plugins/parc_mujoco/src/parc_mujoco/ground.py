@@ -17,7 +17,7 @@ __all__ = ["TerrainModels"]
 class TerrainModels:
     """The models of a scene by terrain.
 
-    A model of its own costs a terrain about 2 ms once and 0.1 MB; moving an environment to another terrain is
+    A model costs about 2 ms and 0.1 MB per terrain; moving an environment to another terrain is
     then one pointer. Writing geom fields per environment instead needs the bounding volumes derived again at
     each change.
     """

@@ -96,7 +96,7 @@ class PpoAgent(Agent):
     ) -> Policy:
         """Train on the agent's environment until `max_samples` control steps, of all environments together, are done.
 
-        Different from the documented method, a training that finds checkpoints of its own resumes exactly from the
+        Unlike the published method, a training that finds its own checkpoints resumes exactly from the
         newest one, metrics go to an installed metric sink, and no file is a pickle.
 
         Args:

@@ -2,7 +2,7 @@
 
 For every contact-free interval of duration T the center of mass has to leave with the upward speed
 ``(dz + g T^2 / 2) / T`` and keeps its horizontal velocity. A motion whose take-off is slower than that hangs in the
-air; one that gains horizontal speed is pushed by nobody.
+air; nothing can add horizontal speed.
 
 Measured are frames that are surely in the air: intervals reach from the first to the last frame without contact, so a
 label that starts or ends a frame late does no harm.

@@ -72,7 +72,7 @@ def contact_slides(points: Tensor, contact: Tensor, band: float = 0.02, threshol
     moved = (points[1:, :, :2] - points[:-1, :, :2]).norm(dim=-1)
     touching = low[1:] & low[:-1]
     least = torch.where(touching, moved, torch.inf).amin(dim=1)
-    # no point touches in both frames: the foot was put down anew, every point counts
+    # no point touches in both frames: the foot was lifted in between, every point counts
     least = torch.where(touching.any(dim=1), least, moved.amin(dim=1))
     starts = held.clone()
     starts[1:] &= ~held[:-1]

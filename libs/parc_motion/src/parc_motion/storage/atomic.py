@@ -69,7 +69,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 def write_with(path: pathlib.Path, producer: Callable[[pathlib.Path], None]) -> None:
     """Let `producer` write a temporary file beside `path` (same suffix), then put it in place durably.
 
-    For libraries and programs that insist on a file name of their own.
+    For libraries and programs that only write to a file name.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.stem}{_TEMPORARY}{os.getpid()}{path.suffix}")

@@ -37,7 +37,7 @@ def crop(terrain: Terrain, first: tuple[int, int], stop: tuple[int, int]) -> Ter
     inside = all(0 <= a < b <= count for a, b, count in zip(first, stop, terrain.shape))
     if not inside:
         raise DataError(
-            f"crop: cells {_pair(first)} to {_pair(stop)} (excluded) are no window of a grid of "
+            f"crop: cells {_pair(first)} to {_pair(stop)} (excluded) are not inside a grid of "
             f"{terrain.shape[0]} x {terrain.shape[1]} cells; give one that holds a cell and stays inside."
         )
     return _window(terrain, np.array(first), np.array(stop))
@@ -111,7 +111,7 @@ def slice_around(
 def downsample(terrain: Terrain, factor: int) -> Terrain:
     """Blocks of `factor` x `factor` cells as one cell each, at their highest.
 
-    Cells left over at the far borders make a block of their own. Its cell is as wide as the others and reaches out
+    Cells left over at the far borders form a smaller block. Its cell is as wide as the others and reaches out
     of the old grid.
 
     Raises:

@@ -2,7 +2,7 @@
 
 Source: `parc_motion.published`: slots of equal size in a square, the whole centered on the origin, which keeps
 coordinates small. It pads every terrain with its lowest height and leaves slots of smaller terrains partly empty; here
-border heights go on to the edge of the slot, as they do around a terrain of its own.
+border heights go on to the edge of the slot, as they do around a single terrain.
 """
 
 from __future__ import annotations
@@ -72,5 +72,5 @@ def _check(terrains: Sequence[Terrain]) -> None:
     if len(cells) > 1:
         raise DataError(
             f"terrains with cells of {', '.join(f'{c:g} m' for c in sorted(cells))} do not fit into one grid; resample "
-            "them to one size, or use a simulator that gives every environment a terrain of its own."
+            "them to one size, or use a simulator with one terrain per environment."
         )

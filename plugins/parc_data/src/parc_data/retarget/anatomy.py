@@ -79,7 +79,7 @@ def _neck_base(pos: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _rest_frame(motion: SourceMotion, marks: Landmarks) -> np.ndarray | None:
-    """Columns ahead, left, up of the rest pose, or None where it is no upright human (LAFAN1: all bones along x)."""
+    """Columns ahead, left, up of the rest pose, or None if it is not upright (LAFAN1: all bones along x)."""
     if not motion.has_rotations:
         return None
     rest = motion.rest_pos

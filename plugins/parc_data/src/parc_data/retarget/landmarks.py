@@ -105,7 +105,7 @@ def find_landmarks(body_names: Sequence[str], parents: Sequence[int], what: str)
         what: names the rig in errors.
 
     Raises:
-        DataError: names and tree disagree, e.g. a knee that is no descendant of its hip.
+        DataError: names and tree disagree, e.g. a knee that is not a descendant of its hip.
     """
     weight = _descendants(parents)
     words = [_words(name) for name in body_names]

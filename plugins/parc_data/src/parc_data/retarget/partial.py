@@ -1,4 +1,4 @@
-"""What can be known of a motion whose skeleton is no human: where the root goes and how the trunk turns."""
+"""What can be known of a motion whose skeleton is not human: where the root goes and how the trunk turns."""
 
 from __future__ import annotations
 

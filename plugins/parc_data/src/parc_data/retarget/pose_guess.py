@@ -1,6 +1,6 @@
 """How every body of the character would have to be turned to copy the source's limb directions, ignoring its joints.
 
-Bodies without a landmark of their own go with their neighbors: spines and necks turn part of the way, collar bones
+Bodies without a landmark follow their neighbors: spines and necks turn part of the way, collar bones
 with the chest, the hinges that robots have for a hip or shoulder with the limb below them.
 """
 

@@ -99,7 +99,7 @@ def _check(motion: SourceMotion, options: RetargetOptions) -> None:
         raise DataError(f"motion '{motion.name}': scale is {options.scale}, expected more than 0.")
     if options.scale not in (None, 1.0) and motion.terrain is not None:
         raise DataError(
-            f"motion '{motion.name}' moves on a terrain of its own, whose places do not scale; scale is "
+            f"motion '{motion.name}' comes with a terrain, whose cells do not scale; scale is "
             f"{options.scale}. Leave it out, or remove the terrain."
         )
     if options.iterations < 1:
@@ -197,7 +197,7 @@ def _from_part(motion: SourceMotion, skeleton: Skeleton, marks: Landmarks) -> Re
     report = make_report("partial", motion, posed, {}, {}, None)
     names = ", ".join(motion.body_names)
     warning = (
-        f"the skeleton ({names}) is no human: {', '.join(marks.missing)} are missing, so arms and legs keep their "
+        f"the skeleton ({names}) is not human: {', '.join(marks.missing)} are missing, so arms and legs keep their "
         "rest pose"
     )
     return Retargeted(

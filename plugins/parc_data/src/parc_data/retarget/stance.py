@@ -21,12 +21,12 @@ from parc_motion.terrains import Terrain
 __all__ = ["HAND_REACH", "Foothold", "Footing", "Handhold", "find_footing", "with_level_feet"]
 
 _SLOW, _FAST = 0.25, 0.40  # m/s: a contact starts below the first and lasts up to the second
-_STILL, _STIRRING = 0.10, 0.18  # the same for standing on something nobody described
+_STILL, _STIRRING = 0.10, 0.18  # the same for standing on ground that is not known
 _NEAR, _FAR = 0.03, 0.05  # m above where it stands
-_LEVEL_SINE = 0.35  # sine of the pitch up to which a foot may stand on something nobody described
+_LEVEL_SINE = 0.35  # sine of the pitch up to which a foot may stand on ground that is not known
 _STEEP_SINE = 0.6  # beyond it a heel is not down
 _FEWEST_FLAT, _MOST_SLANT = 4, 0.7  # frames, rad: standing that tells how a foot is slanted
-_STILL_S = 0.3  # shortest stance on something nobody described
+_STILL_S = 0.3  # shortest stance on ground that is not known
 _SHORTEST_S, _GAP_S = 0.1, 0.07
 _HAND_DRIFT = 0.06  # m from its middle that a hand may move and still hold
 HAND_REACH = 0.12  # m from the wrist to the ground that a hand holds

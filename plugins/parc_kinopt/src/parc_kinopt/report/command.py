@@ -31,7 +31,7 @@ def kinopt() -> None:
 def report(place: pathlib.Path, output: pathlib.Path, poses: int, character: str, as_json: bool) -> None:
     """Draw the refinement of the clips below PLACE, a run folder, an iteration or a batch, into one picture.
 
-    It shows every loss term before and after, the clips that are worst off, and poses of the worst one before and
+    It shows every loss term before and after, the worst clips, and poses of the worst one before and
     after.
     """
     import json

@@ -1,4 +1,4 @@
-"""The whole picture: title, loss terms, the clips that are worst off, and poses of the worst."""
+"""The whole picture: title, loss terms, the worst clips, and poses of the worst one."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def _counts(rows: Sequence[Row]) -> str:
 
 
 def _table(rows: Sequence[Row], width: int) -> Image.Image:
-    """The clips that are worst off: two losses before and after, what is left, and what could not be fixed."""
+    """The worst clips: two losses before and after, the remaining total, and what could not be fixed."""
     lines = sum(1 + bool(row.unresolved) for row in rows)
     picture = Image.new("RGB", (width, 44 + _LINE * lines + 8), BACKGROUND)
     draw = ImageDraw.Draw(picture)
-    draw.text((0, 0), "worst off", fill=INK, font=font(16))
+    draw.text((0, 0), "worst clips", fill=INK, font=font(16))
     for name, x in _COLUMNS:
         draw.text((x, 26), name, fill=PALE, font=font(12))
     y = 44

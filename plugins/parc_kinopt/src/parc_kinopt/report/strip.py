@@ -65,7 +65,7 @@ def draw_strip(row: Row, skeleton: Skeleton, count: int, width: int) -> Image.Im
 
 
 def _head(draw: ImageDraw.ImageDraw, row: Row) -> None:
-    draw.text((0, 0), f"{row.name}: worst off", fill=INK, font=font(16))
+    draw.text((0, 0), f"{row.name}, the worst clip", fill=INK, font=font(16))
     x = 0.0
     for text, color in (("labeled as in contact", HELD), ("points inside the ground", BURIED)):
         draw.ellipse([x, 25, x + 10, 35], fill=color)

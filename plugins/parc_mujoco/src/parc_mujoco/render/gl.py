@@ -1,6 +1,6 @@
 """An off-screen OpenGL context: EGL, else OSMesa.
 
-Which one works is found out in a process of its own: PyOpenGL settles on a platform when it is first imported, and a
+Which one works is tested in a child process: PyOpenGL chooses a platform when it is first imported, and a
 platform that failed cannot be exchanged afterwards.
 """
 

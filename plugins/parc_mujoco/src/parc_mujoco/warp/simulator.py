@@ -165,7 +165,7 @@ class MujocoWarpSimulator(Simulator):
         return self._built.state(env_ids.to(self.device))
 
     def rollout(self, states: WorldState, copies: int, dof_targets: Tensor) -> Rollout:
-        """Copies of saved states under target sequences, in worlds of their own."""
+        """Copies of saved states under target sequences, in separate worlds."""
         return self._rollouts.run(states, copies, dof_targets.to(self.device))
 
     def close(self) -> None:
