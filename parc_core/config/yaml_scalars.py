@@ -5,8 +5,8 @@ Unlike in PyYAML, which follows YAML 1.1, only `true` and `false` are truth valu
 refused.
 
 ``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-text}`` by the text where it is unset or
-empty; ``$${`` is written for the two characters themselves. A value without quotes is resolved after that, so
-``seed: ${SEED}`` may give a number.
+empty; ``$${`` is written for the two characters themselves. ``$NAME`` is replaced, too, at the beginning of a path:
+``$DATA_DIR/clips``. A value without quotes is resolved after that, so ``seed: ${SEED}`` may give a number.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_AT_START = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)(?=/)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -49,8 +50,11 @@ def resolve_scalar(text: str) -> tuple[Any, str | None]:
 
 
 def expand_variables(text: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """The text with ``${NAME}`` replaced, and its first problem or None."""
+    """The text with ``${NAME}``, and ``$NAME`` before a first slash, replaced, and its first problem or None."""
     problems: list[str] = []
+    start = _AT_START.match(text)
+    if start:
+        text = f"${{{start[1]}}}{text[start.end() :]}"
 
     def replace(match: re.Match[str]) -> str:
         name = match.group(1)
