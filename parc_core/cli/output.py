@@ -53,9 +53,11 @@ def render_plan(plan: dict[str, Any], console: Console) -> None:
         "stage",
         "folder",
         "state",
+        "made with other settings",
         title=f"{plan['name']}: {plan['folder']}",
         title_justify="left",
     )
     for job in plan["jobs"]:
-        table.add_row(str(job["iteration"]), job["stage"], job["folder"], job["state"])
+        changed = "\n".join(job["changed"])
+        table.add_row(str(job["iteration"]), job["stage"], job["folder"], job["state"], changed)
     console.print(table)

@@ -23,7 +23,15 @@ __all__ = ["run"]
 )
 @click.option("--resume", is_flag=True, help="Continue a run that exists; never begin a new one.")
 @click.option(
-    "--iterations", type=click.IntRange(min=1), help="How many iterations, instead of the file's number."
+    "--iterations",
+    type=click.IntRange(min=1),
+    help="Number of iterations, instead of the file's; the run folder keeps it.",
+)
+@click.option(
+    "--redo",
+    type=click.Choice(("inputs", *STAGES, "all")),
+    help="Make finished work again: this stage of the last iteration and those after it, the inputs alone, or all. "
+    "What it replaces is kept in the folder superseded.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -33,8 +41,9 @@ def run(
 ) -> None:
     """Carry out an iteration file, or continue the run in a folder.
 
-    What is finished is skipped; a run that was stopped or killed goes on from its last checkpoint with the same
-    command. Ctrl-C stops at the next safe point, a second Ctrl-C at once.
+    Finished work is skipped, even if settings have changed since; changed settings apply from the first unfinished job
+    on. A run that was stopped or killed continues from its last checkpoint. Ctrl-C stops at the next safe point, a
+    second Ctrl-C at once.
     """
     from parc_core.runner.run import run_file
 

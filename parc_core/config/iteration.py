@@ -74,6 +74,12 @@ class KinGenConfig:
         Use("local"), kind="executor", help="The executor that runs the batches, here or on other machines."
     )
     save_name: str = setting("motions", help="Prefix of the clips' names: <save_name>_<motion>_<rank>.")
+    motion_id_offset: int = setting(
+        0,
+        ge=0,
+        help="Number of the first generated motion. Motions in the data set that are named in the same way, and those "
+        "of earlier iterations, keep their numbers; the numbering continues after them.",
+    )
     mirror: bool = setting(False, help="Also write a left-right mirrored copy of every clip.")
 
     def __attrs_post_init__(self) -> None:

@@ -13,26 +13,25 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import IterationConfig, dump, dump_yaml, load_iteration
+from parc_core.config import IterationConfig, dump_yaml, load_iteration
 from parc_core.errors import ConfigError, StageFailed
 from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
+from parc_core.runner.plan import ALL, STAGES, plan, replaced
 from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
-from parc_core.stages.job import JobRecord, read_record
+from parc_core.stages.job import JobRecord, set_aside
 from parc_motion import storage
 from parc_motion.errors import ParcError
 from parc_motion.skeletons import load_skeleton
 
-__all__ = ["STAGES", "plan", "prepare", "run_file"]
+__all__ = ["contexts", "prepare", "run_file"]
 
 log = logging.getLogger(__name__)
-
-STAGES = (train_gen.STAGE, kin_gen.STAGE, train_tracker.STAGE, phys_record.STAGE)
 
 
 def run_file(
@@ -43,10 +42,13 @@ def run_file(
     batch: int | None = None,
     resume: bool = False,
     iterations: int | None = None,
+    redo: str | None = None,
     dry_run: bool = False,
     reporter: Reporter,
 ) -> dict[str, Any]:
     """Run an iteration file, or continue the run in a folder; what is finished is skipped.
+
+    Changed settings hold from the first unfinished job on; the log says which finished jobs were made with others.
 
     Args:
         path: an iteration file, or a run folder (its `config.yaml` is taken).
@@ -54,7 +56,9 @@ def run_file(
         only: run just this stage of the (last) iteration.
         batch: with ``only="kin_gen"``: run just this batch, counted from 0.
         resume: refuse to begin a new run; continue an existing one.
-        iterations: how many iterations, instead of the file's number.
+        iterations: how many iterations, instead of the file's number; kept in the run folder.
+        redo: make finished work again: this stage and those after it in the last iteration, "inputs" alone, or "all";
+            what it replaces is kept in `superseded`.
         dry_run: say what would be done, and do nothing.
 
     Returns:
@@ -67,14 +71,18 @@ def run_file(
     """
     registry = Registry.discover()
     config, folder = prepare(path, overrides, registry, resume)
-    count = iterations if iterations is not None else config.iterations
+    if iterations is not None:
+        config = attrs.evolve(config, iterations=iterations)
     _check_choice(only, batch, config)
+    _check_redo(redo)
+
     if dry_run:
-        return plan(config, folder, registry, count)
+        return plan(contexts(config, registry, folder, reporter), redo)
     with storage.RunLock(folder), StopFlag() as stop, run_log(folder):
         storage.sweep(folder)
-        runs = [_context(config, registry, folder, n, reporter, stop) for n in range(1, count + 1)]
+        runs = contexts(config, registry, folder, reporter, stop)
         _write_config(config, folder)
+        _set_aside(runs, redo)
         write_manifest(
             folder,
             registry,
@@ -112,34 +120,6 @@ def prepare(
     return config, folder
 
 
-def plan(
-    config: IterationConfig, folder: pathlib.Path, registry: Registry, iterations: int
-) -> dict[str, Any]:
-    """What a run would do: per iteration and stage, the folder and whether a finished record lies there."""
-    settings = config.kin_gen
-    rows = []
-    for iteration in range(1, iterations + 1):
-        base = RunFolder(folder).iteration(iteration)
-        first = (iteration - 1) * settings.batches * settings.motions_per_batch
-        starts = [first + b * settings.motions_per_batch for b in range(settings.batches)]
-        ends = [start + settings.motions_per_batch - 1 for start in starts]
-        batches = [base.batch(settings.save_name, *numbers) for numbers in zip(starts, ends)]
-        jobs = [(STAGES[0], base.train_gen), *((STAGES[1], batch) for batch in batches)]
-        jobs += [(STAGES[2], base.train_tracker), (STAGES[3], base.phys_record)]
-        for stage, place in jobs:
-            done = read_record(place) is not None
-            partial = place.with_name(f"{place.name}.partial").exists()
-            state = "finished" if done else "begun" if partial else "to do"
-            rows.append({"iteration": iteration, "stage": stage, "folder": str(place), "state": state})
-    return {
-        "dry_run": True,
-        "name": config.name,
-        "folder": str(folder),
-        "config": dump(config),
-        "jobs": rows,
-    }
-
-
 @attrs.define
 class _Iteration:
     """One iteration: the stages in order, with events and hooks around each job."""
@@ -153,7 +133,7 @@ class _Iteration:
         if only in (None, train_gen.STAGE):
             self._job(train_gen.STAGE, lambda: train_gen.run_stage(run, dataset))
         if only in (None, kin_gen.STAGE):
-            batches = range(run.config.kin_gen.batches) if batch is None else (batch,)
+            batches = range(len(kin_gen.motion_ids(run))) if batch is None else (batch,)
             self._job(kin_gen.STAGE, lambda: self._batches(batches))
         if only in (None, train_tracker.STAGE):
             self._job(train_tracker.STAGE, lambda: train_tracker.run_stage(run, dataset))
@@ -216,13 +196,29 @@ class _Iteration:
         )
 
 
+def contexts(
+    config: IterationConfig,
+    registry: Registry,
+    folder: pathlib.Path,
+    reporter: Reporter,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[RunContext]:
+    """A context per iteration of a run.
+
+    Raises:
+        ConfigError: the device does not exist here.
+    """
+    numbers = range(1, config.iterations + 1)
+    return [_context(config, registry, folder, number, reporter, stop) for number in numbers]
+
+
 def _context(
     config: IterationConfig,
     registry: Registry,
     folder: pathlib.Path,
     iteration: int,
     reporter: Reporter,
-    stop: StopFlag,
+    stop: Callable[[], bool],
 ) -> RunContext:
     import torch
 
@@ -266,6 +262,19 @@ def _check_choice(only: str | None, batch: int | None, config: IterationConfig) 
         raise ConfigError("--batch chooses a batch of kin_gen; give --only kin_gen with it.")
     if not 0 <= batch < config.kin_gen.batches:
         raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{config.kin_gen.batches - 1}.")
+
+
+def _check_redo(redo: str | None) -> None:
+    choices = (inputs.STAGE, *STAGES, ALL)
+    if redo is not None and redo not in choices:
+        raise ConfigError(f"--redo {redo}: no such stage. Give one of {', '.join(choices)}.")
+
+
+def _set_aside(runs: Sequence[RunContext], redo: str | None) -> None:
+    """Move what `redo` replaces into `superseded`."""
+    for folder in replaced(runs, redo):
+        if folder.exists():
+            set_aside(folder, runs[-1].run_folder.superseded)
 
 
 def _write_config(config: IterationConfig, folder: pathlib.Path) -> None:

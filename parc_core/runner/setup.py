@@ -5,10 +5,13 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+import attrs
+
 from parc_core.config import dump, dump_yaml
 from parc_core.interfaces import RunFolder
 from parc_core.plugins import Registry
-from parc_core.runner.run import plan, prepare
+from parc_core.runner.plan import plan
+from parc_core.runner.run import contexts, prepare
 from parc_motion import storage
 
 __all__ = ["write_setup"]
@@ -24,9 +27,21 @@ def write_setup(
     """
     registry = Registry.discover()
     config, folder = prepare(path, overrides, registry)
+    if iterations is not None:
+        config = attrs.evolve(config, iterations=iterations)
     with storage.RunLock(folder):
         storage.write_text(RunFolder(folder).config, dump_yaml(config))
         plain = dump(config)
         for stage in ("train_gen", "kin_gen", "train_tracker", "phys_record"):
             storage.write_json(folder / "setup" / f"{stage}.yaml", {stage: plain[stage]})
-    return plan(config, folder, registry, iterations if iterations is not None else config.iterations)
+    return plan(contexts(config, registry, folder, _Quiet()))
+
+
+class _Quiet:
+    """A reporter without output: nothing runs here."""
+
+    def message(self, stage: str, text: str) -> None:
+        pass
+
+    def update(self, stage: str, done: float, total: float, note: str) -> None:
+        pass

@@ -1,32 +1,63 @@
-"""What a provider's result depends on: its settings, its version, and what lies in the files that it reads.
+"""What a provider's result depends on: its settings and what lies in the files that it reads; and which code made it.
 
-Where files lie does not count, so that a run and its inputs can be moved; what is in them does.
+Where files lie does not count, so that a run and its inputs can be moved; what is in them does. Versions of code are
+recorded, but they do not count either: an upgrade does not make finished work unfinished.
 """
 
 from __future__ import annotations
 
 import glob
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from parc_core.config import Use, dump
-from parc_core.plugins import Registry
+from parc_core.plugins import Registry, Target
 from parc_motion.storage import digest_unchanged
 
-__all__ = ["provider_key"]
+__all__ = ["provider_key", "provider_versions"]
 
 
 def provider_key(registry: Registry, kind: str, use: Use) -> dict[str, Any]:
-    """Origin and settings of a provider; providers inside its settings likewise.
+    """Name and settings of a provider; providers inside its settings likewise.
 
-    The origin is the distribution and version, or for a plain file its SHA-256 and the attribute's name.
+    However it was written: as ``name``, ``dist:name``, or a plain file in another folder.
     """
-    target = use.target or registry.resolve(kind, use.name)
-    name = use.name if target.file is None else target.spec.rpartition(":")[2]  # no place in a key
-    return {**target.identity(), "settings": {"use": name, **_settings(registry, use.config)}}
+    return {"use": _name(_target(registry, kind, use)), "settings": _settings(registry, use.config)}
+
+
+def provider_versions(registry: Registry, kind: str, use: Use) -> dict[str, str]:
+    """Versions of the distributions that a provider and those inside its settings are from; SHA-256 of plain files."""
+    target = _target(registry, kind, use)
+    code = target.identity()
+    found = {code["dist"]: code["version"]} if "dist" in code else {_name(target): code["file"]}
+    for inner_kind, inner in _inner(use.config):
+        found |= provider_versions(registry, inner_kind, inner)
+    return dict(sorted(found.items()))
+
+
+def _target(registry: Registry, kind: str, use: Use) -> Target:
+    return use.target or registry.resolve(kind, use.name)
+
+
+def _name(target: Target) -> str:
+    if target.registered:
+        return f"{target.dist}:{target.name.rpartition(':')[2]}"
+    return target.spec if target.file is None else target.spec.rpartition(":")[2]
+
+
+def _inner(config: Any) -> Iterator[tuple[str, Use]]:
+    """The providers inside settings, with their kinds."""
+    for field in attrs.fields(type(config)) if attrs.has(type(config)) else ():
+        value, kind = getattr(config, field.name), field.metadata.get("kind")
+        if kind:
+            values = value.values() if isinstance(value, Mapping) else value
+            parts = values if isinstance(value, (tuple, list, Mapping)) else (value,)
+            yield from ((kind, one) for one in parts if isinstance(one, Use))
+        else:
+            yield from _inner(value)
 
 
 def _settings(registry: Registry, config: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from parc_core.interfaces import (
     SeedStreams,
     StageContext,
 )
-from parc_core.stages.content import provider_key
+from parc_core.stages.content import provider_key, provider_versions
 from parc_core.stages.job import Job
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import CheckpointStore, digest_json
@@ -61,33 +61,44 @@ class RunContext:
         """The iteration's folder."""
         return self.run_folder.iteration(self.iteration)
 
-    def job(self, stage: str, folder: pathlib.Path, key_fields: dict[str, Any]) -> Job:
-        """A job of this run; see `Job`."""
-        return Job(stage=stage, folder=folder, key_fields=key_fields, superseded=self.run_folder.superseded)
+    def job(
+        self,
+        stage: str,
+        folder: pathlib.Path,
+        uses: Mapping[str, tuple[str, Use | None]],
+        *,
+        iteration: int | None = None,
+        **inputs: Any,
+    ) -> Job:
+        """A job of this run; see `Job`.
+
+        Args:
+            uses: role -> (kind, chosen provider).
+            iteration: instead of the run's.
+            inputs: digests and plain settings that the result depends on.
+        """
+        chosen = {role: (kind, use) for role, (kind, use) in uses.items() if use is not None}
+        versions = {"parc-core": __version__}
+        for kind, use in chosen.values():
+            versions |= provider_versions(self.registry, kind, use)
+        fields = {
+            "seed": self.config.seed,
+            "iteration": self.iteration if iteration is None else iteration,
+            "character": digest_json([self.skeleton.id, self.skeleton.mjcf]),
+            "providers": {role: provider_key(self.registry, *choice) for role, choice in chosen.items()},
+            "inputs": inputs,
+        }
+        return Job(
+            stage=stage,
+            folder=folder,
+            key_fields=fields,
+            versions=versions,
+            superseded=self.run_folder.superseded,
+        )
 
     def seeds(self, stage: str) -> SeedStreams:
         """The random streams of a stage."""
         return SeedStreams(self.config.seed).child("iteration", number=self.iteration).child(stage)
-
-    def key_fields(self, uses: Mapping[str, tuple[str, Use | None]], **inputs: Any) -> dict[str, Any]:
-        """What a job's result depends on: seed, character, providers with versions and settings, digests of inputs.
-
-        Args:
-            uses: role -> (kind, chosen provider).
-            inputs: digests and plain settings.
-        """
-        providers = {}
-        for role, (kind, use) in uses.items():
-            if use is not None:
-                providers[role] = provider_key(self.registry, kind, use)
-        return {
-            "core": __version__,
-            "seed": self.config.seed,
-            "iteration": self.iteration,
-            "character": digest_json([self.skeleton.id, self.skeleton.mjcf]),
-            "providers": providers,
-            "inputs": inputs,
-        }
 
     @contextmanager
     def stage_context(

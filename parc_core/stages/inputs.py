@@ -8,15 +8,21 @@ from collections import Counter
 from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import JobRecord
+from parc_core.stages.job import Job, JobRecord, read_record
 from parc_core.stages.manifests import balance, entries_of, entry_of, write_manifest
 from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
 from parc_motion.errors import DataError
 
-__all__ = ["STAGE", "import_inputs", "iteration_dataset"]
+__all__ = ["STAGE", "import_inputs", "iteration_dataset", "job"]
 
 STAGE = "inputs"
 _UNCLASSIFIED = "unclassified"
+
+
+def job(run: RunContext, number: int, use: Use) -> Job:
+    """The job that imports the motion source with this place in `dataset`."""
+    uses = {"source": ("motion_source", use)}
+    return run.job(STAGE, _input_folder(run, number, use), uses, iteration=0)
 
 
 def import_inputs(run: RunContext) -> list[JobRecord]:
@@ -27,8 +33,11 @@ def import_inputs(run: RunContext) -> list[JobRecord]:
 def iteration_dataset(run: RunContext) -> MotionDataset:
     """The data set of this iteration: every input, and every clip that earlier iterations recorded.
 
-    Classes are balanced; a source's own `weight` multiplies its clips. The manifest is written as `dataset.yaml`.
+    Classes are balanced; a source's own `weight` multiplies its clips. The manifest is written as `dataset.yaml`, and
+    stays as it is once the generator of the iteration is trained.
     """
+    if run.folder.dataset.is_file() and read_record(run.folder.train_gen) is not None:
+        return MotionDataset.load(run.folder.dataset)
     groups = [
         (_input_folder(run, number, use), "input", use.weight)
         for number, use in enumerate(run.config.dataset)
@@ -47,25 +56,24 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
 
 def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
     seeds = SeedStreams(run.config.seed).child(STAGE, source=number)  # the same in every iteration
-    fields = {**run.key_fields({"source": ("motion_source", use)}), "iteration": 0}
-    job = run.job(STAGE, _input_folder(run, number, use), fields)
-    record = job.finished()
+    work = job(run, number, use)
+    record = work.finished()
     if record is not None:
         return record
-    with job.attempt() as folder:
+    with work.attempt() as folder:
         source = run.registry.create("motion_source", use, skeleton=run.skeleton, seeds=seeds)
         entries: list[DatasetEntry] = []
         for clip in source.clips():
             clip.require_skeleton(run.skeleton.id, run.skeleton.num_joints)
             file = folder / (clip.motion_class or _UNCLASSIFIED) / f"{clip.name}.npz"
-            entries.append(entry_of(clip, file, save_clip(file, clip), job.folder.name))
+            entries.append(entry_of(clip, file, save_clip(file, clip), work.folder.name))
             run.reporter.update(STAGE, len(entries), len(entries), clip.name)
         if not entries:
             raise DataError(f"motion source '{use.name}' gave no clip. Check its settings in `dataset`.")
         known = write_manifest(folder, entries)
     counts = Counter(entry.file.parent.name for entry in entries)
     seconds = round(sum(entry.length for entry in entries), 2)
-    return job.commit({"in": 1, "out": len(entries), "classes": dict(counts), "seconds": seconds}, known)
+    return work.commit({"in": 1, "out": len(entries), "classes": dict(counts), "seconds": seconds}, known)
 
 
 def _input_folder(run: RunContext, number: int, use: Use) -> pathlib.Path:

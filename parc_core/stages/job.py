@@ -1,14 +1,16 @@
 """A job: one unit of work with a folder that appears under its name only when it is complete.
 
 While the work goes on it lies in `<name>.partial`; `DONE.json` then lists every output with its SHA-256, and the folder
-gets its name by a rename. A job whose record matches its key is skipped; one that was complete but not yet renamed gets
-its name; one that was cut off continues from its partial folder; one that was made with other settings is set aside,
-never overwritten. Checkpoints serve the work itself: they are not outputs, and neither listed nor looked at afterwards.
+gets its name by a rename. A finished job stays finished: where its settings or inputs differ from those that now hold,
+the log says in what. A job that was complete but not yet renamed gets its name; one that was cut off continues from its
+partial folder; half of a job that was begun with other settings is set aside, never overwritten. Checkpoints serve the
+work itself: they are not outputs, and neither listed nor looked at afterwards.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import pathlib
 import time
@@ -21,7 +23,7 @@ import attrs
 from parc_motion import storage
 from parc_motion.errors import DataError
 
-__all__ = ["Job", "JobRecord"]
+__all__ = ["Job", "JobRecord", "differences", "read_record", "set_aside"]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ _DONE = "DONE.json"
 _JOB = ".job.json"  # in a folder at work: the key that it works for, and the time spent so far
 _CHECKPOINTS = "checkpoints/"
 _FORMAT = 1
+_SHOWN = 5  # differences that a message names
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +44,7 @@ class JobRecord:
     summary: dict[str, Any]
     wall_s: float
     files: dict[str, dict[str, Any]]
+    versions: dict[str, str] = attrs.field(factory=dict)  # of the code that made it
 
     @property
     def digest(self) -> str:
@@ -60,7 +64,8 @@ class Job:
     stage: str
     folder: pathlib.Path  # the final name
     key_fields: dict[str, Any]
-    superseded: pathlib.Path  # where results made with other settings are kept
+    superseded: pathlib.Path  # where what is replaced is kept
+    versions: dict[str, str] = attrs.field(factory=dict)  # of the code; recorded, and without effect
 
     @property
     def key(self) -> str:
@@ -73,10 +78,13 @@ class Job:
         return self.folder.with_name(f"{self.folder.name}.partial")
 
     def finished(self) -> JobRecord | None:
-        """The record, if the job was completed with this key and its files are still there in their sizes."""
+        """The record, if the job was completed and its files are still there in their sizes.
+
+        Settings and inputs may have changed since then: the log says in what, and the result stays.
+        """
         self._commit_complete()
         record = read_record(self.folder)
-        if record is None or record.key != self.key:
+        if record is None:
             return None
         storage.remove(self.folder / _JOB)  # of an attempt that ended right after the rename
         for name, file in record.files.items():
@@ -84,6 +92,9 @@ class Job:
             if not path.is_file() or path.stat().st_size != file["size"]:
                 log.warning("%s: missing or of another size than recorded; %s runs again.", path, self.stage)
                 return None
+        changed = differences(record.key_fields, self.key_fields)
+        if changed:
+            log.info("%s is finished and stays, made with other settings: %s.", self.folder, _listed(changed))
         return record
 
     def begin(self) -> pathlib.Path:
@@ -97,10 +108,13 @@ class Job:
             if known.get("key") == self.key:
                 storage.remove(self.partial / _DONE)  # damaged, or `finished` would have renamed the folder
             elif any(path.is_file() for path in self.partial.rglob("*")):
+                changed = differences(known.get("key_fields", {}), self.key_fields)
+                log.info("%s was begun with other settings: %s.", self.partial, _listed(changed))
                 self.set_aside(self.partial)
         if not marker.is_file():
             storage.make_folder(self.partial)
-            storage.write_json(marker, {"stage": self.stage, "key": self.key, "wall_s": 0.0})
+            fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields, "wall_s": 0.0}
+            storage.write_json(marker, fields)
         return self.partial
 
     @contextlib.contextmanager
@@ -131,6 +145,7 @@ class Job:
             summary=summary,
             wall_s=round(wall_s, 3),
             files=_outputs(self.partial, known),
+            versions=self.versions,
         )
         storage.write_json(self.partial / _DONE, {"format": _FORMAT, **attrs.asdict(record)})
         storage.commit_folder(self.partial, self.folder)
@@ -144,7 +159,7 @@ class Job:
         except DataError as err:
             log.warning("%s The work goes on.", err)
             return
-        if record is None or record.key != self.key:
+        if record is None:
             return
         if _outputs(self.partial) != record.files:
             log.warning(
@@ -157,16 +172,68 @@ class Job:
         storage.commit_folder(self.partial, self.folder)
 
     def set_aside(self, folder: pathlib.Path) -> None:
-        """Move a folder that was made with other settings into `superseded`, under a name that tells where it was."""
-        for number in range(10_000):
-            target = self.superseded / f"{folder.parent.name}-{folder.name}-{number:03d}"
-            if not target.exists():
-                log.info("%s was made with other settings; it is kept as %s.", folder, target)
-                storage.commit_folder(folder, target)
-                return
-        raise DataError(
-            f"{self.superseded}: holds 10,000 earlier results of {folder.name}. Remove what is not needed."
-        )
+        """Move a folder into `superseded`; see `set_aside`."""
+        set_aside(folder, self.superseded)
+
+
+def set_aside(folder: pathlib.Path, superseded: pathlib.Path) -> None:
+    """Move a folder that is replaced into `superseded`, under a name that tells where it was.
+
+    Raises:
+        DataError: 10,000 results of this name are there already.
+    """
+    for number in range(10_000):
+        target = superseded / f"{folder.parent.name}-{folder.name}-{number:03d}"
+        if not target.exists():
+            log.info("%s is replaced; it is kept as %s.", folder, target)
+            storage.commit_folder(folder, target)
+            return
+    raise DataError(
+        f"{superseded}: holds 10,000 earlier results of {folder.name}. Remove what is not needed."
+    )
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between the fields of two keys: dotted names with both values, e.g. ``inputs.keep 1 -> 2``.
+
+    Versions of code, which earlier releases had among the fields, do not count.
+    """
+    old, new = dict(_leaves(_as_written_now(before))), dict(_leaves(_as_written_now(now)))
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return [f"{name} {_short(old.get(name))} -> {_short(new.get(name))}" for name in names]
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
+
+
+def _as_written_now(value: Any) -> Any:
+    """Fields of a key as earlier releases wrote them, in the form that they have now."""
+    if isinstance(value, list | tuple):
+        return [_as_written_now(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    plain = {key: _as_written_now(one) for key, one in value.items() if key != "core"}
+    if "settings" in plain and plain.keys() & {"dist", "attribute"}:
+        settings = dict(plain["settings"])
+        name = str(settings.pop("use", "")).rpartition(":")[2]
+        use = f"{plain['dist']}:{name}" if "dist" in plain else plain["attribute"]
+        return {"use": use, "settings": settings}
+    return plain
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _listed(changed: list[str]) -> str:
+    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+    return ", ".join(changed[:_SHOWN]) + more
 
 
 def _outputs(

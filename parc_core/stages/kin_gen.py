@@ -1,13 +1,14 @@
 """Stage 2: generate motions over new terrain, a batch a job.
 
-Terrain, path, candidates, selection, then refinement of the whole batch at once. Each motion draws from a stream of
-its own, so a batch that was cut off keeps the motions it had and makes the others as it would have.
+Terrain, path, candidates, selection, then refinement of the whole batch at once. Each motion has its own random stream,
+so a batch that was cut off keeps the motions it had and makes the others as it would have.
 """
 
 from __future__ import annotations
 
 import collections
 import pathlib
+import re
 from typing import Any
 
 import attrs
@@ -15,30 +16,77 @@ import numpy as np
 
 from parc_core.config import dump
 from parc_core.errors import NoPathFound
-from parc_core.interfaces import Generator, Refined, Scored, Stopped
+from parc_core.interfaces import Generator, IterationFolder, Refined, Scored, Stopped
 from parc_core.stages import train_gen
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Job, JobRecord
+from parc_core.stages.job import Job, JobRecord, read_record
 from parc_core.stages.manifests import entry_of, write_manifest
 from parc_motion import storage
-from parc_motion.clips import DatasetEntry, MotionClip, Provenance, load_clip, mirror_clip, save_clip
+from parc_motion.clips import (
+    DatasetEntry,
+    MotionClip,
+    MotionDataset,
+    Provenance,
+    load_clip,
+    mirror_clip,
+    save_clip,
+)
 from parc_motion.storage import digest_file
 from parc_motion.terrains import Path, Terrain
 
-__all__ = ["STAGE", "batch_folders", "job", "motion_ids", "run_batch"]
+__all__ = ["STAGE", "batch_folders", "first_motion_id", "job", "motion_ids", "run_batch"]
 
 STAGE = "kin_gen"
 
 
-def motion_ids(run: RunContext, batch: int) -> range:
-    """Numbers of the motions in a batch; unique over all iterations of a run."""
+def motion_ids(run: RunContext) -> list[range]:
+    """Numbers of the motions of each batch of this iteration.
+
+    They go on from `motion_id_offset`, the numbers in the data set and those of earlier iterations, so that no two
+    clips of a run share a name. Batches that are there keep their numbers, also where the settings changed since; the
+    iteration gets no further ones once its tracker is trained.
+    """
     settings = run.config.kin_gen
-    first = ((run.iteration - 1) * settings.batches + batch) * settings.motions_per_batch
-    return range(first, first + settings.motions_per_batch)
+    there = [numbers for _, numbers in _batches_there(run.folder, settings.save_name)]
+    first, size = first_motion_id(run), settings.motions_per_batch
+    regular = [range(first + k * size, first + (k + 1) * size) for k in range(settings.batches)]
+    if there and read_record(run.folder.train_tracker) is not None:
+        return there
+    if all(numbers in regular for numbers in there):
+        return regular
+    end = max(numbers.stop for numbers in there)
+    further = max(settings.batches - len(there), 0)
+    return there + [range(end + k * size, end + (k + 1) * size) for k in range(further)]
 
 
-def job(run: RunContext, batch: int) -> Job:
-    """The job of one batch."""
+def first_motion_id(run: RunContext) -> int:
+    """Number of the first motion that this iteration generates."""
+    settings = run.config.kin_gen
+    taken = [settings.motion_id_offset - 1]
+    if run.iteration > 1:
+        before = attrs.evolve(run, iteration=run.iteration - 1)
+        taken += [first_motion_id(before) - 1, *(numbers.stop - 1 for numbers in motion_ids(before))]
+    if run.folder.dataset.is_file():
+        pattern = re.compile(rf"{re.escape(settings.save_name)}_(\d+)_.*")
+        names = (pattern.fullmatch(entry.name) for entry in MotionDataset.load(run.folder.dataset).entries)
+        taken += [int(match[1]) for match in names if match]
+    return max(taken) + 1
+
+
+def _batches_there(iteration: IterationFolder, save_name: str) -> list[tuple[pathlib.Path, range]]:
+    """Folders of finished and begun batches, and the numbers of their motions, in order."""
+    pattern = re.compile(rf"{re.escape(save_name)}_(\d+)_(\d+)(\.partial)?")
+    found = [(path, pattern.fullmatch(path.name)) for path in iteration.kin_gen.glob(f"{save_name}_*")]
+    batches = {
+        range(int(m[1]), int(m[2]) + 1): path.with_name(f"{save_name}_{m[1]}_{m[2]}")
+        for path, m in found
+        if m
+    }
+    return sorted(((path, numbers) for numbers, path in batches.items()), key=lambda pair: pair[1].start)
+
+
+def job(run: RunContext, ids: range) -> Job:
+    """The job of the batch of these motions."""
     settings = run.config.kin_gen
     _, generator_digest = train_gen.trained_generator(run)
     uses: dict[str, Any] = {
@@ -49,21 +97,22 @@ def job(run: RunContext, batch: int) -> Job:
     }
     uses |= {f"terrain.{i}": ("terrain_source", use) for i, use in enumerate(settings.terrain)}
     names = ("candidates", "keep", "max_tries_per_motion", "mirror", "save_name")
-    ids = motion_ids(run, batch)
     plain = {name: getattr(settings, name) for name in names}
-    fields = run.key_fields(uses, model=generator_digest, motion_ids=[ids.start, ids.stop], **plain)
     folder = run.folder.batch(settings.save_name, ids.start, ids.stop - 1)
-    return run.job(STAGE, folder, fields)
+    return run.job(STAGE, folder, uses, model=generator_digest, motion_ids=[ids.start, ids.stop], **plain)
 
 
 def batch_folders(run: RunContext) -> list[pathlib.Path]:
-    """The batches of this iteration that the configuration asks for."""
-    return [job(run, batch).folder for batch in range(run.config.kin_gen.batches)]
+    """The batches of this iteration, those that are still to be made included."""
+    name = run.config.kin_gen.save_name
+    return [run.folder.batch(name, ids.start, ids.stop - 1) for ids in motion_ids(run)]
 
 
 def run_batch(run: RunContext, batch: int) -> JobRecord:
-    """Generate one batch, or continue it, or skip it."""
-    work = job(run, batch)
+    """Generate one batch, counted from 0, or continue it, or skip it."""
+    every = motion_ids(run)
+    ids = every[batch]
+    work = job(run, ids)
     record = work.finished()
     if record is not None:
         return record
@@ -73,10 +122,9 @@ def run_batch(run: RunContext, batch: int) -> JobRecord:
     with work.attempt() as folder:
         storage.write_json(folder / "kin_gen.yaml", {"kin_gen": dump(run.config.kin_gen), "batch": batch})
         maker = _Maker(run)
-        ids = motion_ids(run, batch)
         counts: collections.Counter[str] = collections.Counter()
         for number, motion_id in enumerate(ids):
-            note = f"batch {batch + 1}/{run.config.kin_gen.batches}, motion {number + 1}/{len(ids)}"
+            note = f"batch {batch + 1}/{len(every)}, motion {number + 1}/{len(ids)}"
             run.reporter.update(STAGE, number, len(ids) + 1, note)
             counts.update(maker.make(motion_id, folder / "raw"))
             if run.should_stop():

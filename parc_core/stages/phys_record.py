@@ -28,7 +28,6 @@ from parc_motion.clips import (
     save_clip,
     save_execution,
 )
-from parc_motion.errors import DataError
 
 __all__ = ["STAGE", "clip_folder", "job", "recorded_dataset", "run_stage"]
 
@@ -51,18 +50,16 @@ def job(run: RunContext, dataset_digest: str) -> Job:
     """The stage's job."""
     settings = run.config.train_tracker
     _, policy_digest = train_tracker.trained_policy(run)
-    fields = run.key_fields(
-        {
-            "recorder": ("recorder", run.config.phys_record.recorder),
-            "env": ("tracker_env", settings.env),
-            "simulator": ("simulator", settings.simulator),
-            "agent": ("agent", settings.agent),
-        },
-        dataset=dataset_digest,
-        policy=policy_digest,
-        chunk=run.config.phys_record.chunk,
+    uses: dict[str, tuple[str, Use | None]] = {
+        "recorder": ("recorder", run.config.phys_record.recorder),
+        "env": ("tracker_env", settings.env),
+        "simulator": ("simulator", settings.simulator),
+        "agent": ("agent", settings.agent),
+    }
+    chunk = run.config.phys_record.chunk
+    return run.job(
+        STAGE, run.folder.phys_record, uses, dataset=dataset_digest, policy=policy_digest, chunk=chunk
     )
-    return run.job(STAGE, run.folder.phys_record, fields)
 
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
@@ -72,10 +69,6 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     `report.json` says what became of every motion.
     """
     motions = recorded_dataset(run, dataset)
-    if not len(motions):
-        raise DataError(
-            "phys_record: there is nothing to record; no batch kept a clip. Relax kin_gen.selector."
-        )
     work = job(run, motions.digest)
     record = work.finished()
     if record is not None:

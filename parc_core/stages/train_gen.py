@@ -20,12 +20,8 @@ STAGE = "train_gen"
 def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job:
     """The stage's job; `start` is the generator to continue from."""
     start_digest = "" if start is None else storage.digest_json(storage.digest_folder(start))
-    fields = run.key_fields(
-        {"generator": ("generator", run.config.train_gen.generator)},
-        dataset=dataset_digest,
-        start=start_digest,
-    )
-    return run.job(STAGE, run.folder.train_gen, fields)
+    uses = {"generator": ("generator", run.config.train_gen.generator)}
+    return run.job(STAGE, run.folder.train_gen, uses, dataset=dataset_digest, start=start_digest)
 
 
 def start_folder(run: RunContext) -> pathlib.Path | None:

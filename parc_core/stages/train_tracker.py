@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 
-from parc_core.config import dump
+from parc_core.config import Use, dump
 from parc_core.interfaces import Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
@@ -28,7 +29,7 @@ def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
     """The iteration's data set and the generated clips, weighted by `input_weight` and `generated_weight`.
 
     Raises:
-        DataError: a batch has not finished.
+        DataError: a batch has not finished, or no batch holds a clip.
     """
     settings = run.config.train_tracker
     entries: list[DatasetEntry] = []
@@ -51,28 +52,35 @@ def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
 def generated_entries(run: RunContext) -> list[DatasetEntry]:
     """The refined clips of every batch of this iteration, mirrored copies included."""
     entries: list[DatasetEntry] = []
-    for folder in kin_gen.batch_folders(run):
-        if read_record(folder) is None:
+    reasons: Counter[str] = Counter()
+    folders = kin_gen.batch_folders(run)
+    for folder in folders:
+        record = read_record(folder)
+        if record is None:
             raise DataError(
                 f"{folder}: this batch is not generated yet. Run the stage first: --only {kin_gen.STAGE}"
             )
         entries += entries_of(folder, "generated")
+        reasons.update(record.summary.get("rejected", {}))
+    if not entries:
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        raise DataError(
+            f"{run.folder.kin_gen}: none of the {len(folders)} batches holds a clip ({counts}). Change the terrain, "
+            f"the planner or the selector, and generate again: --redo {kin_gen.STAGE}"
+        )
     return entries
 
 
 def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job:
     """The stage's job; `start` is the policy to continue from."""
     settings = run.config.train_tracker
-    fields = run.key_fields(
-        {
-            "env": ("tracker_env", settings.env),
-            "simulator": ("simulator", settings.simulator),
-            "agent": ("agent", settings.agent),
-        },
-        dataset=dataset_digest,
-        start="" if start is None else storage.digest_json(storage.digest_folder(start)),
-    )
-    return run.job(STAGE, run.folder.train_tracker, fields)
+    uses: dict[str, tuple[str, Use | None]] = {
+        "env": ("tracker_env", settings.env),
+        "simulator": ("simulator", settings.simulator),
+        "agent": ("agent", settings.agent),
+    }
+    start_digest = "" if start is None else storage.digest_json(storage.digest_folder(start))
+    return run.job(STAGE, run.folder.train_tracker, uses, dataset=dataset_digest, start=start_digest)
 
 
 def start_folder(run: RunContext) -> pathlib.Path | None:

@@ -155,13 +155,13 @@ def test_run_hands_its_options_over_and_prints_the_report_as_json(parc, run_file
         return {"folder": "runs/x"}
 
     run_file(function)
-    options = "--set seed=3 --set a.b=c=d --only kin_gen --batch 2 --iterations 4 --json"
+    options = "--set seed=3 --set a.b=c=d --only kin_gen --batch 2 --iterations 4 --redo all --json"
     code, out, err = parc("run", "x.yaml", *options.split())
     assert (code, json.loads(out)) == (0, {"folder": "runs/x"})
     del seen["reporter"]
     assert seen == {
         "path": "x.yaml", "overrides": ("seed=3", "a.b=c=d"), "only": "kin_gen", "batch": 2, "resume": False,
-        "iterations": 4, "dry_run": False,
+        "iterations": 4, "redo": "all", "dry_run": False,
     }  # fmt: skip
     assert [re.sub(r"^\S+ ", "", line) for line in err.splitlines()] == [
         "kin_gen        kept 3 of 4",
@@ -170,10 +170,11 @@ def test_run_hands_its_options_over_and_prints_the_report_as_json(parc, run_file
 
 
 def test_dry_run_shows_the_plan(parc, run_file):
-    job = {"iteration": 1, "stage": "kin_gen", "folder": "runs/x/iter_001", "state": "to do"}
-    run_file(lambda path, **_: {"name": "x", "folder": "runs/x", "jobs": [job]})
+    job = {"iteration": 1, "stage": "kin_gen", "folder": "x/iter_001", "state": "to do", "changed": []}
+    done = {**job, "state": "finished", "changed": ["seed 3 -> 4"]}
+    run_file(lambda path, **_: {"name": "x", "folder": "runs/x", "jobs": [job, done]})
     code, out, _ = parc("run", "x.yaml", "--dry-run")
-    assert code == 0 and "kin_gen" in out and "to do" in out
+    assert code == 0 and "kin_gen" in out and "to do" in out and "seed 3 -> 4" in out
 
 
 def test_missing_file_is_a_configuration_error(parc, tmp_path):

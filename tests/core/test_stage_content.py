@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import shutil
@@ -11,7 +12,7 @@ import pytest
 
 from parc_core.config import Use, setting
 from parc_core.plugins import Registry, Target
-from parc_core.stages.content import provider_key
+from parc_core.stages.content import provider_key, provider_versions
 
 
 @attrs.frozen(kw_only=True)
@@ -59,9 +60,25 @@ def key(path: pathlib.Path | str, version: str = "1.0", **settings):
     )
 
 
-def test_key_holds_settings_and_version(folder):
+def test_key_holds_settings_and_no_version(folder):
     assert key(folder) != key(folder, size=2)
-    assert key(folder) != key(folder, version="1.1")
+    assert key(folder) == key(folder, version="1.1")
+
+
+def test_versions_are_those_of_the_provider_and_of_those_inside(tmp_path):
+    file = tmp_path / "my_sources.py"
+    file.write_text("def flat(*, height: float = 0.0):\n    return height\n")
+    inner = Use(f"{file}:flat", target=Registry().resolve("terrain_source", f"{file}:flat"))
+    use = Use("mixture", Mixed(sources=(Use("file", Stored()), inner)))
+    versions = provider_versions(OneVersion("1.1"), "terrain_source", use)
+    assert versions["dist"] == "1.1" and len(versions) == 2
+    assert versions["flat"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_key_does_not_depend_on_how_a_name_is_written():
+    names = ("flat", "parc-terrain:flat")
+    keys = [provider_key(Registry.discover(), "terrain_source", Use(name)) for name in names]
+    assert keys[0] == keys[1] == {"use": "parc-terrain:flat", "settings": {}}
 
 
 def test_key_follows_the_files_not_their_place(folder, tmp_path):
@@ -89,7 +106,7 @@ def test_key_looks_into_providers_inside_a_provider(folder):
     before, alone = mixed("1.0", sources=(part,)), mixed("1.0", other=part)
     assert str(folder) not in str(before)
     assert mixed("1.0", sources=(attrs.evolve(part, weight=1.0),)) != before
-    assert mixed("1.1", sources=(part,)) != before
+    assert mixed("1.1", sources=(part,)) == before
     (folder / "deep" / "one.npz").write_bytes(b"other content")
     assert mixed("1.0", sources=(part,)) != before
     assert mixed("1.0", other=part) != alone
@@ -105,7 +122,7 @@ def test_key_looks_into_terms_of_inner_settings(folder):
     before = task(pose=pose, feet=feet)
     assert task(pose=pose, feet=feet) == before
     assert task(feet=feet, pose=pose) != before, "the order is that of observation groups"
-    assert task("1.1", pose=pose, feet=feet) != before
+    assert task("1.1", pose=pose, feet=feet) == before
     assert task(pose=attrs.evolve(pose, config=Stored(size=5)), feet=feet) != before
 
 
@@ -116,7 +133,7 @@ def test_path_that_is_not_given_stands_for_no_file(tmp_path, monkeypatch):
     assert provider_key(OneVersion("1.0"), "terrain_source", Use("file", Stored())) == before
 
 
-def test_key_of_a_term_in_a_plain_file_follows_its_content(tmp_path):
+def test_key_of_a_term_in_a_plain_file_is_its_name_and_settings(tmp_path):
     def term(folder: str, text: str):
         (tmp_path / folder).mkdir(exist_ok=True)
         file = tmp_path / folder / "my_terms.py"
@@ -125,5 +142,5 @@ def test_key_of_a_term_in_a_plain_file_follows_its_content(tmp_path):
 
     before = term("here", "1.0")
     assert term("there", "1.0") == before, "where the file lies does not count"
-    assert term("here", "2.0") != before
+    assert term("here", "2.0") == before, "the content is code: it is recorded as a version"
     assert str(tmp_path) not in str(before)

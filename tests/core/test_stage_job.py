@@ -1,10 +1,10 @@
-"""A job's folder appears only when it is complete, is skipped when it fits, and is never overwritten."""
+"""A job's folder appears only when it is complete, stays, and is never overwritten."""
 
 from __future__ import annotations
 
 import pytest
 
-from parc_core.stages.job import Job, read_record
+from parc_core.stages.job import Job, differences, read_record, set_aside
 from parc_motion import storage
 
 
@@ -45,13 +45,57 @@ def test_partial_work_under_other_settings_is_set_aside(tmp_path):
     assert (tmp_path / "superseded" / "iter_001-batch.partial-000" / "checkpoint.txt").read_text() == "half"
 
 
-def test_result_under_other_settings_is_set_aside_not_overwritten(tmp_path):
-    finish(make_job(tmp_path, candidates=8), "old")
-    other = make_job(tmp_path, candidates=16)
-    assert other.finished() is None
-    finish(other, "new")
+def test_result_under_other_settings_stays_and_the_log_says_in_what_they_differ(tmp_path, caplog):
+    caplog.set_level("INFO")
+    finish(make_job(tmp_path, candidates=8, terrain={"use": "boxes", "settings": {"num_boxes": 3}}), "old")
+    other = make_job(tmp_path, candidates=16, terrain={"use": "boxes", "settings": {"num_boxes": 4}})
+    record = other.finished()
+    assert record is not None and record.key_fields["candidates"] == 8
+    assert (other.folder / "out.txt").read_text() == "old"
+    assert "candidates 8 -> 16, terrain.settings.num_boxes 3 -> 4" in caplog.text
+
+
+def test_result_that_is_replaced_is_set_aside_not_overwritten(tmp_path):
+    job = make_job(tmp_path)
+    finish(job, "old")
+    set_aside(job.folder, job.superseded)
+    assert job.finished() is None
+    finish(job, "new")
     assert (tmp_path / "superseded" / "iter_001-batch-000" / "out.txt").read_text() == "old"
-    assert (other.folder / "out.txt").read_text() == "new"
+    assert (job.folder / "out.txt").read_text() == "new"
+
+
+def test_fields_of_earlier_releases_differ_only_in_what_counts():
+    earlier = {
+        "core": "0.1.0",
+        "providers": {
+            "terrain.0": {
+                "dist": "parc-terrain",
+                "version": "0.1.0",
+                "settings": {"use": "boxes", "num_boxes": 3},
+            },
+            "reward": {"file": "0f3a", "attribute": "near", "settings": {"use": "near", "k": 1.0}},
+        },
+    }
+    now = {
+        "providers": {
+            "terrain.0": {"use": "parc-terrain:boxes", "settings": {"num_boxes": 4}},
+            "reward": {"use": "near", "settings": {"k": 1.0}},
+        },
+    }
+    assert differences(earlier, now) == ["providers.terrain.0.settings.num_boxes 3 -> 4"]
+
+
+def test_complete_work_is_kept_whatever_the_settings_are_now(tmp_path, monkeypatch):
+    job = make_job(tmp_path, candidates=8)
+    with job.attempt() as folder:
+        storage.write_text(folder / "out.txt", "old")
+    monkeypatch.setattr(storage, "commit_folder", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(OSError, match="killed"):
+        job.commit({"out": 1})
+    monkeypatch.undo()
+    record = make_job(tmp_path, candidates=16).finished()
+    assert record is not None and record.key_fields["candidates"] == 8
 
 
 @pytest.mark.parametrize("damage", ["missing", "shorter"])

@@ -1,0 +1,105 @@
+"""What a run would do, and what `--redo` replaces."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from parc_core.config import dump
+from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
+from parc_core.stages.context import RunContext
+from parc_core.stages.job import Job, differences, read_record
+from parc_motion.clips import MotionDataset
+from parc_motion.errors import DataError
+
+__all__ = ["ALL", "STAGES", "plan", "replaced"]
+
+STAGES = (train_gen.STAGE, kin_gen.STAGE, train_tracker.STAGE, phys_record.STAGE)
+ALL = "all"
+
+
+def plan(runs: Sequence[RunContext], redo: str | None = None) -> dict[str, Any]:
+    """What a run would do: a row per job in the order of the work.
+
+    A row has ``iteration`` (0 of inputs), ``stage``, ``folder``, ``state`` and ``changed``. States are "finished",
+    "begun", "to do", and "redo" for work that is there and that `redo` replaces; ``changed`` lists in what the settings
+    and inputs of finished work differ from those that now hold.
+
+    Args:
+        runs: the iterations of a run, in order.
+    """
+    again = {folder for folder in replaced(runs, redo) if folder.exists()}
+    rows = []
+    for run in runs:
+        for stage, folder, job in (*(_inputs(run) if run is runs[0] else ()), *_jobs(run)):
+            record = read_record(folder)
+            begun = folder.with_name(f"{folder.name}.partial").exists()
+            state = "finished" if record else "begun" if begun else "to do"
+            if again & {folder, *folder.parents} and state != "to do":
+                state = "redo"
+            changed = []
+            if record is not None and state == "finished" and job is not None:
+                changed = differences(record.key_fields, job.key_fields)
+            iteration = 0 if stage == inputs.STAGE else run.iteration
+            row = {"iteration": iteration, "stage": stage, "folder": str(folder), "state": state}
+            rows.append({**row, "changed": changed})
+    last = runs[-1]
+    return {
+        "dry_run": True,
+        "name": last.config.name,
+        "folder": str(last.run_folder.path),
+        "config": dump(last.config),
+        "jobs": rows,
+    }
+
+
+def replaced(runs: Sequence[RunContext], redo: str | None) -> list[pathlib.Path]:
+    """The folders that `redo` replaces, and their partial ones, whether or not they are there.
+
+    Args:
+        redo: a stage, from which on the last iteration is made again; "inputs" for the inputs alone; or "all" for the
+            inputs and every iteration.
+    """
+    folders: list[pathlib.Path] = []
+    if redo in (inputs.STAGE, ALL):
+        folders += runs[-1].run_folder.input_folders()
+    for run in runs if redo == ALL else runs[-1:]:
+        one = run.folder
+        stages = [one.train_gen, one.kin_gen, one.train_tracker, one.phys_record]
+        folders += stages if redo == ALL else stages[STAGES.index(redo) :] if redo in STAGES else []
+    return [path for folder in folders for path in (folder, folder.with_name(f"{folder.name}.partial"))]
+
+
+def _inputs(run: RunContext) -> Iterator[tuple[str, pathlib.Path, Job | None]]:
+    for number, use in enumerate(run.config.dataset):
+        job = inputs.job(run, number, use)
+        yield inputs.STAGE, job.folder, job
+
+
+def _jobs(run: RunContext) -> Iterator[tuple[str, pathlib.Path, Job | None]]:
+    """Stage and folder of every job, and the job itself where all that it depends on is there."""
+    folder = run.folder
+    dataset = MotionDataset.load(folder.dataset) if folder.dataset.is_file() else None
+
+    def job_of(stage: str, *args: Any) -> Job | None:
+        try:
+            if stage == kin_gen.STAGE:
+                return kin_gen.job(run, *args)
+            if dataset is None:
+                return None
+            if stage == train_gen.STAGE:
+                return train_gen.job(run, dataset.digest, train_gen.start_folder(run))
+            if stage == train_tracker.STAGE:
+                motions = train_tracker.tracker_dataset(run, dataset)
+                return train_tracker.job(run, motions.digest, train_tracker.start_folder(run))
+            return phys_record.job(run, phys_record.recorded_dataset(run, dataset).digest)
+        except DataError:  # an earlier stage has not finished
+            return None
+
+    yield train_gen.STAGE, folder.train_gen, job_of(train_gen.STAGE)
+    for ids in kin_gen.motion_ids(run):
+        batch = folder.batch(run.config.kin_gen.save_name, ids.start, ids.stop - 1)
+        yield kin_gen.STAGE, batch, job_of(kin_gen.STAGE, ids)
+    yield train_tracker.STAGE, folder.train_tracker, job_of(train_tracker.STAGE)
+    yield phys_record.STAGE, folder.phys_record, job_of(phys_record.STAGE)
