@@ -31,8 +31,14 @@ class TrainGenConfig:
     input_model_path: str | None = setting(
         None,
         path=True,
-        help="Folder of a trained generator from which the first iteration continues. "
-        "Later iterations continue from the generator of the previous one.",
+        help="Trained generator from which the first iteration continues: a run, an iteration, a stage, or the folder "
+        "of the generator. Later iterations continue from the generator of the previous one.",
+    )
+    dataset: str | None = setting(
+        None,
+        path=True,
+        help="Clips to train on instead of the iteration's data set: a manifest (.yaml), a run, an iteration, a stage, "
+        "or a folder of clips.",
     )
 
 
@@ -80,6 +86,12 @@ class KinGenConfig:
         help="Number of the first generated motion. Motions in the data set that are named in the same way, and those "
         "of earlier iterations, keep their numbers; the numbering continues after them.",
     )
+    generator_path: str | None = setting(
+        None,
+        path=True,
+        help="Trained generator to use instead of the iteration's: a run, an iteration, a stage, or the folder of the "
+        "generator.",
+    )
     mirror: bool = setting(False, help="Also write a left-right mirrored copy of every clip.")
 
     def __attrs_post_init__(self) -> None:
@@ -111,8 +123,14 @@ class TrainTrackerConfig:
     in_model_file: str | None = setting(
         None,
         path=True,
-        help="Folder of a trained policy from which the first iteration continues. "
-        "Later iterations continue from the policy of the previous one.",
+        help="Trained policy from which the first iteration continues: a run, an iteration, a stage, or the folder of "
+        "the policy. Later iterations continue from the policy of the previous one.",
+    )
+    dataset: str | None = setting(
+        None,
+        path=True,
+        help="Motions to train on instead of the iteration's data set and generated motions: a manifest (.yaml), a "
+        "run, an iteration, a stage, or a folder of clips.",
     )
     input_weight: float = setting(
         1.0, ge=0, help="Relative sampling weight of the data set's motions during training."
@@ -136,6 +154,18 @@ class PhysRecordConfig:
     record: tuple[Literal["generated", "inputs"], ...] = setting(
         ("generated",),
         help="Which motions are tracked and recorded: the newly generated ones, those of the data set, or both.",
+    )
+    dataset: str | None = setting(
+        None,
+        path=True,
+        help="Motions to record instead of those that `record` names: a manifest (.yaml), a run, an iteration, a "
+        "stage, or a folder of clips.",
+    )
+    policy: str | None = setting(
+        None,
+        path=True,
+        help="Trained policy to use instead of the iteration's: a run, an iteration, a stage, or the folder of the "
+        "policy.",
     )
     chunk: int = setting(
         256, ge=1, help="Number of motions recorded in parallel; it bounds the memory needed.", unit="motions"

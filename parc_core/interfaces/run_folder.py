@@ -64,6 +64,11 @@ class IterationFolder:
         return self.path / "p3_tracker"
 
     @property
+    def tracker_motions(self) -> pathlib.Path:
+        """Manifest of the motions that the tracker learned from."""
+        return self.train_tracker / "motions.yaml"
+
+    @property
     def policy(self) -> pathlib.Path:
         """The trained policy, for `Policy.load`."""
         return self.train_tracker / "policy"

@@ -89,7 +89,8 @@ def _jobs(run: RunContext) -> Iterator[tuple[str, pathlib.Path, Job | None]]:
             if dataset is None:
                 return None
             if stage == train_gen.STAGE:
-                return train_gen.job(run, dataset.digest, train_gen.start_folder(run))
+                learned = train_gen.training_dataset(run, dataset)
+                return train_gen.job(run, learned.digest, train_gen.start_folder(run))
             if stage == train_tracker.STAGE:
                 motions = train_tracker.tracker_dataset(run, dataset)
                 return train_tracker.job(run, motions.digest, train_tracker.start_folder(run))

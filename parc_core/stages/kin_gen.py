@@ -19,7 +19,8 @@ from parc_core.errors import NoPathFound
 from parc_core.interfaces import Generator, IterationFolder, Refined, Scored, Stopped
 from parc_core.stages import train_gen
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Job, JobRecord, read_record
+from parc_core.stages.given import given_generator
+from parc_core.stages.job import Job, JobRecord
 from parc_core.stages.manifests import entry_of, write_manifest
 from parc_motion import storage
 from parc_motion.clips import (
@@ -44,13 +45,13 @@ def motion_ids(run: RunContext) -> list[range]:
 
     They go on from `motion_id_offset`, the numbers in the data set and those of earlier iterations, so that no two
     clips of a run share a name. Batches that are there keep their numbers, also where the settings changed since; the
-    iteration gets no further ones once its tracker is trained.
+    iteration gets no further ones once its tracker is trained on them.
     """
     settings = run.config.kin_gen
     there = [numbers for _, numbers in _batches_there(run.folder, settings.save_name)]
     first, size = first_motion_id(run), settings.motions_per_batch
     regular = [range(first + k * size, first + (k + 1) * size) for k in range(settings.batches)]
-    if there and read_record(run.folder.train_tracker) is not None:
+    if _has_trained_on_generated(run.folder):
         return there
     if all(numbers in regular for numbers in there):
         return regular
@@ -73,6 +74,11 @@ def first_motion_id(run: RunContext) -> int:
     return max(taken) + 1
 
 
+def _has_trained_on_generated(iteration: IterationFolder) -> bool:
+    motions = iteration.tracker_motions
+    return motions.is_file() and any(one.origin == "generated" for one in MotionDataset.load(motions).entries)
+
+
 def _batches_there(iteration: IterationFolder, save_name: str) -> list[tuple[pathlib.Path, range]]:
     """Folders of finished and begun batches, and the numbers of their motions, in order."""
     pattern = re.compile(rf"{re.escape(save_name)}_(\d+)_(\d+)(\.partial)?")
@@ -85,10 +91,23 @@ def _batches_there(iteration: IterationFolder, save_name: str) -> list[tuple[pat
     return sorted(((path, numbers) for numbers, path in batches.items()), key=lambda pair: pair[1].start)
 
 
+def generator_of(run: RunContext) -> tuple[pathlib.Path, str]:
+    """Folder and digest of the generator that makes the motions: the iteration's, or that at `generator_path`.
+
+    Raises:
+        DataError: it is not trained yet, or there is none at the path.
+    """
+    given = run.config.kin_gen.generator_path
+    if given is None:
+        return train_gen.trained_generator(run)
+    folder = given_generator("kin_gen.generator_path", given)
+    return folder, storage.digest_json(storage.digest_folder(folder))
+
+
 def job(run: RunContext, ids: range) -> Job:
     """The job of the batch of these motions."""
     settings = run.config.kin_gen
-    _, generator_digest = train_gen.trained_generator(run)
+    _, generator_digest = generator_of(run)
     uses: dict[str, Any] = {
         "generator": ("generator", run.config.train_gen.generator),
         "planner": ("planner", settings.planner),
@@ -146,7 +165,7 @@ class _Maker:
         create, common = run.registry.create, {"skeleton": run.skeleton, "device": run.device}
         self.run, self.settings = run, settings
         self.seeds = run.seeds(STAGE)
-        folder, self.model_digest = train_gen.trained_generator(run)
+        folder, self.model_digest = generator_of(run)
         self.generator: Generator = create("generator", run.config.train_gen.generator, **common)
         self.generator.restore(folder)
         self.sources = [create("terrain_source", use) for use in settings.terrain]

@@ -15,6 +15,7 @@ from parc_motion.storage import digest_unchanged
 __all__ = ["balance", "entries_of", "entry_of", "write_manifest"]
 
 _MANIFEST = "clips.yaml"
+_LEFT_OUT = {"ignore", "superseded"}
 
 
 def entry_of(clip: MotionClip, file: pathlib.Path, digest: str, unclassified: str) -> DatasetEntry:
@@ -49,8 +50,10 @@ def entries_of(folder: pathlib.Path, origin: str, weight: float = 1.0) -> list[D
 
 
 def scan(folder: pathlib.Path, unclassified: str) -> list[DatasetEntry]:
-    """Entries from the clips themselves."""
-    files = sorted(folder.rglob("*.npz"))
+    """Entries from the clips themselves; those in folders called `ignore` or `superseded` are left out."""
+    files = [
+        file for file in sorted(folder.rglob("*.npz")) if not _LEFT_OUT & {*file.relative_to(folder).parts}
+    ]
     return [entry_of(load_clip(file), file, digest_unchanged(file), unclassified) for file in files]
 
 

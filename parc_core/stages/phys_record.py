@@ -16,6 +16,7 @@ from parc_core.config import Use, dump
 from parc_core.interfaces import Agent, Policy, Progress, Recorded, RecordReport, StageContext
 from parc_core.stages import train_tracker
 from parc_core.stages.context import RunContext
+from parc_core.stages.given import given_clips, given_policy
 from parc_core.stages.job import Job, JobRecord
 from parc_core.stages.manifests import balance, scan, write_manifest
 from parc_core.stages.record_report import extended, missing, report_of
@@ -37,7 +38,11 @@ _NUMBERED = re.compile(r"(.+?)_(\d+)_")
 
 
 def recorded_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
-    """The motions to record: what was generated, and the inputs if `record` says so."""
+    """The motions to record: those that `phys_record.dataset` or `phys_record.record` names."""
+    given = run.config.phys_record.dataset
+    if given is not None:
+        found = given_clips("phys_record.dataset", given, "input").entries
+        return MotionDataset(entries=tuple(balance(attrs.evolve(entry, weight=1.0) for entry in found)))
     entries: list[DatasetEntry] = []
     if "generated" in run.config.phys_record.record:
         entries += train_tracker.generated_entries(run)
@@ -46,10 +51,23 @@ def recorded_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
     return MotionDataset(entries=tuple(balance(attrs.evolve(entry, weight=1.0) for entry in entries)))
 
 
+def policy_of(run: RunContext) -> tuple[Policy, str]:
+    """Policy and digest of the tracker that records: the iteration's, unless `phys_record.policy` names another.
+
+    Raises:
+        DataError: it is not trained yet, or there is none at the path.
+    """
+    given = run.config.phys_record.policy
+    if given is None:
+        return train_tracker.trained_policy(run)
+    folder = given_policy("phys_record.policy", given)
+    return Policy.load(folder), storage.digest_json(storage.digest_folder(folder))
+
+
 def job(run: RunContext, dataset_digest: str) -> Job:
     """The stage's job."""
     settings = run.config.train_tracker
-    _, policy_digest = train_tracker.trained_policy(run)
+    _, policy_digest = policy_of(run)
     uses: dict[str, tuple[str, Use | None]] = {
         "recorder": ("recorder", run.config.phys_record.recorder),
         "env": ("tracker_env", settings.env),
@@ -76,7 +94,7 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     with work.attempt() as folder:
         motions.save(folder / "motions.yaml")
         storage.write_json(folder / "recorder.yaml", {"recorder": dump(run.config.phys_record.recorder)})
-        policy, _ = train_tracker.trained_policy(run)
+        policy, _ = policy_of(run)
         document = _so_far(folder / "report.json", motions)
         size = run.config.phys_record.chunk
         for number, first in enumerate(range(0, len(motions), size)):

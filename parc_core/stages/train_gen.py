@@ -6,13 +6,14 @@ import pathlib
 
 from parc_core.config import dump
 from parc_core.stages.context import RunContext
+from parc_core.stages.given import given_clips, given_generator
 from parc_core.stages.job import Job, JobRecord, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
 from parc_motion.storage import read_manifest
 
-__all__ = ["STAGE", "job", "run_stage"]
+__all__ = ["STAGE", "job", "run_stage", "start_folder", "trained_generator", "training_dataset"]
 
 STAGE = "train_gen"
 
@@ -31,18 +32,18 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
     given = run.config.train_gen.input_model_path
     if given is None:
         return None
-    folder = pathlib.Path(given)
-    if not folder.is_dir():
-        raise DataError(
-            f"train_gen.input_model_path: {folder} is not a folder. Give the final_model folder of an earlier run, "
-            "or null to train from nothing."
-        )
-    return folder
+    return given_generator("train_gen.input_model_path", given)
+
+
+def training_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
+    """What the generator learns from: the iteration's data set, unless `train_gen.dataset` names another."""
+    given = run.config.train_gen.dataset
+    return dataset if given is None else given_clips("train_gen.dataset", given, "input")
 
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `final_model/` holds the generator afterwards."""
-    start = start_folder(run)
+    dataset, start = training_dataset(run, dataset), start_folder(run)
     work = job(run, dataset.digest, start)
     record = work.finished()
     if record is not None:

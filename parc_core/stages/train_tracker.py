@@ -14,6 +14,7 @@ from parc_core.config import Use, dump
 from parc_core.interfaces import Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
+from parc_core.stages.given import given_clips, given_policy
 from parc_core.stages.job import Job, JobRecord, read_record
 from parc_core.stages.manifests import balance, entries_of
 from parc_motion import storage
@@ -28,10 +29,14 @@ STAGE = "train_tracker"
 def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
     """The iteration's data set and the generated clips, weighted by `input_weight` and `generated_weight`.
 
+    Where `train_tracker.dataset` names clips, those instead.
+
     Raises:
         DataError: a batch has not finished, or no batch holds a clip.
     """
     settings = run.config.train_tracker
+    if settings.dataset is not None:
+        return given_clips("train_tracker.dataset", settings.dataset, "input")
     entries: list[DatasetEntry] = []
     for group, share in (
         (lambda: dataset.entries, settings.input_weight),
@@ -94,12 +99,7 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
     elif given is None:
         return None
     else:
-        folder = pathlib.Path(given)
-        if not folder.is_dir():
-            raise DataError(
-                f"train_tracker.in_model_file: {folder} is not a folder. Give the policy folder of an earlier run, "
-                "or null to train from nothing."
-            )
+        folder = given_policy("train_tracker.in_model_file", given)
     agent = run.config.train_tracker.agent.name
     known = Policy.load(folder)
     if known.agent != agent:

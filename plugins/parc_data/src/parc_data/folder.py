@@ -20,12 +20,17 @@ __all__ = ["FolderConfig", "FolderSource"]
 
 log = logging.getLogger(__name__)
 
+_LEFT_OUT = {"ignore", "superseded"}  # folders of a run whose clips are not its results
+
 
 @attrs.frozen(kw_only=True)
 class FolderConfig:
     """Settings of `folder`."""
 
-    path: str = setting(path=True, help="Folder with .npz clips, searched recursively; ~ is expanded.")
+    path: str = setting(
+        path=True,
+        help="Folder with .npz clips, searched recursively, folders called ignore or superseded excepted.",
+    )
     min_num_frames: int = setting(
         15, ge=1, unit="frames", help="Shorter clips are left out and named in the log."
     )
@@ -84,7 +89,11 @@ class FolderSource(MotionSource):
                 f"{self.root}: no such folder (looked from {pathlib.Path.cwd()}). Correct `path`."
             )
         files = sorted(
-            path for path in self.root.rglob("*.npz") if path.is_file() and not path.name.startswith(".")
+            path
+            for path in self.root.rglob("*.npz")
+            if path.is_file()
+            and not path.name.startswith(".")
+            and not _LEFT_OUT & {*path.relative_to(self.root).parts}
         )
         if not files:
             raise DataError(f"{self.root}: holds no .npz clip. `parc_ms` reads published .pkl files.")
