@@ -47,6 +47,8 @@ class Agent(ABC):
 
     #: the name under which it is registered; for policies, reports and provenance
     name: ClassVar[str] = ""
+    #: names of other agents whose policies `restore` accepts, so that a run can continue with this one
+    accepts: ClassVar[frozenset[str]] = frozenset()
     #: False for an agent that only plans: it needs no policy to act, and a run does not evaluate it after `train`
     trains: ClassVar[bool] = True
     #: True where actions depend on a seed even with ``deterministic=True``, as those of a sampling planner do:

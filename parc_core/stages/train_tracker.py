@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from parc_core.config import Use, dump
-from parc_core.interfaces import Policy, TrackerEnv
+from parc_core.interfaces import Agent, Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
@@ -91,7 +91,8 @@ def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job
 def start_folder(run: RunContext) -> pathlib.Path | None:
     """The policy to continue from: the previous iteration's, else `in_model_file`, else none.
 
-    A policy of another agent is not taken over: a run whose agent was swapped trains from nothing, and says so.
+    A policy of another agent is used if the agent accepts it (`Agent.accepts`); otherwise the training starts from
+    nothing, and the run says so.
     """
     given = run.config.train_tracker.in_model_file
     if run.iteration > 1:
@@ -100,10 +101,15 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
         return None
     else:
         folder = given_policy("train_tracker.in_model_file", given)
-    agent = run.config.train_tracker.agent.name
+    use = run.config.train_tracker.agent
+    target = (use.target or run.registry.resolve("agent", use.name)).load()
     known = Policy.load(folder)
-    if known.agent != agent:
-        text = f"{folder} holds a policy of agent '{known.agent}'; agent '{agent}' starts from nothing"
+    if isinstance(target, type) and issubclass(target, Agent):
+        name, accepted = target.name, {target.name, *target.accepts}
+    else:
+        name, accepted = use.name, {use.name}
+    if known.agent not in accepted:
+        text = f"{folder} holds a policy of agent '{known.agent}'; agent '{name}' starts from nothing"
         run.reporter.message(STAGE, text)
         return None
     return folder

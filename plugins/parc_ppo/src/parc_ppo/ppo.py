@@ -18,7 +18,7 @@ from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.episodes import run_episodes
 from parc_ppo.extras import ExperienceExtras
-from parc_ppo.policy_io import load_network, make_network, save_policy
+from parc_ppo.policy_io import AGENTS, load_network, make_network, save_policy
 from parc_ppo.rollout import explore_prob
 from parc_ppo.script import Stepper, documented_names, script_context
 from parc_ppo.trainer import Trainer
@@ -38,6 +38,7 @@ class PpoAgent(Agent):
     """
 
     name = "ppo"
+    accepts = frozenset(AGENTS)
 
     def __init__(self, config: PpoConfig, *, device: str = "cpu", env: TrackerEnv | None = None) -> None:
         self.config, self.device, self.env = config, device, env
