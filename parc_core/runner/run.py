@@ -24,7 +24,7 @@ from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
-from parc_core.stages.job import JobRecord, set_aside
+from parc_core.stages.job import RECORD, JobRecord, set_aside
 from parc_motion import storage
 from parc_motion.errors import ParcError
 from parc_motion.skeletons import load_skeleton
@@ -81,6 +81,7 @@ def run_file(
     with storage.RunLock(folder), StopFlag() as stop, run_log(folder):
         storage.sweep(folder)
         runs = contexts(config, registry, folder, reporter, stop)
+        kept = _KeptConfig(RunFolder(folder))
         _write_config(config, folder)
         _set_aside(runs, redo)
         write_manifest(
@@ -96,6 +97,12 @@ def run_file(
         except Stopped as stopped:
             reporter.message("run", f"stopped; continue with: parc run {folder}")
             stopped.exit_code = stop.exit_code
+            raise
+        except Exception:
+            if kept.restore():
+                reporter.message(
+                    "run", f"{folder}: nothing was finished with the new settings, they are not kept"
+                )
             raise
         report = collect(folder)
         storage.write_json(RunFolder(folder).report, report)
@@ -262,6 +269,25 @@ def _check_choice(only: str | None, batch: int | None, config: IterationConfig) 
         raise ConfigError("--batch chooses a batch of kin_gen; give --only kin_gen with it.")
     if not 0 <= batch < config.kin_gen.batches:
         raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{config.kin_gen.batches - 1}.")
+
+
+class _KeptConfig:
+    """The configuration of a run before this start, and what was finished by then."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.text = run.config.read_text() if run.exists else None
+        self.finished = self._records()
+
+    def restore(self) -> bool:
+        """Write it back if it was changed and nothing has been finished since; whether that is so."""
+        if self.text is None or self.run.config.read_text() == self.text or self._records() - self.finished:
+            return False
+        storage.write_text(self.run.config, self.text)
+        return True
+
+    def _records(self) -> set[pathlib.Path]:
+        return set(self.run.path.rglob(RECORD))
 
 
 def _check_redo(redo: str | None) -> None:

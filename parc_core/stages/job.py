@@ -14,7 +14,7 @@ import json
 import logging
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -23,11 +23,11 @@ import attrs
 from parc_motion import storage
 from parc_motion.errors import DataError
 
-__all__ = ["Job", "JobRecord", "differences", "read_record", "set_aside"]
+__all__ = ["RECORD", "Job", "JobRecord", "differences", "job_or_record", "read_record", "set_aside"]
 
 log = logging.getLogger(__name__)
 
-_DONE = "DONE.json"
+RECORD = "DONE.json"  # of a finished job, in its folder
 _JOB = ".job.json"  # in a folder at work: the key that it works for, and the time spent so far
 _CHECKPOINTS = "checkpoints/"
 _FORMAT = 1
@@ -106,7 +106,7 @@ class Job:
             storage.sweep(self.partial)
             known = storage.read_json(marker) if marker.is_file() else {}
             if known.get("key") == self.key:
-                storage.remove(self.partial / _DONE)  # damaged, or `finished` would have renamed the folder
+                storage.remove(self.partial / RECORD)  # damaged, or `finished` would have renamed the folder
             elif any(path.is_file() for path in self.partial.rglob("*")):
                 changed = differences(known.get("key_fields", {}), self.key_fields)
                 log.info("%s was begun with other settings: %s.", self.partial, _listed(changed))
@@ -147,7 +147,7 @@ class Job:
             files=_outputs(self.partial, known),
             versions=self.versions,
         )
-        storage.write_json(self.partial / _DONE, {"format": _FORMAT, **attrs.asdict(record)})
+        storage.write_json(self.partial / RECORD, {"format": _FORMAT, **attrs.asdict(record)})
         storage.commit_folder(self.partial, self.folder)
         storage.remove(self.folder / _JOB)
         return record
@@ -163,7 +163,7 @@ class Job:
             return
         if _outputs(self.partial) != record.files:
             log.warning(
-                "%s: its files differ from those recorded in %s; the work goes on.", self.partial, _DONE
+                "%s: its files differ from those recorded in %s; the work goes on.", self.partial, RECORD
             )
             return
         if self.folder.exists():
@@ -241,13 +241,29 @@ def _outputs(
 ) -> dict[str, dict[str, Any]]:
     """Digest and size of every output by name: all files but the record, checkpoints, and temporary files."""
     files = storage.digest_folder(folder, skip=(_CHECKPOINTS,), known=known)
-    files.pop(_DONE, None)
+    files.pop(RECORD, None)
     return files
+
+
+def job_or_record(make: Callable[[], Job], folder: pathlib.Path) -> Job | JobRecord:
+    """The job, or the record in `folder` of one that is finished and whose inputs are not to be found any more.
+
+    Raises:
+        DataError: an input is missing and the job is not finished.
+    """
+    try:
+        return make()
+    except DataError as err:
+        record = read_record(folder)
+        if record is None:
+            raise
+        log.info("%s is finished and stays. It could not be made again now: %s", folder, err)
+        return record
 
 
 def read_record(folder: pathlib.Path) -> JobRecord | None:
     """The record of a finished job's folder, or None if there is none."""
-    path = folder / _DONE
+    path = folder / RECORD
     if not path.is_file():
         return None
     document = storage.read_json(path)

@@ -7,7 +7,7 @@ import pathlib
 from parc_core.config import dump
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator
-from parc_core.stages.job import Job, JobRecord, read_record
+from parc_core.stages.job import Job, JobRecord, job_or_record, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
@@ -43,11 +43,15 @@ def training_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `final_model/` holds the generator afterwards."""
-    dataset, start = training_dataset(run, dataset), start_folder(run)
-    work = job(run, dataset.digest, start)
+    work = job_or_record(
+        lambda: job(run, training_dataset(run, dataset).digest, start_folder(run)), run.folder.train_gen
+    )
+    if isinstance(work, JobRecord):
+        return work
     record = work.finished()
     if record is not None:
         return record
+    dataset, start = training_dataset(run, dataset), start_folder(run)
     with work.attempt() as folder:
         use = run.config.train_gen.generator
         storage.write_json(

@@ -15,7 +15,7 @@ from parc_core.interfaces import Agent, Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import Job, JobRecord, read_record
+from parc_core.stages.job import Job, JobRecord, job_or_record, read_record
 from parc_core.stages.manifests import balance, entries_of
 from parc_motion import storage
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, cached_clips
@@ -88,11 +88,14 @@ def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job
     return run.job(STAGE, run.folder.train_tracker, uses, dataset=dataset_digest, start=start_digest)
 
 
-def start_folder(run: RunContext) -> pathlib.Path | None:
+def start_folder(run: RunContext, *, tell: bool = False) -> pathlib.Path | None:
     """The policy to continue from: the previous iteration's, else `in_model_file`, else none.
 
     A policy of another agent is used if the agent accepts it (`Agent.accepts`); otherwise the training starts from
-    nothing, and the run says so.
+    nothing.
+
+    Args:
+        tell: write a message where a policy is not accepted.
     """
     given = run.config.train_tracker.in_model_file
     if run.iteration > 1:
@@ -109,8 +112,9 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
     else:
         name, accepted = use.name, {use.name}
     if known.agent not in accepted:
-        text = f"{folder} holds a policy of agent '{known.agent}'; agent '{name}' starts from nothing"
-        run.reporter.message(STAGE, text)
+        if tell:
+            text = f"{folder} holds a policy of agent '{known.agent}'; agent '{name}' starts from nothing"
+            run.reporter.message(STAGE, text)
         return None
     return folder
 
@@ -136,12 +140,15 @@ def make_env(
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `policy/` holds the controller afterwards, `evaluation.json` how good it is."""
-    motions = tracker_dataset(run, dataset)
-    start = start_folder(run)
-    work = job(run, motions.digest, start)
+    work = job_or_record(
+        lambda: job(run, tracker_dataset(run, dataset).digest, start_folder(run)), run.folder.train_tracker
+    )
+    if isinstance(work, JobRecord):
+        return work
     record = work.finished()
     if record is not None:
         return record
+    motions, start = tracker_dataset(run, dataset), start_folder(run, tell=True)
     with work.attempt() as folder:
         settings = run.config.train_tracker
         motions.save(folder / "motions.yaml")
