@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import attrs
+
 from parc_core.config import dump
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
@@ -30,6 +32,7 @@ def plan(runs: Sequence[RunContext], redo: str | None = None) -> dict[str, Any]:
         runs: the iterations of a run, in order.
     """
     again = {folder for folder in replaced(runs, redo) if folder.exists()}
+    runs = [attrs.evolve(run, gone=frozenset(again)) for run in runs]
     rows = []
     for run in runs:
         for stage, folder, job in (*(_inputs(run) if run is runs[0] else ()), *_jobs(run)):

@@ -55,6 +55,7 @@ class RunContext:
     torch_threads: int
     reporter: Reporter
     should_stop: Callable[[], bool]
+    gone: frozenset[pathlib.Path] = frozenset()  # folders that count as not there: a plan replaces them
 
     @property
     def folder(self) -> IterationFolder:

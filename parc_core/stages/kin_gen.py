@@ -48,10 +48,10 @@ def motion_ids(run: RunContext) -> list[range]:
     iteration gets no further ones once its tracker is trained on them.
     """
     settings = run.config.kin_gen
-    there = [numbers for _, numbers in _batches_there(run.folder, settings.save_name)]
+    there = [] if run.folder.kin_gen in run.gone else _batches_there(run.folder, settings.save_name)
     first, size = first_motion_id(run), settings.motions_per_batch
     regular = [range(first + k * size, first + (k + 1) * size) for k in range(settings.batches)]
-    if _has_trained_on_generated(run.folder):
+    if there and run.folder.train_tracker not in run.gone and _has_trained_on_generated(run.folder):
         return there
     if all(numbers in regular for numbers in there):
         return regular
@@ -69,8 +69,9 @@ def first_motion_id(run: RunContext) -> int:
         taken += [first_motion_id(before) - 1, *(numbers.stop - 1 for numbers in motion_ids(before))]
     if run.folder.dataset.is_file():
         pattern = re.compile(rf"{re.escape(settings.save_name)}_(\d+)_.*")
-        names = (pattern.fullmatch(entry.name) for entry in MotionDataset.load(run.folder.dataset).entries)
-        taken += [int(match[1]) for match in names if match]
+        # what this run has recorded itself has the numbers of its earlier iterations
+        inputs = [one for one in MotionDataset.load(run.folder.dataset).entries if one.origin == "input"]
+        taken += [int(match[1]) for one in inputs if (match := pattern.fullmatch(one.name))]
     return max(taken) + 1
 
 
@@ -79,16 +80,12 @@ def _has_trained_on_generated(iteration: IterationFolder) -> bool:
     return motions.is_file() and any(one.origin == "generated" for one in MotionDataset.load(motions).entries)
 
 
-def _batches_there(iteration: IterationFolder, save_name: str) -> list[tuple[pathlib.Path, range]]:
-    """Folders of finished and begun batches, and the numbers of their motions, in order."""
+def _batches_there(iteration: IterationFolder, save_name: str) -> list[range]:
+    """Numbers of the motions of finished and begun batches, in order."""
     pattern = re.compile(rf"{re.escape(save_name)}_(\d+)_(\d+)(\.partial)?")
-    found = [(path, pattern.fullmatch(path.name)) for path in iteration.kin_gen.glob(f"{save_name}_*")]
-    batches = {
-        range(int(m[1]), int(m[2]) + 1): path.with_name(f"{save_name}_{m[1]}_{m[2]}")
-        for path, m in found
-        if m
-    }
-    return sorted(((path, numbers) for numbers, path in batches.items()), key=lambda pair: pair[1].start)
+    found = (pattern.fullmatch(path.name) for path in iteration.kin_gen.glob(f"{save_name}_*"))
+    batches = {range(int(match[1]), int(match[2]) + 1) for match in found if match}
+    return sorted(batches, key=lambda numbers: numbers.start)
 
 
 def generator_of(run: RunContext) -> tuple[pathlib.Path, str]:
