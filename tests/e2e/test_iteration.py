@@ -15,6 +15,7 @@ import pytest
 from parc_motion.clips import load_clip
 from parc_motion.storage import digest_file
 
+pytestmark = pytest.mark.xdist_group("iteration")  # one process makes the run that the tests look at
 TINY = pathlib.Path(__file__).parent / "tiny.yaml"
 STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
 # `parc`, counting how often each file is opened and hashed; the counts are written to counts.json

@@ -43,4 +43,5 @@ def test_iteration_file_of_the_example_is_valid(stranger, tmp_path):
     plan = json.loads(
         stranger.run("parc", "run", EXAMPLE / "iteration.yaml", "--dry-run", "--json", cwd=tmp_path)
     )
-    assert [job["state"] for job in plan["jobs"]] == ["to do"] * 4
+    stages = ["inputs", "train_gen", "kin_gen", "train_tracker", "phys_record"]
+    assert [(job["stage"], job["state"]) for job in plan["jobs"]] == [(stage, "to do") for stage in stages]

@@ -21,7 +21,7 @@ def test_iteration_file_uses_it(stranger, tmp_path):
     plan = json.loads(
         stranger.run("parc", "run", EXAMPLE / "iteration.yaml", "--dry-run", "--json", cwd=tmp_path)
     )
-    assert [job["stage"] for job in plan["jobs"]][:2] == ["train_gen", "kin_gen"]
+    assert [job["stage"] for job in plan["jobs"]][:3] == ["inputs", "train_gen", "kin_gen"]
 
 
 def test_preview_draws_it(stranger, tmp_path):

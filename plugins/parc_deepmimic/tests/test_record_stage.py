@@ -78,7 +78,9 @@ def stage(tmp_path_factory):
             seed=0,
             metrics=(),
             train_tracker=types.SimpleNamespace(env=use, simulator=use, agent=use),
-            phys_record=types.SimpleNamespace(recorder=recorder, record=("inputs",), chunk=2),
+            phys_record=types.SimpleNamespace(
+                recorder=recorder, record=("inputs",), chunk=2, dataset=None, policy=None
+            ),
         )
         run = RunContext(
             config=config, registry=OneOfEach(), skeleton=HUMANOID, run_folder=RunFolder(root / name), iteration=1,
