@@ -24,7 +24,7 @@ from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
-from parc_core.stages.job import RECORD, JobRecord, set_aside
+from parc_core.stages.job import JobRecord, set_aside
 from parc_motion import storage
 from parc_motion.errors import ParcError
 from parc_motion.skeletons import load_skeleton
@@ -81,6 +81,7 @@ def run_file(
     with storage.RunLock(folder), StopFlag() as stop, run_log(folder):
         storage.sweep(folder)
         runs = contexts(config, registry, folder, reporter, stop)
+        _set_torch_threads(config.torch_threads)
         kept = _KeptConfig(RunFolder(folder))
         _write_config(config, folder)
         _set_aside(runs, redo)
@@ -140,8 +141,7 @@ class _Iteration:
         if only in (None, train_gen.STAGE):
             self._job(train_gen.STAGE, lambda: train_gen.run_stage(run, dataset))
         if only in (None, kin_gen.STAGE):
-            batches = range(len(kin_gen.motion_ids(run))) if batch is None else (batch,)
-            self._job(kin_gen.STAGE, lambda: self._batches(batches))
+            self._job(kin_gen.STAGE, lambda: self._batches(batch))
         if only in (None, train_tracker.STAGE):
             self._job(train_tracker.STAGE, lambda: train_tracker.run_stage(run, dataset))
         if only in (None, phys_record.STAGE):
@@ -152,10 +152,14 @@ class _Iteration:
                 "parc_iteration_finished", iteration=run.iteration, folder=str(run.folder.path)
             )
 
-    def _batches(self, batches: Sequence[int]) -> list[JobRecord]:
+    def _batches(self, batch: int | None) -> list[JobRecord]:
         run = self.run_context
+        every = kin_gen.motion_ids(run)
+        if batch is not None and batch >= len(every):
+            raise ConfigError(f"--batch {batch}: iteration {run.iteration} has batches 0..{len(every) - 1}.")
+        batches = range(len(every)) if batch is None else (batch,)
         executor = run.registry.create("executor", run.config.kin_gen.executor)
-        done = executor.map(functools.partial(kin_gen.run_batch, run), batches)
+        done = executor.map(functools.partial(kin_gen.run_batch, run, every), batches)
         return [record for _, record in sorted(done, key=lambda pair: pair[0])]
 
     def _job(self, stage: str, work: Callable[[], JobRecord | list[JobRecord]]) -> None:
@@ -208,41 +212,35 @@ def contexts(
     registry: Registry,
     folder: pathlib.Path,
     reporter: Reporter,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool] | None = None,
 ) -> list[RunContext]:
     """A context per iteration of a run.
+
+    Args:
+        stop: None for a plan, which does not need the device: it may be made on another machine.
 
     Raises:
         ConfigError: the device does not exist here.
     """
-    numbers = range(1, config.iterations + 1)
-    return [_context(config, registry, folder, number, reporter, stop) for number in numbers]
-
-
-def _context(
-    config: IterationConfig,
-    registry: Registry,
-    folder: pathlib.Path,
-    iteration: int,
-    reporter: Reporter,
-    stop: Callable[[], bool],
-) -> RunContext:
-    import torch
-
-    torch_threads = config.torch_threads
-    torch.set_num_threads(torch_threads)
-    return RunContext(
+    first = RunContext(
         config=config,
         registry=registry,
         skeleton=load_skeleton(config.character),
         run_folder=RunFolder(folder),
-        iteration=iteration,
-        device=_device(config.device),
+        iteration=1,
+        device=config.device if stop is None else _device(config.device),
         threads=config.threads or os.cpu_count() or 1,
-        torch_threads=torch_threads,
+        torch_threads=config.torch_threads,
         reporter=reporter,
-        should_stop=stop,
+        should_stop=stop or (lambda: False),
     )
+    return [attrs.evolve(first, iteration=number) for number in range(1, config.iterations + 1)]
+
+
+def _set_torch_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
 
 
 def _device(name: str) -> str:
@@ -272,22 +270,26 @@ def _check_choice(only: str | None, batch: int | None, config: IterationConfig) 
 
 
 class _KeptConfig:
-    """The configuration of a run before this start, and what was finished by then."""
+    """The configuration of a run before this start, and the folders that its jobs had by then."""
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
         self.text = run.config.read_text() if run.exists else None
-        self.finished = self._records()
+        self.folders = self._folders()
 
     def restore(self) -> bool:
-        """Write it back if it was changed and nothing has been finished since; whether that is so."""
-        if self.text is None or self.run.config.read_text() == self.text or self._records() - self.finished:
+        """Write it back if it was changed and no job has been begun or finished since; whether that is so."""
+        if self.text is None or self.run.config.read_text() == self.text or self._folders() != self.folders:
             return False
         storage.write_text(self.run.config, self.text)
         return True
 
-    def _records(self) -> set[pathlib.Path]:
-        return set(self.run.path.rglob(RECORD))
+    def _folders(self) -> set[tuple[pathlib.Path, int]]:
+        """Folders of finished and begun jobs, with their inodes."""
+        found = self.run.input_folders()
+        for iteration in self.run.iterations():
+            found += [*iteration.path.iterdir(), *iteration.kin_gen.glob("*")]
+        return {(path, path.stat().st_ino) for path in found if path.is_dir()}
 
 
 def _check_redo(redo: str | None) -> None:

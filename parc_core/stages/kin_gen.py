@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -66,7 +67,7 @@ def first_motion_id(run: RunContext) -> int:
     taken = [settings.motion_id_offset - 1]
     if run.iteration > 1:
         before = attrs.evolve(run, iteration=run.iteration - 1)
-        taken += [first_motion_id(before) - 1, *(numbers.stop - 1 for numbers in motion_ids(before))]
+        taken.append(motion_ids(before)[-1].stop - 1)
     if run.folder.dataset.is_file():
         pattern = re.compile(rf"{re.escape(settings.save_name)}_(\d+)_.*")
         # what this run has recorded itself has the numbers of its earlier iterations
@@ -124,9 +125,13 @@ def batch_folders(run: RunContext) -> list[pathlib.Path]:
     return [run.folder.batch(name, ids.start, ids.stop - 1) for ids in motion_ids(run)]
 
 
-def run_batch(run: RunContext, batch: int) -> JobRecord:
-    """Generate one batch, counted from 0, or continue it, or skip it."""
-    every = motion_ids(run)
+def run_batch(run: RunContext, every: Sequence[range], batch: int) -> JobRecord:
+    """Generate one batch, or continue it, or skip it.
+
+    Args:
+        every: the motions of each batch, see `motion_ids`.
+        batch: which of them, counted from 0.
+    """
     ids = every[batch]
     folder = run.folder.batch(run.config.kin_gen.save_name, ids.start, ids.stop - 1)
     work = job_or_record(lambda: job(run, ids), folder)

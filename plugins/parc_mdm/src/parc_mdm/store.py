@@ -82,10 +82,10 @@ class MotionStore:
             DataError: a clip has no terrain.
             StorageError: the cache cannot be written.
         """
-        some = clips if len(chosen) == len(clips) else [clips[m] for m in chosen.tolist()]
         size = grid_size(clips)
 
         def build(folder: pathlib.Path) -> None:
+            some = clips if len(chosen) == len(clips) else [clips[m] for m in chosen.tolist()]
             with PackedWriter(folder, store_fields(skeleton, size)) as writer:
                 for item in store_items(some, skeleton, window, size, mirror=mirror):
                     writer.append(item)
