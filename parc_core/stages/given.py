@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterable
 
 from parc_core.interfaces import IterationFolder, RunFolder
-from parc_core.stages.manifests import balance, entries_of
+from parc_core.stages.manifests import balance, clip_files, entries_of
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
 
@@ -92,6 +92,7 @@ def _model(
 
 
 def _clip_folders(place: pathlib.Path) -> list[pathlib.Path]:
-    """The folders below a stage that have manifests, or the folder itself."""
+    """The folders below a stage that have manifests, if they hold every clip of it; otherwise the folder itself."""
     found = sorted(file.parent for file in place.glob("*/clips.yaml"))
-    return found or [place]
+    covered = all(any(file.is_relative_to(one) for one in found) for file in clip_files(place))
+    return found if found and covered else [place]

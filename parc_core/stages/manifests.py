@@ -12,7 +12,7 @@ from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, class_bal
 from parc_motion.errors import DataError
 from parc_motion.storage import digest_unchanged
 
-__all__ = ["balance", "entries_of", "entry_of", "write_manifest"]
+__all__ = ["balance", "clip_files", "entries_of", "entry_of", "scan", "write_manifest"]
 
 _MANIFEST = "clips.yaml"
 _LEFT_OUT = {"ignore", "superseded"}
@@ -50,11 +50,16 @@ def entries_of(folder: pathlib.Path, origin: str, weight: float = 1.0) -> list[D
 
 
 def scan(folder: pathlib.Path, unclassified: str) -> list[DatasetEntry]:
-    """Entries from the clips themselves; those in folders called `ignore` or `superseded` are left out."""
-    files = [
-        file for file in sorted(folder.rglob("*.npz")) if not _LEFT_OUT & {*file.relative_to(folder).parts}
+    """Entries from the clips themselves, see `clip_files`."""
+    return [
+        entry_of(load_clip(file), file, digest_unchanged(file), unclassified) for file in clip_files(folder)
     ]
-    return [entry_of(load_clip(file), file, digest_unchanged(file), unclassified) for file in files]
+
+
+def clip_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Clips below a folder; those in folders called `ignore` or `superseded` are left out."""
+    files = sorted(folder.rglob("*.npz"))
+    return [file for file in files if not _LEFT_OUT & {*file.relative_to(folder).parts}]
 
 
 def balance(entries: Iterable[DatasetEntry]) -> list[DatasetEntry]:
