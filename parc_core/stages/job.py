@@ -16,16 +16,18 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from parc_motion import storage
 from parc_motion.errors import DataError
 
-__all__ = ["RECORD", "Job", "JobRecord", "differences", "job_or_record", "read_record", "set_aside"]
+__all__ = ["RECORD", "Job", "JobRecord", "differences", "prepared_or_record", "read_record", "set_aside"]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 RECORD = "DONE.json"  # of a finished job, in its folder
 _JOB = ".job.json"  # in a folder at work: the key that it works for, and the time spent so far
@@ -245,14 +247,14 @@ def _outputs(
     return files
 
 
-def job_or_record(make: Callable[[], Job], folder: pathlib.Path) -> Job | JobRecord:
-    """The job, or the record in `folder` of one that is finished and whose inputs are not to be found any more.
+def prepared_or_record(prepare: Callable[[], T], folder: pathlib.Path) -> T | JobRecord:
+    """What `prepare` finds of a job, or the record in `folder` if it is finished and its inputs are gone by now.
 
     Raises:
         DataError: an input is missing and the job is not finished.
     """
     try:
-        return make()
+        return prepare()
     except DataError as err:
         record = read_record(folder)
         if record is None:

@@ -21,7 +21,7 @@ from parc_core.interfaces import Generator, IterationFolder, Refined, Scored, St
 from parc_core.stages import train_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_generator
-from parc_core.stages.job import Job, JobRecord, job_or_record
+from parc_core.stages.job import Job, JobRecord, prepared_or_record
 from parc_core.stages.manifests import entry_of, write_manifest
 from parc_motion import storage
 from parc_motion.clips import (
@@ -134,7 +134,7 @@ def run_batch(run: RunContext, every: Sequence[range], batch: int) -> JobRecord:
     """
     ids = every[batch]
     folder = run.folder.batch(run.config.kin_gen.save_name, ids.start, ids.stop - 1)
-    work = job_or_record(lambda: job(run, ids), folder)
+    work = prepared_or_record(lambda: job(run, ids), folder)
     if isinstance(work, JobRecord):
         return work
     record = work.finished()

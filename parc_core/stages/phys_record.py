@@ -17,7 +17,7 @@ from parc_core.interfaces import Agent, Policy, Progress, Recorded, RecordReport
 from parc_core.stages import train_tracker
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import Job, JobRecord, job_or_record
+from parc_core.stages.job import Job, JobRecord, prepared_or_record
 from parc_core.stages.manifests import balance, scan, write_manifest
 from parc_core.stages.record_report import extended, missing, report_of
 from parc_motion import storage
@@ -86,17 +86,21 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     Afterwards `recorded_motions/` holds the clips, each with an `.execution` of what the simulator was told, and
     `report.json` says what became of every motion.
     """
-    work = job_or_record(lambda: job(run, recorded_dataset(run, dataset).digest), run.folder.phys_record)
-    if isinstance(work, JobRecord):
-        return work
+
+    def prepare() -> tuple[Job, MotionDataset, Policy]:
+        motions, (policy, _) = recorded_dataset(run, dataset), policy_of(run)
+        return job(run, motions.digest), motions, policy
+
+    prepared = prepared_or_record(prepare, run.folder.phys_record)
+    if isinstance(prepared, JobRecord):
+        return prepared
+    work, motions, policy = prepared
     record = work.finished()
     if record is not None:
         return record
-    motions = recorded_dataset(run, dataset)
     with work.attempt() as folder:
         motions.save(folder / "motions.yaml")
         storage.write_json(folder / "recorder.yaml", {"recorder": dump(run.config.phys_record.recorder)})
-        policy, _ = policy_of(run)
         document = _so_far(folder / "report.json", motions)
         size = run.config.phys_record.chunk
         for number, first in enumerate(range(0, len(motions), size)):

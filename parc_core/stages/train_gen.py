@@ -7,7 +7,7 @@ import pathlib
 from parc_core.config import dump
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator
-from parc_core.stages.job import Job, JobRecord, job_or_record, read_record
+from parc_core.stages.job import Job, JobRecord, prepared_or_record, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
@@ -43,15 +43,18 @@ def training_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `final_model/` holds the generator afterwards."""
-    work = job_or_record(
-        lambda: job(run, training_dataset(run, dataset).digest, start_folder(run)), run.folder.train_gen
-    )
-    if isinstance(work, JobRecord):
-        return work
+
+    def prepare() -> tuple[Job, MotionDataset, pathlib.Path | None]:
+        learned, start = training_dataset(run, dataset), start_folder(run)
+        return job(run, learned.digest, start), learned, start
+
+    prepared = prepared_or_record(prepare, run.folder.train_gen)
+    if isinstance(prepared, JobRecord):
+        return prepared
+    work, learned, start = prepared
     record = work.finished()
     if record is not None:
         return record
-    dataset, start = training_dataset(run, dataset), start_folder(run)
     with work.attempt() as folder:
         use = run.config.train_gen.generator
         storage.write_json(
@@ -61,14 +64,14 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
         if start is not None:
             generator.restore(start)
         with run.stage_context(STAGE, folder) as ctx:
-            generator.fit(dataset, ctx)
+            generator.fit(learned, ctx)
         generator.save(folder / "final_model")
         read_manifest(folder / "final_model", "generator")  # what later stages will read is whole
     summary = {
-        "in": len(dataset),
+        "in": len(learned),
         "out": 1,
         "started_from": "nothing" if start is None else str(start),
-        "seconds_of_motion": round(sum(entry.length for entry in dataset.entries), 2),
+        "seconds_of_motion": round(sum(entry.length for entry in learned.entries), 2),
     }
     return work.commit(summary)
 

@@ -15,7 +15,7 @@ from parc_core.interfaces import Agent, Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import Job, JobRecord, job_or_record, read_record
+from parc_core.stages.job import Job, JobRecord, prepared_or_record, read_record
 from parc_core.stages.manifests import balance, entries_of
 from parc_motion import storage
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, cached_clips
@@ -88,35 +88,38 @@ def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job
     return run.job(STAGE, run.folder.train_tracker, uses, dataset=dataset_digest, start=start_digest)
 
 
-def start_folder(run: RunContext, *, tell: bool = False) -> pathlib.Path | None:
+def start_folder(run: RunContext) -> pathlib.Path | None:
     """The policy to continue from: the previous iteration's, else `in_model_file`, else none.
 
     A policy of another agent is used if the agent accepts it (`Agent.accepts`); otherwise the training starts from
     nothing.
-
-    Args:
-        tell: write a message where a policy is not accepted.
     """
+    folder = _earlier_policy(run)
+    return folder if folder is not None and Policy.load(folder).agent in _accepted_agents(run) else None
+
+
+def _earlier_policy(run: RunContext) -> pathlib.Path | None:
     given = run.config.train_tracker.in_model_file
     if run.iteration > 1:
-        folder = run.run_folder.iteration(run.iteration - 1).policy
-    elif given is None:
-        return None
-    else:
-        folder = given_policy("train_tracker.in_model_file", given)
+        return run.run_folder.iteration(run.iteration - 1).policy
+    return None if given is None else given_policy("train_tracker.in_model_file", given)
+
+
+def _accepted_agents(run: RunContext) -> list[str]:
+    """The agent's own name, and those of agents whose policies it accepts."""
     use = run.config.train_tracker.agent
     target = (use.target or run.registry.resolve("agent", use.name)).load()
-    known = Policy.load(folder)
     if isinstance(target, type) and issubclass(target, Agent):
-        name, accepted = target.name, {target.name, *target.accepts}
-    else:
-        name, accepted = use.name, {use.name}
-    if known.agent not in accepted:
-        if tell:
-            text = f"{folder} holds a policy of agent '{known.agent}'; agent '{name}' starts from nothing"
-            run.reporter.message(STAGE, text)
-        return None
-    return folder
+        return [target.name, *sorted(target.accepts)]
+    return [use.name]
+
+
+def _tell_of_refused(run: RunContext) -> None:
+    folder = _earlier_policy(run)
+    if folder is not None:
+        known, name = Policy.load(folder).agent, _accepted_agents(run)[0]
+        text = f"{folder} holds a policy of agent '{known}'; agent '{name}' starts from nothing"
+        run.reporter.message(STAGE, text)
 
 
 def make_env(
@@ -140,15 +143,20 @@ def make_env(
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `policy/` holds the controller afterwards, `evaluation.json` how good it is."""
-    work = job_or_record(
-        lambda: job(run, tracker_dataset(run, dataset).digest, start_folder(run)), run.folder.train_tracker
-    )
-    if isinstance(work, JobRecord):
-        return work
+
+    def prepare() -> tuple[Job, MotionDataset, pathlib.Path | None]:
+        motions, start = tracker_dataset(run, dataset), start_folder(run)
+        return job(run, motions.digest, start), motions, start
+
+    prepared = prepared_or_record(prepare, run.folder.train_tracker)
+    if isinstance(prepared, JobRecord):
+        return prepared
+    work, motions, start = prepared
     record = work.finished()
     if record is not None:
         return record
-    motions, start = tracker_dataset(run, dataset), start_folder(run, tell=True)
+    if start is None:
+        _tell_of_refused(run)
     with work.attempt() as folder:
         settings = run.config.train_tracker
         motions.save(folder / "motions.yaml")
