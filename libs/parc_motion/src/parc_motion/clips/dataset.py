@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import attrs
 import numpy as np
@@ -69,9 +71,16 @@ class MotionDataset(Sequence[MotionClip]):
 
     def save(self, path: pathlib.Path) -> None:
         """Write the manifest (YAML is JSON's superset: the file is both)."""
+        storage.write_json(path, self._document(path.parent))
+
+    def text(self, folder: pathlib.Path) -> str:
+        """The manifest as it would stand in a folder."""
+        return json.dumps(self._document(folder))
+
+    def _document(self, folder: pathlib.Path) -> dict[str, Any]:
         rows = [
             {
-                "file": _relative(entry.file, path.parent),
+                "file": _relative(entry.file, folder),
                 "name": entry.name,
                 "class": entry.motion_class,
                 "weight": entry.weight,
@@ -82,7 +91,7 @@ class MotionDataset(Sequence[MotionClip]):
             }
             for entry in self.entries
         ]
-        storage.write_json(path, {"format": 1, "digest": self.digest, "motions": rows})
+        return {"format": 1, "digest": self.digest, "motions": rows}
 
     @staticmethod
     def load(path: pathlib.Path) -> MotionDataset:

@@ -5,6 +5,7 @@ from parc_motion.storage.atomic import (
     append_line,
     commit_folder,
     copy_file,
+    link_file,
     make_folder,
     remove,
     staged_folder,
@@ -24,6 +25,7 @@ from parc_motion.storage.digests import (
     digest_unchanged,
     read_json,
 )
+from parc_motion.storage.lease import Held, Lease, LeaseLost, LeaseOwner, live_leases
 from parc_motion.storage.lock import RunLock
 from parc_motion.storage.manifest import read_manifest, write_manifest
 from parc_motion.storage.packed import PackedArrays, PackedField, PackedWriter
@@ -33,6 +35,10 @@ __all__ = [
     "ArrayLimits",
     "Checkpoint",
     "CheckpointStore",
+    "Held",
+    "Lease",
+    "LeaseLost",
+    "LeaseOwner",
     "PackedArrays",
     "PackedField",
     "PackedWriter",
@@ -46,6 +52,8 @@ __all__ = [
     "digest_folder",
     "digest_json",
     "digest_unchanged",
+    "link_file",
+    "live_leases",
     "make_folder",
     "read_arrays",
     "read_json",

@@ -24,6 +24,7 @@ __all__ = [
     "append_line",
     "commit_folder",
     "copy_file",
+    "link_file",
     "make_folder",
     "remove",
     "staged_folder",
@@ -109,6 +110,18 @@ def copy_file(source: pathlib.Path, target: pathlib.Path) -> None:
     write_with(target, copy)
 
 
+def link_file(source: pathlib.Path, target: pathlib.Path) -> None:
+    """`target` is a second name of the file `source`, or a durable copy where the file system has no hard links."""
+
+    def link(temporary: pathlib.Path) -> None:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+    write_with(target, link)
+
+
 def make_folder(path: pathlib.Path) -> pathlib.Path:
     """The folder, made durably together with its missing parents."""
     path = pathlib.Path(path)
@@ -150,13 +163,19 @@ def remove(path: pathlib.Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def sweep(folder: pathlib.Path) -> int:
+def sweep(folder: pathlib.Path, skip: str | None = None) -> int:
     """Remove what a killed process left below `folder`: temporary files, and staged folders; returns how many.
 
-    Call it only while holding the lock of the run.
+    Call it only while nobody else works there.
+
+    Args:
+        skip: name of a folder in `folder` that others work in; it is left alone.
     """
-    files = [path for path in folder.rglob(f".*{_TEMPORARY}*") if path.is_file()]
-    folders = [path for path in folder.rglob("*") if _STAGED.search(path.name) and path.is_dir()]
+    found = [path for path in folder.rglob("*") if path.relative_to(folder).parts[0] != skip]
+    files = [
+        path for path in found if path.name.startswith(".") and _TEMPORARY in path.name and path.is_file()
+    ]
+    folders = [path for path in found if _STAGED.search(path.name) and path.is_dir()]
     for path in (*files, *folders):
         remove(path)
     return len(files) + len(folders)

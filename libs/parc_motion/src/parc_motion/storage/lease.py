@@ -1,0 +1,288 @@
+"""Exclusive use of a piece of work, among processes of one or several machines that see the same folder.
+
+A lease is a file that its holder touches now and then. The kernel's locks are not used, because network file systems
+keep them badly; creating a file that must not exist is atomic everywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import pathlib
+import random
+import re
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import attrs
+
+from parc_motion.errors import RunLocked, StorageError
+from parc_motion.storage.atomic import make_folder
+
+__all__ = ["HEARTBEAT_S", "STALE_AFTER_S", "Held", "Lease", "LeaseLost", "LeaseOwner", "live_leases"]
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 10.0  # between touches of a lease file
+STALE_AFTER_S = 120.0  # age of the last touch from which the owner on another machine counts as dead
+_LOOKS = 3  # before a newer generation counts as a takeover
+_FILE = re.compile(r"(?P<name>.+)\.(?P<generation>\d+)\.lease")
+
+
+@attrs.frozen(kw_only=True)
+class LeaseOwner:
+    """Who holds a lease; the fields of a file that cannot be read are empty."""
+
+    host: str = ""
+    machine: str = ""  # boot and process namespace: where `pid` means something
+    pid: int = 0
+    started: str = ""  # when the process started, because process ids are used again
+    command: str = ""
+    token: str = ""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} ({self.command})" if self.pid else "an unknown process"
+
+
+class Held(RunLocked):
+    """Another process holds the lease; `owner` says which."""
+
+    def __init__(self, text: str, owner: LeaseOwner) -> None:
+        super().__init__(text)
+        self.owner = owner
+
+
+class LeaseLost(RunLocked):
+    """Another process took the lease over, because this one gave no sign of life for too long."""
+
+
+class Lease:
+    """Holds `<folder>/<name>.<generation>.lease` for as long as the `with` block lasts.
+
+    The file of the highest generation counts. A lease whose owner is dead is taken over by creating the next
+    generation, which only one process can do. On the owner's machine it is dead when its process is gone; elsewhere
+    when it has not touched the file for `stale_after_s`, by the clock of the file system.
+
+    Args:
+        folder: where leases lie; made if it is missing.
+        name: of the work, without slashes.
+        stale_after_s: seconds; several times `HEARTBEAT_S`.
+
+    Raises:
+        Held: on entering, if a live process holds it.
+        StorageError: on entering, if the folder cannot be written.
+    """
+
+    def __init__(self, folder: pathlib.Path, name: str, *, stale_after_s: float = STALE_AFTER_S) -> None:
+        self.folder, self.name, self.stale_after_s = pathlib.Path(folder), name, stale_after_s
+        self.owner = _this_process()
+        self._path: pathlib.Path | None = None
+
+    def __enter__(self) -> Lease:
+        make_folder(self.folder)
+        while not self._acquire():
+            time.sleep(random.uniform(0.005, 0.05))  # two processes met; both stepped back
+        _heart.hold(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _heart.drop(self)
+        path, self._path = self._path, None
+        if path is not None and _read_owner(path).token == self.owner.token:
+            path.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Whether this process still holds it.
+
+        Raises:
+            LeaseLost: another one took it over.
+        """
+        for _ in range(_LOOKS):
+            if self._path is None or _read_owner(self._path).token != self.owner.token:
+                break
+            if max(_generations(self.folder).get(self.name, [0])) == _generation(self._path):
+                return
+            time.sleep(0.1)  # a process that came second may just be stepping back
+        raise LeaseLost(
+            f"{self.name}: another process took this work over, because this one gave no sign of life for "
+            f"{self.stale_after_s:.0f} s. What the other one makes counts; this one stops."
+        )
+
+    def touch(self) -> None:
+        """A sign of life. A file that was removed stays so; `check` tells."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._path)
+
+    def _acquire(self) -> bool:
+        seen = _generations(self.folder).get(self.name, [])
+        if seen:
+            newest = self._file(seen[-1])
+            owner = _read_owner(newest)
+            if _is_alive(newest, owner, self.stale_after_s):
+                raise Held(f"{self.name}: {owner} works on it.", owner)
+            log.info("%s: its owner is gone (%s); taken over.", self.name, owner)
+        mine = self._file(seen[-1] + 1 if seen else 1)
+        try:
+            descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            return False
+        except OSError as err:
+            raise StorageError(f"{mine}: cannot create: {err.strerror}. Is the run folder writable?") from err
+        try:
+            os.write(descriptor, json.dumps(attrs.asdict(self.owner)).encode())
+        finally:
+            os.close(descriptor)
+        if set(_generations(self.folder).get(self.name, [])) - {*seen, _generation(mine)}:
+            mine.unlink(missing_ok=True)
+            return False
+        for generation in seen:
+            self._file(generation).unlink(missing_ok=True)
+        self._path = mine
+        return True
+
+    def _file(self, generation: int) -> pathlib.Path:
+        return self.folder / f"{self.name}.{generation}.lease"
+
+
+def live_leases(folder: pathlib.Path, *, stale_after_s: float = STALE_AFTER_S) -> dict[str, LeaseOwner]:
+    """Name -> owner of the leases in a folder that a live process holds, those of this process included."""
+    found = {}
+    for name, generations in _generations(folder).items():
+        path = folder / f"{name}.{generations[-1]}.lease"
+        owner = _read_owner(path)
+        if path.exists() and _is_alive(path, owner, stale_after_s):
+            found[name] = owner
+    return found
+
+
+class _Heart(threading.Thread):
+    """Touches the leases of this process."""
+
+    def __init__(self) -> None:
+        super().__init__(name="lease heartbeat", daemon=True)
+        self._leases: set[Lease] = set()
+        self._lock = threading.Lock()
+
+    def hold(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.add(lease)
+            if not self.is_alive():
+                self.start()
+
+    def drop(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.discard(lease)
+
+    def run(self) -> None:
+        while True:
+            time.sleep(HEARTBEAT_S)
+            with self._lock:
+                leases = list(self._leases)
+            for lease in leases:
+                lease.touch()
+
+
+_heart = _Heart()
+
+
+def _this_process() -> LeaseOwner:
+    return LeaseOwner(
+        host=socket.gethostname(),
+        machine=_machine(),
+        pid=os.getpid(),
+        started=_started(os.getpid()),
+        command=" ".join(sys.argv)[:500],
+        token=uuid.uuid4().hex,
+    )
+
+
+@functools.cache
+def _machine() -> str:
+    """What tells this machine, boot and process namespace from others; containers may share a host's name."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with contextlib.suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since boot; empty where that is not known or the process has ended."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    state, *fields = text.rpartition(")")[2].split()  # the name before it may hold anything
+    return "" if state in "ZX" else fields[18]
+
+
+def _is_alive(path: pathlib.Path, owner: LeaseOwner, stale_after_s: float) -> bool:
+    if owner.machine == _machine():
+        if owner.started:
+            return _started(owner.pid) == owner.started
+        try:
+            os.kill(owner.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+    try:
+        touched = path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return _clock_of(path.parent) - touched < stale_after_s
+
+
+def _clock_of(folder: pathlib.Path) -> float:
+    """The time by the clock that stamps files in a folder; a file server's may differ from this machine's."""
+    probe = folder / f".clock-{uuid.uuid4().hex}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _read_owner(path: pathlib.Path) -> LeaseOwner:
+    try:
+        plain: dict[str, Any] = json.loads(path.read_text())
+        return LeaseOwner(**plain)
+    except (OSError, ValueError, TypeError):  # gone, or its owner is just writing it
+        return LeaseOwner()
+
+
+def _generations(folder: pathlib.Path) -> dict[str, list[int]]:
+    """Name -> generations of the lease files in a folder, ascending."""
+    found: dict[str, list[int]] = {}
+    for match in _matches(folder):
+        found.setdefault(match["name"], []).append(int(match["generation"]))
+    return {name: sorted(numbers) for name, numbers in found.items()}
+
+
+def _matches(folder: pathlib.Path) -> Iterator[re.Match[str]]:
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            match = _FILE.fullmatch(name)
+            if match:
+                yield match
+
+
+def _generation(path: pathlib.Path) -> int:
+    return int(path.name.split(".")[-2])
