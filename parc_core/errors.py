@@ -13,6 +13,7 @@ __all__ = [
     "BrokenPlugin",
     "ConfigError",
     "IncompatiblePlugin",
+    "JobFailed",
     "NoCandidate",
     "NoPathFound",
     "PluginError",
@@ -53,6 +54,14 @@ class IncompatiblePlugin(PluginError):
 
 class BrokenPlugin(PluginError):
     """The plugin module raised while it was loaded."""
+
+
+class JobFailed(ParcError):
+    """Jobs of a stage failed, here or in a worker; the exit code is that of the first one's error."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 class StageFailed(ParcError):

@@ -76,8 +76,8 @@ class KinGenConfig:
     optimizer: Use = setting(
         Use("kinopt"), kind="optimizer", help="The optimizer that refines the selected motions."
     )
-    executor: Use = setting(
-        Use("local"), kind="executor", help="The executor that runs the batches, here or on other machines."
+    executor: Use | None = setting(
+        None, kind="executor", help="The executor of the batches. null takes the run's."
     )
     save_name: str = setting("motions", help="Prefix of the clips' names: <save_name>_<motion>_<rank>.")
     motion_id_offset: int = setting(
@@ -168,7 +168,14 @@ class PhysRecordConfig:
         "policy.",
     )
     chunk: int = setting(
-        256, ge=1, help="Number of motions recorded in parallel; it bounds the memory needed.", unit="motions"
+        256,
+        ge=1,
+        unit="motions",
+        help="Number of motions recorded in parallel; it bounds the memory needed. Chunks are independent and can run "
+        "in several processes or on separate machines.",
+    )
+    executor: Use | None = setting(
+        None, kind="executor", help="The executor of the chunks. null takes the run's."
     )
 
     def __attrs_post_init__(self) -> None:
@@ -216,6 +223,11 @@ class IterationConfig:
     )
     phys_record: PhysRecordConfig = setting(
         factory=PhysRecordConfig, help="Stage 4: record the tracked motions in the simulator."
+    )
+    executor: Use = setting(
+        Use("local"),
+        kind="executor",
+        help="The executor that carries out batches of kin_gen and chunks of phys_record, here or on other machines.",
     )
     metrics: tuple[Use, ...] = setting(
         (Use("jsonl"),), kind="metric_sink", help="Sinks that receive every metric of the run."

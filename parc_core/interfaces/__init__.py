@@ -2,7 +2,7 @@
 
 from parc_core.interfaces.agent import Agent
 from parc_core.interfaces.context import Metrics, Progress, StageContext, Stopped
-from parc_core.interfaces.executor import Executor
+from parc_core.interfaces.executor import Executor, ExecutorContext, JobResult, JobSpec
 from parc_core.interfaces.generator import Generator
 from parc_core.interfaces.generator_parts import (
     Condition,
@@ -51,10 +51,13 @@ __all__ = [
     "Condition",
     "Done",
     "Executor",
+    "ExecutorContext",
     "Generator",
     "GeneratorLoss",
     "GeneratorNetwork",
     "IterationFolder",
+    "JobResult",
+    "JobSpec",
     "Kept",
     "LossInput",
     "MetricRecord",

@@ -148,6 +148,11 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def logs(self) -> pathlib.Path:
+        """Logs of jobs that a scheduler started."""
+        return self.path / "logs"
+
+    @property
     def report(self) -> pathlib.Path:
         """The report of the latest start."""
         return self.path / "report.json"
@@ -161,6 +166,11 @@ class RunFolder:
     def cache(self) -> pathlib.Path:
         """What can be computed again, e.g. packed clips; may be deleted at any time."""
         return self.path / "cache"
+
+    @property
+    def locks(self) -> pathlib.Path:
+        """Locks of the jobs that are being worked on, and of the processes that work here."""
+        return self.path / "locks"
 
     def inputs(self, number: int, source: str) -> pathlib.Path:
         """Clips of the motion source with this place and name in `dataset`."""

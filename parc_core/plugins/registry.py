@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib.metadata
 import logging
 import pathlib
@@ -286,7 +287,12 @@ def _is_module(name: str) -> bool:
 
 def _owner(name: str) -> tuple[str, str]:
     """Distribution and version that a ``module:attribute`` came with; empty where it was not installed."""
-    dists = importlib.metadata.packages_distributions().get(name.partition(":")[0].partition(".")[0], [])
+    return _owner_of_package(name.partition(":")[0].partition(".")[0])
+
+
+@functools.cache  # it reads the list of files of every distribution
+def _owner_of_package(name: str) -> tuple[str, str]:
+    dists = importlib.metadata.packages_distributions().get(name, [])
     return (dists[0], importlib.metadata.version(dists[0])) if dists else ("", "")
 
 

@@ -7,7 +7,6 @@ import logging
 import pathlib
 from collections.abc import Iterator
 
-from parc_core.interfaces import RunFolder
 from parc_motion import storage
 from parc_motion.errors import StorageError
 
@@ -17,9 +16,9 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 @contextlib.contextmanager
-def run_log(folder: pathlib.Path) -> Iterator[None]:
-    """While the block lasts, log records of PARC and its plugins (DEBUG) and warnings of others go to ``log.txt``."""
-    handler = _LineHandler(RunFolder(folder).log)
+def run_log(path: pathlib.Path) -> Iterator[None]:
+    """While the block lasts, log records of PARC and its plugins (DEBUG) and warnings of others go to a file."""
+    handler = _LineHandler(path)
     ours = logging.getLogger("parc_core")
     root = logging.getLogger()
     levels = ours.level, root.level

@@ -97,7 +97,8 @@ def _jobs(run: RunContext) -> Iterator[tuple[str, pathlib.Path, Job | None]]:
             if stage == train_tracker.STAGE:
                 motions = train_tracker.tracker_dataset(run, dataset)
                 return train_tracker.job(run, motions.digest, train_tracker.start_folder(run))
-            return phys_record.job(run, phys_record.recorded_dataset(run, dataset).digest)
+            motions, (_, policy) = phys_record.recorded_dataset(run, dataset), phys_record.policy_of(run)
+            return phys_record.job(run, motions.digest, policy)
         except DataError:  # an earlier stage has not finished
             return None
 

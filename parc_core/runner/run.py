@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
-import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -13,25 +11,31 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import IterationConfig, dump_yaml, load_iteration
+from parc_core.config import IterationConfig, dump_yaml
 from parc_core.errors import ConfigError, StageFailed
 from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
+from parc_core.runner.contexts import contexts, prepare, set_torch_threads
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
+from parc_core.runner.parts import run_parts
 from parc_core.runner.plan import ALL, STAGES, plan, replaced
+from parc_core.runner.presence import alone, presence
 from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
-from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
+from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
 from parc_core.stages.job import JobRecord, set_aside
 from parc_motion import storage
-from parc_motion.errors import ParcError
-from parc_motion.skeletons import load_skeleton
+from parc_motion.clips import MotionDataset
+from parc_motion.errors import ParcError, RunLocked
 
-__all__ = ["contexts", "prepare", "run_file"]
+__all__ = ["run_file"]
 
 log = logging.getLogger(__name__)
+
+_ORPHANS_END_S = 5.0
+_LOOK_AGAIN_S = 1.0  # at a job that another process works on
 
 
 def run_file(
@@ -48,7 +52,9 @@ def run_file(
 ) -> dict[str, Any]:
     """Run an iteration file, or continue the run in a folder; what is finished is skipped.
 
-    Changed settings hold from the first unfinished job on; the log says which finished jobs were made with others.
+    Changed settings hold from the first unfinished job on; the log says which finished jobs were made with others. Any
+    number of processes and machines that see the folder may run it: each takes jobs that no other works on, and waits
+    for those that it needs.
 
     Args:
         path: an iteration file, or a run folder (its `config.yaml` is taken).
@@ -66,7 +72,8 @@ def run_file(
 
     Raises:
         ConfigError: the file or an override is wrong.
-        RunLocked: another process works in the run folder.
+        RunLocked: settings are to change, or work is to be made again, while other processes work in the run folder; or
+            another process works on the batch.
         StageFailed: a stage raised something that is not a `ParcError`.
     """
     registry = Registry.discover()
@@ -78,20 +85,24 @@ def run_file(
 
     if dry_run:
         return plan(contexts(config, registry, folder, reporter), redo)
-    with storage.RunLock(folder), StopFlag() as stop, run_log(folder):
-        storage.sweep(folder)
-        runs = contexts(config, registry, folder, reporter, stop)
-        _set_torch_threads(config.torch_threads)
-        kept = _KeptConfig(RunFolder(folder))
-        _write_config(config, folder)
-        _set_aside(runs, redo)
-        write_manifest(
-            folder,
-            registry,
-            config,
-            runs[0].device,
-            {"simulator": runs[0].threads, "torch": runs[0].torch_threads},
-        )
+    with presence(folder) as others, StopFlag() as stop, run_log(RunFolder(folder).log):
+        with alone(folder):
+            runs = contexts(config, registry, folder, reporter, stop)
+            set_torch_threads(config.torch_threads)
+            kept = _KeptConfig(RunFolder(folder))
+            if redo is not None or kept.text != dump_yaml(config):
+                _check_alone(others, folder, redo)
+            if not others():
+                storage.sweep(folder)
+            _write_config(config, folder)
+            _set_aside(runs, redo)
+            write_manifest(
+                folder,
+                registry,
+                config,
+                runs[0].device,
+                {"simulator": runs[0].threads, "torch": runs[0].torch_threads},
+            )
         try:
             for run in runs if only is None else runs[-1:]:
                 _Iteration(run).run(only, batch)
@@ -100,7 +111,7 @@ def run_file(
             stopped.exit_code = stop.exit_code
             raise
         except Exception:
-            if kept.restore():
+            if not others() and kept.restore():
                 reporter.message(
                     "run", f"{folder}: nothing was finished with the new settings, they are not kept"
                 )
@@ -108,24 +119,6 @@ def run_file(
         report = collect(folder)
         storage.write_json(RunFolder(folder).report, report)
     return report
-
-
-def prepare(
-    path: pathlib.Path, overrides: tuple[str, ...], registry: Registry, resume: bool = False
-) -> tuple[IterationConfig, pathlib.Path]:
-    """Configuration and run folder of an iteration file or of an existing run folder."""
-    path = pathlib.Path(path)
-    if path.is_dir():
-        if not RunFolder(path).exists:
-            raise ConfigError(
-                f"{path}: not a run folder (config.yaml is missing). Give an iteration file, or a run folder."
-            )
-        return load_iteration(RunFolder(path).config, overrides, registry).config, path
-    config = load_iteration(path, overrides, registry).config
-    folder = pathlib.Path(config.output) / config.name
-    if resume and not RunFolder(folder).exists:
-        raise ConfigError(f"--resume: there is no run in {folder}. Leave the flag out to begin one.")
-    return config, folder
 
 
 @attrs.define
@@ -136,16 +129,19 @@ class _Iteration:
 
     def run(self, only: str | None, batch: int | None) -> None:
         run = self.run_context
-        self._job(inputs.STAGE, lambda: inputs.import_inputs(run))
+        self._job(inputs.STAGE, lambda: self._waiting(inputs.STAGE, inputs.import_inputs))
         dataset = inputs.iteration_dataset(run)
         if only in (None, train_gen.STAGE):
-            self._job(train_gen.STAGE, lambda: train_gen.run_stage(run, dataset))
+            self._job(train_gen.STAGE, lambda: self._waiting(train_gen.STAGE, train_gen.run_stage, dataset))
         if only in (None, kin_gen.STAGE):
             self._job(kin_gen.STAGE, lambda: self._batches(batch))
         if only in (None, train_tracker.STAGE):
-            self._job(train_tracker.STAGE, lambda: train_tracker.run_stage(run, dataset))
+            self._job(
+                train_tracker.STAGE,
+                lambda: self._waiting(train_tracker.STAGE, train_tracker.run_stage, dataset),
+            )
         if only in (None, phys_record.STAGE):
-            self._job(phys_record.STAGE, lambda: phys_record.run_stage(run, dataset))
+            self._job(phys_record.STAGE, lambda: self._recordings(dataset))
             self._next_dataset()
             storage.remove(run.run_folder.cache)  # the next iteration learns from other clips
             run.registry.call_lifecycle(
@@ -154,13 +150,32 @@ class _Iteration:
 
     def _batches(self, batch: int | None) -> list[JobRecord]:
         run = self.run_context
-        every = kin_gen.motion_ids(run)
-        if batch is not None and batch >= len(every):
-            raise ConfigError(f"--batch {batch}: iteration {run.iteration} has batches 0..{len(every) - 1}.")
-        batches = range(len(every)) if batch is None else (batch,)
-        executor = run.registry.create("executor", run.config.kin_gen.executor)
-        done = executor.map(functools.partial(kin_gen.run_batch, run, every), batches)
-        return [record for _, record in sorted(done, key=lambda pair: pair[0])]
+        jobs = parts.batches(run)
+        if batch is not None and batch >= len(jobs):
+            raise ConfigError(f"--batch {batch}: iteration {run.iteration} has batches 0..{len(jobs) - 1}.")
+        jobs = jobs if batch is None else jobs[batch : batch + 1]
+        if batch is None:
+            run_parts(run, run.config.kin_gen.executor, jobs)
+        return [parts.run_job(run, job) for job in jobs]
+
+    def _recordings(self, dataset: MotionDataset) -> JobRecord:
+        run = self.run_context
+        run_parts(run, run.config.phys_record.executor, parts.chunks(run, dataset))
+        return phys_record.run_stage(run, dataset)
+
+    def _waiting(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        """`work`; where another process does it already, wait until that one has finished or is gone."""
+        run, told = self.run_context, False
+        while True:
+            try:
+                return work(run, *arguments)
+            except storage.Held as held:
+                if not told:
+                    run.reporter.message(stage, f"{held} Waiting for it.")
+                told = True
+            if run.should_stop():
+                raise Stopped
+            time.sleep(_LOOK_AGAIN_S)
 
     def _job(self, stage: str, work: Callable[[], JobRecord | list[JobRecord]]) -> None:
         run = self.run_context
@@ -207,57 +222,6 @@ class _Iteration:
         )
 
 
-def contexts(
-    config: IterationConfig,
-    registry: Registry,
-    folder: pathlib.Path,
-    reporter: Reporter,
-    stop: Callable[[], bool] | None = None,
-) -> list[RunContext]:
-    """A context per iteration of a run.
-
-    Args:
-        stop: None for a plan, which does not need the device: it may be made on another machine.
-
-    Raises:
-        ConfigError: the device does not exist here.
-    """
-    first = RunContext(
-        config=config,
-        registry=registry,
-        skeleton=load_skeleton(config.character),
-        run_folder=RunFolder(folder),
-        iteration=1,
-        device=config.device if stop is None else _device(config.device),
-        threads=config.threads or os.cpu_count() or 1,
-        torch_threads=config.torch_threads,
-        reporter=reporter,
-        should_stop=stop or (lambda: False),
-    )
-    return [attrs.evolve(first, iteration=number) for number in range(1, config.iterations + 1)]
-
-
-def _set_torch_threads(count: int) -> None:
-    import torch
-
-    torch.set_num_threads(count)
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda"):
-        number = int(name.partition(":")[2] or 0)
-        if number >= torch.cuda.device_count():
-            raise ConfigError(
-                f"device: '{name}' was asked for, but torch sees {torch.cuda.device_count()} CUDA device(s). "
-                "Set device: auto or cpu, or repair the driver."
-            )
-    return name
-
-
 def _check_choice(only: str | None, batch: int | None, config: IterationConfig) -> None:
     if only is not None and only not in STAGES:
         raise ConfigError(f"--only {only}: no such stage. Stages: {', '.join(STAGES)}.")
@@ -267,6 +231,19 @@ def _check_choice(only: str | None, batch: int | None, config: IterationConfig) 
         raise ConfigError("--batch chooses a batch of kin_gen; give --only kin_gen with it.")
     if not 0 <= batch < config.kin_gen.batches:
         raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{config.kin_gen.batches - 1}.")
+
+
+def _check_alone(others: Callable[[], list[str]], folder: pathlib.Path, redo: str | None) -> None:
+    """Refuse to change what others work with; workers of a run that was just killed get the time to end."""
+    until = time.monotonic() + _ORPHANS_END_S
+    while (found := others()) and time.monotonic() < until:
+        time.sleep(0.1)
+    if found:
+        what = f"--redo {redo}" if redo is not None else "other settings"
+        raise RunLocked(
+            f"{folder}: {what} cannot be used while others work here: {'; '.join(found)}. Stop them first, or run "
+            "without changes: then the work is shared."
+        )
 
 
 class _KeptConfig:

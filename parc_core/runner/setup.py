@@ -10,8 +10,9 @@ import attrs
 from parc_core.config import dump, dump_yaml
 from parc_core.interfaces import RunFolder
 from parc_core.plugins import Registry
+from parc_core.runner.contexts import contexts, prepare
 from parc_core.runner.plan import plan
-from parc_core.runner.run import contexts, prepare
+from parc_core.runner.presence import alone
 from parc_motion import storage
 
 __all__ = ["write_setup"]
@@ -29,7 +30,7 @@ def write_setup(
     config, folder = prepare(path, overrides, registry)
     if iterations is not None:
         config = attrs.evolve(config, iterations=iterations)
-    with storage.RunLock(folder):
+    with alone(folder):
         storage.write_text(RunFolder(folder).config, dump_yaml(config))
         plain = dump(config)
         for stage in ("train_gen", "kin_gen", "train_tracker", "phys_record"):

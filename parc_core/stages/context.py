@@ -95,6 +95,7 @@ class RunContext:
             key_fields=fields,
             versions=versions,
             superseded=self.run_folder.superseded,
+            locks=self.run_folder.locks,
         )
 
     def seeds(self, stage: str) -> SeedStreams:

@@ -8,7 +8,7 @@ from collections import Counter
 from parc_core.config import Use
 from parc_core.interfaces import SeedStreams
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Job, JobRecord, read_record
+from parc_core.stages.job import Job, JobRecord, carry_out, read_record
 from parc_core.stages.manifests import balance, entries_of, entry_of, write_manifest
 from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
 from parc_motion.errors import DataError
@@ -55,11 +55,12 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
 
 
 def _import_one(run: RunContext, number: int, use: Use) -> JobRecord:
-    seeds = SeedStreams(run.config.seed).child(STAGE, source=number)  # the same in every iteration
     work = job(run, number, use)
-    record = work.finished()
-    if record is not None:
-        return record
+    return carry_out(work, lambda: _write(run, work, number, use))
+
+
+def _write(run: RunContext, work: Job, number: int, use: Use) -> JobRecord:
+    seeds = SeedStreams(run.config.seed).child(STAGE, source=number)  # the same in every iteration
     with work.attempt() as folder:
         source = run.registry.create("motion_source", use, skeleton=run.skeleton, seeds=seeds)
         entries: list[DatasetEntry] = []

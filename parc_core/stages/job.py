@@ -3,8 +3,10 @@
 While the work goes on it lies in `<name>.partial`; `DONE.json` then lists every output with its SHA-256, and the folder
 gets its name by a rename. A finished job stays finished: where its settings or inputs differ from those that now hold,
 the log says in what. A job that was complete but not yet renamed gets its name; one that was cut off continues from its
-partial folder; half of a job that was begun with other settings is set aside, never overwritten. Checkpoints serve the
-work itself: they are not outputs, and neither listed nor looked at afterwards.
+partial folder; half of a job that was begun with other settings is set aside, never overwritten. Checkpoints and parts
+serve the work itself: they are not outputs, and neither listed nor looked at afterwards.
+
+Whoever works on a job holds its lock, so that any number of processes can work on the jobs of a run.
 """
 
 from __future__ import annotations
@@ -23,7 +25,17 @@ import attrs
 from parc_motion import storage
 from parc_motion.errors import DataError
 
-__all__ = ["RECORD", "Job", "JobRecord", "differences", "prepared_or_record", "read_record", "set_aside"]
+__all__ = [
+    "PARTS",
+    "RECORD",
+    "Job",
+    "JobRecord",
+    "carry_out",
+    "differences",
+    "prepared_or_record",
+    "read_record",
+    "set_aside",
+]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +43,7 @@ T = TypeVar("T")
 
 RECORD = "DONE.json"  # of a finished job, in its folder
 _JOB = ".job.json"  # in a folder at work: the key that it works for, and the time spent so far
+PARTS = ".parts"  # jobs that a job is split into, while it is at work
 _CHECKPOINTS = "checkpoints/"
 _FORMAT = 1
 _SHOWN = 5  # differences that a message names
@@ -67,7 +80,36 @@ class Job:
     folder: pathlib.Path  # the final name
     key_fields: dict[str, Any]
     superseded: pathlib.Path  # where what is replaced is kept
+    locks: pathlib.Path  # where locks of jobs lie
     versions: dict[str, str] = attrs.field(factory=dict)  # of the code; recorded, and without effect
+    _lease: storage.Lease | None = attrs.field(default=None, init=False, repr=False)
+
+    @contextlib.contextmanager
+    def held(self, wait_s: float = 0.0) -> Iterator[None]:
+        """Nobody else works on this job while the block lasts.
+
+        Args:
+            wait_s: how long to wait for another process that holds it.
+
+        Raises:
+            Held: another process holds it.
+        """
+        until = time.monotonic() + wait_s
+        while True:
+            lease = storage.Lease(self.locks, f"{self.folder.parent.name}-{self.folder.name}")
+            try:
+                lease.__enter__()
+                break
+            except storage.Held:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.2)
+        self._lease = lease
+        try:
+            yield
+        finally:
+            self._lease = None
+            lease.__exit__(None, None, None)
 
     @property
     def key(self) -> str:
@@ -88,7 +130,8 @@ class Job:
         record = read_record(self.folder)
         if record is None:
             return None
-        storage.remove(self.folder / _JOB)  # of an attempt that ended right after the rename
+        for left in (_JOB, PARTS):  # of an attempt that ended right after the rename
+            storage.remove(self.folder / left)
         for name, file in record.files.items():
             path = self.folder / name
             if not path.is_file() or path.stat().st_size != file["size"]:
@@ -105,7 +148,7 @@ class Job:
             self.set_aside(self.folder)
         marker = self.partial / _JOB
         if self.partial.exists():
-            storage.sweep(self.partial)
+            storage.sweep(self.partial, skip=PARTS)
             known = storage.read_json(marker) if marker.is_file() else {}
             if known.get("key") == self.key:
                 storage.remove(self.partial / RECORD)  # damaged, or `finished` would have renamed the folder
@@ -127,9 +170,13 @@ class Job:
         try:
             yield folder
         finally:
-            marker = folder / _JOB
-            known = storage.read_json(marker)
-            storage.write_json(marker, {**known, "wall_s": known["wall_s"] + time.monotonic() - started})
+            self.add_time(time.monotonic() - started)
+
+    def add_time(self, seconds: float) -> None:
+        """Working time that `commit` is to count."""
+        marker = self.partial / _JOB
+        known = storage.read_json(marker)
+        storage.write_json(marker, {**known, "wall_s": known["wall_s"] + seconds})
 
     def commit(self, summary: dict[str, Any], known: Mapping[str, str] = MappingProxyType({})) -> JobRecord:
         """Give the finished folder its name.
@@ -137,7 +184,12 @@ class Job:
         Args:
             summary: what the stage reports, JSON values.
             known: SHA-256 of files that were just written, by name in the folder; they are not read again.
+
+        Raises:
+            LeaseLost: another process took the job over.
         """
+        if self._lease is not None:
+            self._lease.check()
         marker = self.partial / _JOB
         wall_s = storage.read_json(marker)["wall_s"]
         record = JobRecord(
@@ -151,7 +203,8 @@ class Job:
         )
         storage.write_json(self.partial / RECORD, {"format": _FORMAT, **attrs.asdict(record)})
         storage.commit_folder(self.partial, self.folder)
-        storage.remove(self.folder / _JOB)
+        for left in (_JOB, PARTS):
+            storage.remove(self.folder / left)
         return record
 
     def _commit_complete(self) -> None:
@@ -176,6 +229,19 @@ class Job:
     def set_aside(self, folder: pathlib.Path) -> None:
         """Move a folder into `superseded`; see `set_aside`."""
         set_aside(folder, self.superseded)
+
+
+def carry_out(job: Job, work: Callable[[], JobRecord]) -> JobRecord:
+    """The record of a finished job, or what `work` makes of it while this process holds it.
+
+    Raises:
+        Held: another process works on it.
+    """
+    record = None if job.partial.exists() else job.finished()
+    if record is not None:
+        return record
+    with job.held():
+        return job.finished() or work()
 
 
 def set_aside(folder: pathlib.Path, superseded: pathlib.Path) -> None:
@@ -241,8 +307,8 @@ def _listed(changed: list[str]) -> str:
 def _outputs(
     folder: pathlib.Path, known: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, dict[str, Any]]:
-    """Digest and size of every output by name: all files but the record, checkpoints, and temporary files."""
-    files = storage.digest_folder(folder, skip=(_CHECKPOINTS,), known=known)
+    """Digest and size of every output by name: all files but the record, checkpoints, parts and temporary files."""
+    files = storage.digest_folder(folder, skip=(_CHECKPOINTS, f"{PARTS}/"), known=known)
     files.pop(RECORD, None)
     return files
 

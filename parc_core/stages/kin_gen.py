@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import pathlib
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -21,7 +20,7 @@ from parc_core.interfaces import Generator, IterationFolder, Refined, Scored, St
 from parc_core.stages import train_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_generator
-from parc_core.stages.job import Job, JobRecord, prepared_or_record
+from parc_core.stages.job import Job, JobRecord, carry_out, prepared_or_record
 from parc_core.stages.manifests import entry_of, write_manifest
 from parc_motion import storage
 from parc_motion.clips import (
@@ -125,21 +124,22 @@ def batch_folders(run: RunContext) -> list[pathlib.Path]:
     return [run.folder.batch(name, ids.start, ids.stop - 1) for ids in motion_ids(run)]
 
 
-def run_batch(run: RunContext, every: Sequence[range], batch: int) -> JobRecord:
+def run_batch(run: RunContext, batch: int, ids: range) -> JobRecord:
     """Generate one batch, or continue it, or skip it.
 
     Args:
-        every: the motions of each batch, see `motion_ids`.
-        batch: which of them, counted from 0.
+        batch: which one, counted from 0.
+        ids: its motions, see `motion_ids`.
+
+    Raises:
+        Held: another process works on it.
     """
-    ids = every[batch]
     folder = run.folder.batch(run.config.kin_gen.save_name, ids.start, ids.stop - 1)
     work = prepared_or_record(lambda: job(run, ids), folder)
-    if isinstance(work, JobRecord):
-        return work
-    record = work.finished()
-    if record is not None:
-        return record
+    return work if isinstance(work, JobRecord) else carry_out(work, lambda: _generate(run, work, batch, ids))
+
+
+def _generate(run: RunContext, work: Job, batch: int, ids: range) -> JobRecord:
     raw = run.folder.raw(work.folder)
     if work.folder.exists() and raw.exists():  # both were made with other settings
         work.set_aside(raw)
@@ -148,12 +148,12 @@ def run_batch(run: RunContext, every: Sequence[range], batch: int) -> JobRecord:
         maker = _Maker(run)
         counts: collections.Counter[str] = collections.Counter()
         for number, motion_id in enumerate(ids):
-            note = f"batch {batch + 1}/{len(every)}, motion {number + 1}/{len(ids)}"
+            note = f"batch {batch}, motion {number + 1}/{len(ids)}"
             run.reporter.update(STAGE, number, len(ids) + 1, note)
             counts.update(maker.make(motion_id, folder / "raw"))
             if run.should_stop():
                 raise Stopped
-        outcomes, known = _refine(run, folder)
+        outcomes, known = _refine(run, folder, len(ids))
     storage.remove(raw)  # left by an attempt that was cut off between the two renames
     storage.make_folder(folder / "raw")
     storage.commit_folder(folder / "raw", raw)
@@ -237,14 +237,13 @@ class _Maker:
         return attrs.evolve(one.clip, name=name, motion_class=self.settings.save_name, provenance=origin)
 
 
-def _refine(run: RunContext, folder: pathlib.Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _refine(run: RunContext, folder: pathlib.Path, total: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Refine every raw clip of the batch and write the results: a row for each, and digests by name in the folder."""
     settings = run.config.kin_gen
     files = sorted((folder / "raw").glob("*.npz"), key=lambda file: _natural(file.stem))
     if not files:
         return [], {}
     optimizer = run.registry.create("optimizer", settings.optimizer, skeleton=run.skeleton, device=run.device)
-    total = settings.motions_per_batch
 
     def report(done: float, whole: float, note: str) -> None:
         run.reporter.update(STAGE, total + done / max(whole, 1e-9), total + 1, f"refine: {note}")

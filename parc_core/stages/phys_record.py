@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import pathlib
 import re
+import time
 from typing import Any
 
 import attrs
 
 from parc_core.config import Use, dump
-from parc_core.interfaces import Agent, Policy, Progress, Recorded, RecordReport, StageContext
+from parc_core.interfaces import Agent, Policy, Recorded, RecordReport, StageContext
 from parc_core.stages import train_tracker
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import Job, JobRecord, prepared_or_record
+from parc_core.stages.job import PARTS, Job, JobRecord, carry_out, prepared_or_record, read_record
 from parc_core.stages.manifests import balance, scan, write_manifest
-from parc_core.stages.record_report import extended, missing, report_of
+from parc_core.stages.record_report import joined, report_of_chunk
 from parc_motion import storage
 from parc_motion.clips import (
     DatasetEntry,
@@ -29,11 +30,26 @@ from parc_motion.clips import (
     save_clip,
     save_execution,
 )
+from parc_motion.errors import DataError
 
-__all__ = ["STAGE", "clip_folder", "job", "recorded_dataset", "run_stage"]
+__all__ = [
+    "STAGE",
+    "begin",
+    "chunk_folder",
+    "chunk_job",
+    "chunk_manifest",
+    "clip_folder",
+    "job",
+    "policy_of",
+    "recorded_dataset",
+    "run_chunk",
+    "run_stage",
+]
 
 STAGE = "phys_record"
+_RECORDED = "recorded_motions"
 _PER_FOLDER = 50
+_WAIT_S = 60.0  # for another process that prepares the stage or puts it together, which takes moments
 _NUMBERED = re.compile(r"(.+?)_(\d+)_")
 
 
@@ -64,58 +80,148 @@ def policy_of(run: RunContext) -> tuple[Policy, str]:
     return Policy.load(folder), storage.digest_json(storage.digest_folder(folder))
 
 
-def job(run: RunContext, dataset_digest: str) -> Job:
+def job(run: RunContext, dataset_digest: str, policy_digest: str) -> Job:
     """The stage's job."""
+    inputs: dict[str, Any] = {
+        "dataset": dataset_digest,
+        "policy": policy_digest,
+        "chunk": run.config.phys_record.chunk,
+    }
+    return run.job(STAGE, run.folder.phys_record, _uses(run), **inputs)
+
+
+def _uses(run: RunContext) -> dict[str, tuple[str, Use | None]]:
     settings = run.config.train_tracker
-    _, policy_digest = policy_of(run)
-    uses: dict[str, tuple[str, Use | None]] = {
+    return {
         "recorder": ("recorder", run.config.phys_record.recorder),
         "env": ("tracker_env", settings.env),
         "simulator": ("simulator", settings.simulator),
         "agent": ("agent", settings.agent),
     }
-    chunk = run.config.phys_record.chunk
-    return run.job(
-        STAGE, run.folder.phys_record, uses, dataset=dataset_digest, policy=policy_digest, chunk=chunk
-    )
+
+
+def begin(run: RunContext, dataset: MotionDataset) -> int:
+    """Prepare the stage's folder, with a manifest for each chunk; returns their number, 0 if the stage is finished."""
+    prepared = _prepared(run, dataset)
+    if isinstance(prepared, JobRecord):
+        return 0
+    work, motions = prepared
+    size = run.config.phys_record.chunk
+    with work.held(_WAIT_S):
+        if work.finished() is not None:
+            return 0
+        work.begin()
+        firsts = range(0, len(motions), size)
+        for number, first in enumerate(firsts):
+            if not chunk_manifest(run, number).is_file():
+                chunk = MotionDataset(entries=motions.entries[first : first + size])
+                chunk.save(chunk_manifest(run, number))
+    return len(firsts)
+
+
+def chunk_folder(run: RunContext, number: int) -> pathlib.Path:
+    """Where a chunk is recorded, until the stage puts them together."""
+    folder = run.folder.phys_record
+    return folder.with_name(f"{folder.name}.partial") / PARTS / f"chunk_{number:05d}"
+
+
+def chunk_manifest(run: RunContext, number: int) -> pathlib.Path:
+    """The motions of a chunk."""
+    folder = chunk_folder(run, number)
+    return folder.with_name(f"{folder.name}.yaml")
+
+
+def chunk_job(run: RunContext, number: int) -> Job:
+    """The job of a chunk.
+
+    Raises:
+        DataError: the stage is not begun, or has fewer chunks.
+    """
+    manifest = chunk_manifest(run, number)
+    if not manifest.is_file():
+        raise DataError(f"{manifest}: there is no such chunk. Run the stage: --only {STAGE}")
+    inputs: dict[str, Any] = {"dataset": MotionDataset.load(manifest).digest, "chunk": number}
+    return run.job(STAGE, chunk_folder(run, number), _uses(run), policy=policy_of(run)[1], **inputs)
+
+
+def run_chunk(run: RunContext, number: int) -> JobRecord:
+    """Record one chunk, or continue it, or skip it.
+
+    Args:
+        number: which one, counted from 0; the stage is begun, see `begin`.
+
+    Raises:
+        Held: another process works on it.
+        DataError: the stage is not begun.
+    """
+    whole = read_record(run.folder.phys_record)
+    if whole is not None:
+        return whole
+    work = chunk_job(run, number)
+    chunk, (policy, _) = MotionDataset.load(chunk_manifest(run, number)), policy_of(run)
+
+    def record() -> JobRecord:
+        with work.attempt() as folder:
+            with run.stage_context(STAGE, folder, checkpoint_stem="record") as ctx:
+                report = _record(run, chunk, policy, ctx)
+            files = _write(run, folder, report, chunk)
+            document = report_of_chunk(report, chunk, files)
+            storage.write_json(folder / "report.json", document)
+        return work.commit(document["summary"])
+
+    return carry_out(work, record)
 
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
-    """Record, or skip.
+    """Record what no chunk has recorded yet, and put the chunks together; or skip.
 
     Afterwards `recorded_motions/` holds the clips, each with an `.execution` of what the simulator was told, and
     `report.json` says what became of every motion.
     """
-
-    def prepare() -> tuple[Job, MotionDataset, Policy]:
-        motions, (policy, _) = recorded_dataset(run, dataset), policy_of(run)
-        return job(run, motions.digest), motions, policy
-
-    prepared = prepared_or_record(prepare, run.folder.phys_record)
+    prepared = _prepared(run, dataset)
     if isinstance(prepared, JobRecord):
         return prepared
-    work, motions, policy = prepared
-    record = work.finished()
-    if record is not None:
-        return record
-    with work.attempt() as folder:
-        motions.save(folder / "motions.yaml")
-        storage.write_json(folder / "recorder.yaml", {"recorder": dump(run.config.phys_record.recorder)})
-        document = _so_far(folder / "report.json", motions)
-        size = run.config.phys_record.chunk
-        for number, first in enumerate(range(0, len(motions), size)):
-            chunk = MotionDataset(entries=motions.entries[first : first + size])
-            if missing(document, [entry.name for entry in chunk.entries]):
-                with run.stage_context(STAGE, folder, checkpoint_stem=f"chunk_{number:05d}") as ctx:
-                    progress = _Shifted(inner=ctx.progress, before=first, total=len(motions))
-                    ctx = attrs.evolve(ctx, progress=progress)
-                    report = _record(run, chunk, policy, ctx)
-                document = extended(document, report, motions, _write(run, folder, report, chunk))
-                storage.write_json(folder / "report.json", document)
-            _drop_checkpoints(folder / "checkpoints", f"chunk_{number:05d}")
-        recorded = folder / "recorded_motions"
-        if recorded.is_dir():
-            write_manifest(recorded, scan(recorded, recorded.name))
+    work, motions = prepared
+    count = begin(run, dataset)
+    for number in range(count):
+        run_chunk(run, number)
+    with work.held(_WAIT_S):
+        return work.finished() or _put_together(run, work, motions, count)
+
+
+def _prepared(run: RunContext, dataset: MotionDataset) -> tuple[Job, MotionDataset] | JobRecord:
+    """The stage's job and its motions, or the record if it is finished and its inputs are gone."""
+
+    def prepare() -> tuple[Job, MotionDataset]:
+        motions, (_, policy_digest) = recorded_dataset(run, dataset), policy_of(run)
+        return job(run, motions.digest, policy_digest), motions
+
+    return prepared_or_record(prepare, run.folder.phys_record)
+
+
+def _put_together(run: RunContext, work: Job, motions: MotionDataset, count: int) -> JobRecord:
+    """One folder from those of the chunks, which stay as they are until it is complete."""
+    started, folder = time.monotonic(), work.begin()
+    motions.save(folder / "motions.yaml")
+    storage.write_json(folder / "recorder.yaml", {"recorder": dump(run.config.phys_record.recorder)})
+    documents = []
+    wall_s = 0.0
+    for number in range(count):
+        part = chunk_folder(run, number)
+        record = read_record(part)
+        if record is None:
+            raise DataError(f"{part}: the chunk is not recorded. Run the stage again: --only {STAGE}")
+        documents.append(storage.read_json(part / "report.json"))
+        wall_s += record.wall_s
+        for name in record.files:
+            if name != "report.json":
+                in_place = name.startswith(f"{_RECORDED}/")
+                storage.link_file(part / name, folder / (name if in_place else f"{part.name}/{name}"))
+    document = joined(documents, motions)
+    storage.write_json(folder / "report.json", document)
+    if (folder / _RECORDED).is_dir():
+        write_manifest(folder / _RECORDED, scan(folder / _RECORDED, _RECORDED))
+    work.add_time(wall_s + time.monotonic() - started)
     return work.commit(document["summary"])
 
 
@@ -132,22 +238,6 @@ def clip_folder(name: str) -> str:
         return ""
     first = int(found[2]) // _PER_FOLDER * _PER_FOLDER
     return f"{found[1]}_{first}_{first + _PER_FOLDER - 1}"
-
-
-@attrs.frozen(kw_only=True)
-class _Shifted:
-    """Progress of a chunk as progress of the stage."""
-
-    inner: Progress
-    before: int  # motions of earlier chunks
-    total: int
-
-    def update(self, done: float, total: float, note: str = "") -> None:
-        self.inner.update(self.before + done, self.total, note)
-
-
-def _so_far(path: pathlib.Path, motions: MotionDataset) -> dict[str, Any]:
-    return storage.read_json(path) if path.is_file() else report_of(motions, [], {})
 
 
 def _record(run: RunContext, chunk: MotionDataset, policy: Policy, ctx: StageContext) -> RecordReport:
@@ -173,16 +263,11 @@ def _write(
     simulator = dump(run.config.train_tracker.simulator)
     files = {}
     for one in report.recorded:
-        path = folder / "recorded_motions" / clip_folder(one.clip.name) / f"{one.clip.name}.npz"
+        path = folder / _RECORDED / clip_folder(one.clip.name) / f"{one.clip.name}.npz"
         save_clip(path, _with_parent(one, digests[one.motion]))
         save_execution(execution_file(path), attrs.evolve(one.execution, simulator=simulator))
         files[one.clip.name] = path.relative_to(folder).as_posix()
     return files
-
-
-def _drop_checkpoints(folder: pathlib.Path, stem: str) -> None:
-    for path in sorted(folder.glob(f"{stem}_*")):
-        storage.remove(path)
 
 
 def _second(run: RunContext, recorder: Use) -> Agent | None:

@@ -1,8 +1,9 @@
-"""`report.json` of stage 4: the outcome of every motion, rewritten after each chunk."""
+"""`report.json` of stage 4: the outcome of every motion."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -10,28 +11,19 @@ import attrs
 from parc_core.interfaces import Recorded, RecordReport, furthest
 from parc_motion.clips import MotionDataset
 
-__all__ = ["FORMAT", "extended", "missing", "report_of", "summary_of"]
+__all__ = ["FORMAT", "joined", "report_of_chunk", "summary_of"]
 
 FORMAT = 1
 
 
-def report_of(motions: MotionDataset, recorded: list[dict], lost: dict[str, dict]) -> dict[str, Any]:
-    """The document: ``format``, ``summary``, ``recorded`` (a row per clip) and ``lost`` {motion: why}.
+def report_of_chunk(report: RecordReport, motions: MotionDataset, files: dict[str, str]) -> dict[str, Any]:
+    """The document of a chunk: ``format``, ``summary``, ``recorded`` (a row per clip) and ``lost`` {motion: why}.
 
     A row of a part also says why the rest of its motion is missing.
-    """
-    summary = summary_of(motions, recorded, lost)
-    return {"format": FORMAT, "summary": summary, "recorded": recorded, "lost": lost}
-
-
-def extended(
-    document: dict[str, Any], report: RecordReport, motions: MotionDataset, files: dict[str, str]
-) -> dict[str, Any]:
-    """The document with what a chunk gave.
 
     Args:
-        motions: all motions of the stage.
-        files: clip name -> where the clip was written, relative to the stage's folder.
+        motions: the motions of the chunk.
+        files: clip name -> where the clip was written, relative to the folder of the document.
     """
     entries = {entry.name: entry for entry in motions.entries}
     rows = [_row(one, entries[one.motion].origin, files[one.clip.name]) for one in report.recorded]
@@ -44,13 +36,23 @@ def extended(
         }
         for name, misses in report.lost.items()
     }
-    return report_of(motions, document["recorded"] + rows, document["lost"] | lost)
+    return _document(motions, rows, lost)
 
 
-def missing(document: dict[str, Any], names: list[str]) -> bool:
-    """Whether the document does not say of all of these motions what became of them."""
-    known = {row["motion"] for row in document["recorded"]} | set(document["lost"])
-    return not known.issuperset(names)
+def joined(documents: Sequence[dict[str, Any]], motions: MotionDataset) -> dict[str, Any]:
+    """One document from those of the chunks.
+
+    Args:
+        motions: all motions of the stage.
+    """
+    rows = [row for document in documents for row in document["recorded"]]
+    lost = {name: why for document in documents for name, why in document["lost"].items()}
+    return _document(motions, rows, lost)
+
+
+def _document(motions: MotionDataset, recorded: list[dict], lost: dict[str, dict]) -> dict[str, Any]:
+    summary = summary_of(motions, recorded, lost)
+    return {"format": FORMAT, "summary": summary, "recorded": recorded, "lost": lost}
 
 
 def summary_of(motions: MotionDataset, recorded: list[dict], lost: dict[str, dict]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pathlib
 from parc_core.config import dump
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator
-from parc_core.stages.job import Job, JobRecord, prepared_or_record, read_record
+from parc_core.stages.job import Job, JobRecord, carry_out, prepared_or_record, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
@@ -52,9 +52,10 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     if isinstance(prepared, JobRecord):
         return prepared
     work, learned, start = prepared
-    record = work.finished()
-    if record is not None:
-        return record
+    return carry_out(work, lambda: _train(run, work, learned, start))
+
+
+def _train(run: RunContext, work: Job, learned: MotionDataset, start: pathlib.Path | None) -> JobRecord:
     with work.attempt() as folder:
         use = run.config.train_gen.generator
         storage.write_json(

@@ -15,7 +15,7 @@ from parc_core.interfaces import Agent, Policy, TrackerEnv
 from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import Job, JobRecord, prepared_or_record, read_record
+from parc_core.stages.job import Job, JobRecord, carry_out, prepared_or_record, read_record
 from parc_core.stages.manifests import balance, entries_of
 from parc_motion import storage
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, cached_clips
@@ -152,9 +152,10 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     if isinstance(prepared, JobRecord):
         return prepared
     work, motions, start = prepared
-    record = work.finished()
-    if record is not None:
-        return record
+    return carry_out(work, lambda: _train(run, work, motions, start))
+
+
+def _train(run: RunContext, work: Job, motions: MotionDataset, start: pathlib.Path | None) -> JobRecord:
     if start is None:
         _tell_of_refused(run)
     with work.attempt() as folder:

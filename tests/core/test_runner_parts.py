@@ -5,10 +5,8 @@ import pytest
 
 from parc_core.interfaces import MetricRecord
 from parc_core.runner.jsonl import JsonlConfig, JsonlSink
-from parc_core.runner.local import LocalConfig, LocalExecutor
 from parc_core.runner.logs import run_log
 from parc_motion.errors import DataError
-from parc_testing.contracts.executor import ExecutorContract
 from parc_testing.contracts.metric_sink import MetricSinkContract
 
 
@@ -20,12 +18,6 @@ class TestJsonlSink(MetricSinkContract):
     def read(self, folder):
         rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         return [(row["step"], row["name"], row["value"]) for row in rows]
-
-
-class TestLocalExecutor(ExecutorContract):
-    @pytest.fixture
-    def make(self):
-        return lambda: LocalExecutor(LocalConfig())
 
 
 def test_value_that_json_cannot_say_is_a_string(tmp_path):
@@ -44,15 +36,8 @@ def test_metrics_file_is_a_plain_name():
         JsonlConfig(file="../x")
 
 
-def test_local_executor_runs_nothing_ahead_of_its_caller():
-    ran = []
-    results = LocalExecutor(LocalConfig()).map(ran.append, [1, 2])
-    next(results)
-    assert ran == [1]
-
-
 def test_log_file_holds_debug_records_of_parc_and_warnings_of_others(tmp_path):
-    with run_log(tmp_path):
+    with run_log(tmp_path / "log.txt"):
         logging.getLogger("parc_core.stages").debug("detail")
         logging.getLogger("other").info("no")
         logging.getLogger("other").warning("yes")

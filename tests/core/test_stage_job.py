@@ -14,6 +14,7 @@ def make_job(tmp_path, **fields) -> Job:
         folder=tmp_path / "iter_001" / "batch",
         key_fields={"seed": 1, **fields},
         superseded=tmp_path / "superseded",
+        locks=tmp_path / "locks",
     )
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable
-from typing import Any
 
+import attrs
 import pytest
 
-from parc_core.interfaces import Executor
+from parc_core.interfaces import Executor, ExecutorContext, JobResult, JobSpec
+from parc_core.plugins import Registry
+from parc_core.runner.contexts import contexts, prepare
+from parc_core.runner.outcome import outcome_of
+from parc_core.runner.run import run_file
+from parc_core.stages import parts
+from parc_core.stages.context import RunContext
+from parc_core.stages.job import read_record
+from parc_motion.clips import save_clip
+from parc_motion.storage import Lease
+from parc_testing.builders import make_clip
+from parc_testing.quick import ITERATION_FILE
 
-__all__ = ["ExecutorContract"]
+__all__ = ["ExecutorContract", "WorkersContract"]
+
+BATCHES = 5
 
 
 class ExecutorContract:
@@ -18,38 +32,177 @@ class ExecutorContract:
     class TestMine(ExecutorContract):
         @pytest.fixture
         def make(self):
-            return lambda: MyExecutor(MyConfig())
+            return lambda: MyExecutor(MyConfig(workers=2))
     """
+
+    @pytest.fixture
+    def bench(self, tmp_path: pathlib.Path, make: Callable[[], Executor]) -> Bench:
+        """A run whose batches are to be made."""
+        return Bench(tmp_path, make)
 
     def test_is_an_executor(self, make: Callable[[], Executor]) -> None:
         assert isinstance(make(), Executor)
 
-    def test_every_job_gives_its_own_result_once(self, make: Callable[[], Executor]) -> None:
-        results = list(make().map(_square, [3, 1, 2]))
-        assert sorted(results) == [(0, 9), (1, 1), (2, 4)]
+    def test_no_job_gives_no_result(self, bench: Bench) -> None:
+        assert bench.run([]) == {}
 
-    def test_no_job_gives_no_result(self, make: Callable[[], Executor]) -> None:
-        assert list(make().map(_square, [])) == []
+    def test_every_job_ends_once_with_what_one_process_would_make(self, bench: Bench) -> None:
+        expected = bench.serial()
+        assert bench.run() == {index: "finished" for index in range(BATCHES)}
+        assert bench.digests() == expected
+        assert len(expected) == BATCHES
 
-    def test_equal_jobs_are_separate_jobs(self, make: Callable[[], Executor]) -> None:
-        assert sorted(make().map(_square, [2, 2, 2])) == [(0, 4), (1, 4), (2, 4)]
+    def test_finished_jobs_are_finished(self, bench: Bench) -> None:
+        bench.run()
+        before = bench.digests()
+        assert set(bench.run().values()) == {"finished"}
+        assert bench.digests() == before
 
-    def test_exception_of_a_job_reaches_the_caller(self, make: Callable[[], Executor]) -> None:
-        with pytest.raises(ValueError, match="job 1 is bad"):
-            list(make().map(_fail_at_one, [0, 1]))
+    def test_progress_is_passed_on(self, bench: Bench) -> None:
+        bench.run()
+        assert {name for name, *_ in bench.updates} <= {job.name for job in bench.jobs}
+        assert all(0 <= done <= total for _, done, total in bench.updates)
+        assert bench.updates
 
-    def test_is_usable_again_after_a_failure(self, make: Callable[[], Executor]) -> None:
-        executor = make()
-        with pytest.raises(ValueError):
-            list(executor.map(_fail_at_one, [1]))
-        assert list(executor.map(_square, [5])) == [(0, 25)]
+    @pytest.mark.parametrize(
+        ("trap", "text"), [("fail", "the trap was sprung"), ("err", "ZeroDivisionError: integer division")]
+    )
+    def test_job_that_fails_is_told_and_costs_no_other(self, bench: Bench, trap: str, text: str) -> None:
+        bench.lay(f"{trap}-once")
+        states = sorted(bench.run().values())
+        assert states == ["failed", *["finished"] * (BATCHES - 1)]
+        (failed,) = [result for result in bench.results.values() if result.state == "failed"]
+        assert failed.error.startswith(text)
+        assert failed.exit_code > 0
+        assert set(bench.run().values()) == {"finished"}
+
+    def test_job_of_another_process_is_left_to_it(self, bench: Bench) -> None:
+        job = bench.jobs[1]
+        assert job.ids is not None
+        folder = bench.context.folder.batch("motions", job.ids[0], job.ids[1] - 1)
+        with Lease(bench.context.run_folder.locks, f"{folder.parent.name}-{folder.name}"):
+            states = bench.run()
+        assert states[1] == "held"
+        assert "works on it" in bench.results[1].error
+        assert [state for index, state in states.items() if index != 1] == ["finished"] * (BATCHES - 1)
+        assert set(bench.run().values()) == {"finished"}
+
+    def test_stops_when_it_is_asked_to_and_goes_on_later(self, bench: Bench) -> None:
+        expected = bench.serial()
+        states = bench.run(stop_after=1)
+        assert sorted(states) == list(range(BATCHES))
+        assert set(states.values()) == {"finished", "stopped"}
+        assert set(bench.run().values()) == {"finished"}
+        assert bench.digests() == expected
 
 
-def _square(job: int) -> int:
-    return job * job
+class WorkersContract(ExecutorContract):
+    """Of an executor whose jobs run in processes of their own: one that dies costs its job a new try, and no more."""
+
+    @pytest.mark.parametrize("trap", ["kill", "exit"])
+    def test_worker_that_dies_costs_nothing_but_time(self, bench: Bench, trap: str) -> None:
+        expected = bench.serial()
+        bench.lay(f"{trap}-once")
+        assert set(bench.run().values()) == {"finished"}
+        assert bench.digests() == expected
+
+    def test_job_that_always_kills_its_worker_is_lost_in_the_end(self, bench: Bench) -> None:
+        bench.lay("kill")
+        assert bench.run(bench.jobs[:1]) == {0: "lost"}
+        assert bench.results[0].error
+        bench.lift("kill")
+        assert set(bench.run().values()) == {"finished"}
 
 
-def _fail_at_one(job: Any) -> Any:
-    if job == 1:
-        raise ValueError("job 1 is bad")
-    return job
+class Bench:
+    """A run of quick providers whose generator is trained and whose batches are to be made."""
+
+    def __init__(self, folder: pathlib.Path, make: Callable[[], Executor]) -> None:
+        self.folder, self.make = folder, make
+        self.updates: list[tuple[str, float, float]] = []
+        self.results: dict[int, JobResult] = {}
+        (folder / "clips").mkdir()
+        (folder / "trap").mkdir()
+        save_clip(folder / "clips" / "walk.npz", make_clip(40, name="walk", speed=1.0, motion_class="walk"))
+        self.context = self._begun("quick")
+        self.jobs = parts.batches(self.context)
+
+    def run(self, jobs: list[JobSpec] | None = None, stop_after: int = 10**9) -> dict[int, str]:
+        """State of each job by its index."""
+        self.results = {}
+        ctx = ExecutorContext(
+            run_here=self._run_here,
+            update=lambda job, done, total, note: self.updates.append((job.name, done, total)),
+            message=lambda text: None,
+            should_stop=lambda: len(self.results) >= stop_after,
+            threads=2,
+        )
+        for index, result in self.make().run(self.jobs if jobs is None else jobs, ctx):
+            assert index not in self.results, "a job ended twice"
+            self.results[index] = result
+        return {index: result.state for index, result in sorted(self.results.items())}
+
+    def _run_here(self, job: JobSpec) -> JobResult:
+        run = attrs.evolve(self.context, reporter=_Noting(self.updates, job.name))
+        return outcome_of(lambda: parts.run_job(run, job), job.name)
+
+    def serial(self) -> dict[str, str]:
+        """Digests of what one process makes, in a run of its own."""
+        run = self._begun("serial")
+        for job in parts.batches(run):
+            parts.run_job(run, job)
+        return _digests(run)
+
+    def digests(self) -> dict[str, str]:
+        """Digests of what the executor made."""
+        return _digests(self.context)
+
+    def lay(self, what: str) -> None:
+        """Whoever generates next steps into this trap."""
+        (self.folder / "trap" / what).touch()
+
+    def lift(self, what: str) -> None:
+        """Take a trap away."""
+        (self.folder / "trap" / what).unlink()
+
+    def _begun(self, name: str) -> RunContext:
+        text = ITERATION_FILE.replace(
+            '{use: "parc_testing.quick:QuickGenerator"}',
+            f'{{use: "parc_testing.quick:TrappedGenerator", trap: "{self.folder}/trap"}}',
+        )
+        file = self.folder / f"{name}.yaml"
+        file.write_text(text.replace("./clips", f"{self.folder}/clips"))
+        settings = (f"name={name}", f"output={self.folder}", "device=cpu", f"kin_gen.batches={BATCHES}")
+        run_file(file, overrides=settings, only="train_gen", reporter=_Quiet())
+        registry = Registry.discover()
+        config, folder = prepare(self.folder / name, (), registry)
+        return attrs.evolve(contexts(config, registry, folder, _Quiet())[0], device="cpu")
+
+
+class _Quiet:
+    def message(self, stage: str, text: str) -> None:
+        pass
+
+    def update(self, stage: str, done: float, total: float, note: str) -> None:
+        pass
+
+
+@attrs.frozen
+class _Noting:
+    updates: list[tuple[str, float, float]]
+    name: str
+
+    def message(self, stage: str, text: str) -> None:
+        pass
+
+    def update(self, stage: str, done: float, total: float, note: str) -> None:
+        self.updates.append((self.name, done, total))
+
+
+def _digests(run: RunContext) -> dict[str, str]:
+    found = {}
+    for batch in run.folder.batches():
+        record = read_record(batch)
+        if record is not None:
+            found[batch.name] = record.digest
+    return found

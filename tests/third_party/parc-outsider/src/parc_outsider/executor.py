@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
 
 import attrs
 
 from parc_core.config import setting
-from parc_core.interfaces import Executor
+from parc_core.interfaces import Executor, ExecutorContext, JobResult, JobSpec
 
 __all__ = ["ThreadsConfig", "ThreadsExecutor"]
 
@@ -27,13 +26,13 @@ class ThreadsExecutor(Executor):
     def __init__(self, config: ThreadsConfig) -> None:
         self.config = config
 
-    def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """(index, result) as jobs finish; the first exception cancels what has not begun."""
+    def run(self, jobs: Sequence[JobSpec], ctx: ExecutorContext) -> Iterator[tuple[int, JobResult]]:
+        """(index, how it ended) as jobs end."""
+
+        def work(job: JobSpec) -> JobResult:
+            return JobResult(state="stopped", error="stopped") if ctx.should_stop() else ctx.run_here(job)
+
         with ThreadPoolExecutor(self.config.workers) as pool:
-            futures = {pool.submit(function, job): index for index, job in enumerate(jobs)}
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
+            futures = {pool.submit(work, job): index for index, job in enumerate(jobs)}
+            for future in as_completed(futures):
+                yield futures[future], future.result()

@@ -1,0 +1,64 @@
+"""A job from a file: as a scheduler starts it, or as another machine sent it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+from parc_core.errors import ConfigError
+from parc_core.interfaces import JobResult, JobSpec, RunFolder
+from parc_core.runner.jobs import carry_out
+from parc_core.runner.logs import run_log
+from parc_core.runner.outcome import outcome_of
+from parc_core.runner.stop import StopFlag
+from parc_core.runner.transport import result_of, run_exported
+from parc_core.stages.context import Reporter
+from parc_motion.errors import DataError
+from parc_motion.storage import make_folder, remove, write_bytes
+
+__all__ = ["carry_out_file", "read_job"]
+
+
+def carry_out_file(path: pathlib.Path, reporter: Reporter, threads: int = 0) -> JobResult:
+    """Carry out the job in a file; see `parc job run`.
+
+    Raises:
+        DataError: the file does not hold a job.
+        ConfigError: the run folder is not seen here.
+    """
+    if path.suffix == ".zip":
+        return _carry_out_exported(path, reporter, threads)
+    job = read_job(path)
+    if not RunFolder(pathlib.Path(job.run)).exists:
+        raise ConfigError(
+            f"{path}: its run folder {job.run} is not seen here. Export the job: parc job export --help"
+        )
+    log = RunFolder(pathlib.Path(job.run)).logs / f"iter_{job.iteration:03d}-{job.stage}-{job.part or 0}.txt"
+    with StopFlag() as stop, run_log(log):
+        return outcome_of(lambda: carry_out(job, reporter, stop, threads), job.name)
+
+
+def _carry_out_exported(path: pathlib.Path, reporter: Reporter, threads: int) -> JobResult:
+    work = path.with_suffix(".work")
+    try:
+        exported = path.read_bytes()
+    except OSError as err:
+        raise DataError(f"{path}: cannot be read: {err.strerror}.") from err
+    with StopFlag() as stop:
+        result = run_exported(exported, make_folder(work).absolute(), reporter, stop, threads)
+    if result.state == "finished":
+        write_bytes(path.with_suffix(".result.zip"), result_of(work))
+        remove(work)
+    return result
+
+
+def read_job(path: pathlib.Path) -> JobSpec:
+    """The job in a file.
+
+    Raises:
+        DataError: something else lies there.
+    """
+    try:
+        return JobSpec.read(json.loads(path.read_text()), str(path))
+    except (OSError, ValueError) as err:
+        raise DataError(f"{path}: cannot be read as a job: {err}") from err

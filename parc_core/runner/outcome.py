@@ -1,0 +1,48 @@
+"""How the work on a job ended, as data: what a worker says to whoever waits for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from parc_core.errors import JobFailed
+from parc_core.interfaces import JobResult, Stopped
+from parc_motion.errors import ParcError
+from parc_motion.storage import Held
+
+__all__ = ["error_of", "outcome_of"]
+
+log = logging.getLogger(__name__)
+
+
+def outcome_of(work: Callable[[], Any], name: str) -> JobResult:
+    """How `work` ended; the log says where an unexpected error came from.
+
+    Args:
+        name: of the job, for messages.
+    """
+    try:
+        work()
+    except Held as held:
+        return JobResult(state="held", error=str(held), exit_code=held.exit_code)
+    except Stopped as stopped:
+        return JobResult(state="stopped", error="stopped", exit_code=stopped.exit_code)
+    except MemoryError:
+        return JobResult(state="lost", error="it ran out of memory", exit_code=ParcError.exit_code)
+    except ParcError as err:
+        return JobResult(state="failed", error=str(err), exit_code=err.exit_code)
+    except Exception as err:  # a plugin's mistake ends its job, not the worker
+        log.error("%s: %s: %s", name, type(err).__name__, err, exc_info=err)
+        text = f"{type(err).__name__}: {err} (log.txt says where)"
+        return JobResult(state="failed", error=text, exit_code=ParcError.exit_code)
+    return JobResult(state="finished")
+
+
+def error_of(failures: list[tuple[str, JobResult]]) -> JobFailed:
+    """One error for the jobs of a stage that failed: (name, how it ended) each."""
+    name, first = failures[0]
+    lines = [first.error if first.state == "failed" else f"{name}: {first.error}"]
+    if len(failures) > 1:
+        lines = [f"{len(failures)} jobs failed:", *(f"  {name}: {one.error}" for name, one in failures)]
+    return JobFailed("\n".join(lines), first.exit_code)

@@ -1,0 +1,245 @@
+"""A run is steered while it goes on: what is finished stays, and what changed is said."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+from parc_motion.clips import MotionDataset, save_clip
+from parc_motion.storage import digest_file
+from parc_testing.builders import make_clip
+
+STAGES = ["train_gen", "kin_gen", "kin_gen", "train_tracker", "phys_record"]
+
+
+def files(run: pathlib.Path) -> dict[str, str]:
+    """Digests of everything that a run made: clips, weights, records of trainings."""
+    kept = (".npz", ".safetensors", "policy.json")
+    return {
+        path.relative_to(run).as_posix(): digest_file(path)
+        for path in sorted(run.rglob("*"))
+        if path.name.endswith(kept)
+    }
+
+
+def states(plan, inputs: bool = False) -> list[str]:
+    """States of the jobs of all iterations, or of the inputs."""
+    return [row["state"] for row in plan["jobs"] if (row["stage"] == "inputs") == inputs]
+
+
+def log(run: pathlib.Path) -> str:
+    return (run / "log.txt").read_text()
+
+
+RUN = "runs/quick"
+
+
+def test_finished_iterations_stay_when_settings_change(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    before = files(home / RUN)
+    code, plan, _ = parc(RUN, "--iterations", "2", "--set", "kin_gen.candidates=12", "--dry-run", "--json")
+    assert code == 0 and states(plan) == ["finished"] * 5 + ["to do"] * 5
+    changed = {row["stage"]: row["changed"] for row in plan["jobs"][:6]}
+    assert changed["kin_gen"] == ["inputs.candidates 2 -> 12"]
+    assert changed["train_gen"] == changed["train_tracker"] == []
+    assert parc(RUN, "--iterations", "2", "--set", "kin_gen.candidates=12")[0] == 0
+    after = files(home / RUN)
+    assert before.items() <= after.items() and not (home / RUN / "superseded").exists()
+    assert "made with other settings: inputs.candidates 2 -> 12" in log(home / RUN)
+    _, plan, _ = parc(RUN, "--dry-run", "--json")
+    assert states(plan) == ["finished"] * 10
+
+
+def test_an_upgrade_does_not_start_work_over(parc, home, monkeypatch):
+    assert parc("quick.yaml")[0] == 0
+    before = files(home / RUN)
+    monkeypatch.setattr("parc_core.stages.context.__version__", "9.9.9")
+    _, plan, _ = parc(RUN, "--dry-run", "--json")
+    assert states(plan) == ["finished"] * 5 and not any(row["changed"] for row in plan["jobs"])
+    assert parc(RUN)[0] == 0 and files(home / RUN) == before
+
+
+def test_records_say_which_code_made_a_result(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    record = json.loads((home / RUN / "iter_001" / "p1_train_gen" / "DONE.json").read_text())
+    assert set(record["versions"]) == {"parc-core", "parc-testing"}
+    assert "version" not in json.dumps(record["key_fields"])
+
+
+def test_qualified_names_are_the_same_settings(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    _, plan, _ = parc(RUN, "--set", "kin_gen.terrain.use=parc-terrain:flat", "--dry-run", "--json")
+    assert states(plan) == ["finished"] * 5 and not any(row["changed"] for row in plan["jobs"])
+
+
+@pytest.mark.parametrize("stage", ["train_gen", "kin_gen", "train_tracker", "phys_record"])
+def test_redo_makes_a_stage_and_those_after_it_again(parc, home, stage):
+    assert parc("quick.yaml", "--iterations", "2")[0] == 0
+    before = files(home / RUN)
+    first = 5 + STAGES.index(stage)
+    wanted = ["finished"] * first + ["redo"] * (10 - first)
+    _, plan, _ = parc(RUN, "--redo", stage, "--dry-run", "--json")
+    assert states(plan) == wanted
+    assert parc(RUN, "--redo", stage)[0] == 0
+    after = files(home / RUN)
+    assert before.items() <= after.items(), "made again with equal settings, results are equal"
+    assert sum("superseded" in name for name in after) > 0
+
+
+def test_redo_all_makes_everything_again_with_new_settings(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    before = files(home / RUN)
+    epochs = ("--set", "train_gen.generator.epochs=3")
+    _, plan, _ = parc(RUN, *epochs, "--redo", "all", "--dry-run", "--json")
+    assert states(plan) == ["redo"] * 5
+    assert parc(RUN, *epochs, "--redo", "all")[0] == 0
+    after = files(home / RUN)
+    model = "iter_001/p1_train_gen/final_model/model.safetensors"
+    assert before[model] != after[model]
+    assert "superseded/iter_001-p1_train_gen-000/final_model/model.safetensors" in after
+
+
+def test_new_clips_of_a_source_join_when_the_inputs_are_imported_again(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    before = files(home / RUN)
+    save_clip(home / "clips" / "run.npz", make_clip(30, name="run", speed=3.0, motion_class="run"))
+    _, plan, _ = parc(RUN, "--dry-run", "--json")
+    assert states(plan, inputs=True) == ["finished"]
+    assert any("run.npz" in change for row in plan["jobs"] for change in row["changed"])
+    more = ("--iterations", "2", "--redo", "inputs")
+    _, plan, _ = parc(RUN, *more, "--dry-run", "--json")
+    assert states(plan, inputs=True) == ["redo"] and states(plan) == ["finished"] * 5 + ["to do"] * 5
+    assert parc(RUN, *more)[0] == 0
+    assert before.items() <= files(home / RUN).items()
+    names = {entry.name for entry in MotionDataset.load(home / RUN / "iter_002" / "dataset.yaml").entries}
+    assert {"walk", "run"} <= names
+    earlier = MotionDataset.load(home / RUN / "iter_001" / "dataset.yaml")
+    assert [entry.name for entry in earlier.entries] == ["walk"], "what the first iteration has learned from"
+
+
+@pytest.mark.parametrize(("agent", "continues"), [("OtherAgent", True), ("StrictAgent", False)])
+def test_another_agent_continues_from_the_policy_if_it_accepts_it(parc, home, agent, continues):
+    assert parc("quick.yaml")[0] == 0
+    providers = (home / "quick.yaml").read_text().partition('agent: {use: "')[2].partition(":QuickAgent")[0]
+    chosen = f"train_tracker.agent.use={providers}:{agent}"
+    code, _, err = parc(RUN, "--iterations", "2", "--set", chosen)
+    assert code == 0
+    record = json.loads((home / RUN / "iter_002" / "p3_tracker" / "DONE.json").read_text())
+    assert bool(record["key_fields"]["inputs"]["start"]) == continues
+    assert ("agent 'strict' starts from nothing" in err) != continues
+
+
+def test_redo_of_a_stage_that_does_not_exist_is_a_usage_error(parc):
+    code, _, err = parc("quick.yaml", "--redo", "everything")
+    assert code == 2 and "train_gen" in err
+
+
+def test_number_of_iterations_is_kept(parc, home):
+    assert parc("quick.yaml", "--iterations", "2")[0] == 0
+    _, plan, _ = parc(RUN, "--dry-run", "--json")
+    assert [row["iteration"] for row in plan["jobs"]] == [0] + [1] * 5 + [2] * 5
+    assert plan["config"]["iterations"] == 2
+
+
+def test_settings_that_fail_are_not_kept(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    before = (home / RUN / "config.yaml").read_text()
+    wrong = ("--iterations", "2", "--set", f"kin_gen.generator_path={home / 'nowhere'}")
+    (home / RUN / "iter_002").mkdir(exist_ok=True)
+    code, _, err = parc(RUN, *wrong, "--only", "kin_gen")
+    assert code == 65 and "they are not kept" in err
+    assert (home / RUN / "config.yaml").read_text() == before
+    assert parc(RUN)[0] == 0, "the printed command works"
+
+
+def test_settings_with_which_work_was_begun_are_kept(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    providers = (home / "quick.yaml").read_text().partition('generator: {use: "')[2].partition(":Quick")[0]
+    chosen = f"train_gen.generator.use={providers}:BreakingGenerator"
+    code, _, err = parc(RUN, "--iterations", "2", "--set", chosen)
+    assert code == 65 and "broken" in err and "they are not kept" not in err
+    assert "BreakingGenerator" in (home / RUN / "config.yaml").read_text()
+
+
+def test_plans_need_no_device(parc, home, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    code, plan, _ = parc("quick.yaml", "--set", "device=cuda:0", "--dry-run", "--json")
+    assert code == 0 and set(states(plan)) == {"to do"}
+    code, _, err = parc("quick.yaml", "--set", "device=cuda:0")
+    assert code == 2 and "torch sees 0 CUDA device(s)" in err
+
+
+def test_many_iterations_are_planned_at_once(parc, home):
+    code, plan, _ = parc("quick.yaml", "--iterations", "40", "--dry-run", "--json")
+    batches = [row["folder"] for row in plan["jobs"] if row["stage"] == "kin_gen"]
+    assert code == 0 and batches[-1].endswith("iter_040/p2_kin_gen/motions_158_159")
+
+
+def test_settings_with_which_something_was_finished_are_kept(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    wrong = ("--iterations", "2", "--set", f"phys_record.policy={home / 'nowhere'}")
+    code, _, err = parc(RUN, *wrong)
+    assert code == 65 and "they are not kept" not in err
+    assert str(home / "nowhere") in (home / RUN / "config.yaml").read_text()
+
+
+def test_motion_numbers_go_on_from_the_data_set(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    recorded = home / RUN / "iter_001" / "p4_phys_record" / "recorded_motions"
+    text = (
+        (home / "quick.yaml")
+        .read_text()
+        .replace("name: quick", "name: next")
+        .replace("[./clips]", f"[./clips, {recorded}]")
+    )
+    (home / "next.yaml").write_text(text)
+    assert parc("next.yaml")[0] == 0
+    following = MotionDataset.load(home / "runs" / "next" / "iter_002" / "dataset.yaml")
+    names = sorted(entry.name for entry in following.entries)
+    assert names == sorted(["walk", *(f"motions_{k}_0_opt_dm" for k in range(8))])
+    assert [path.name for path in sorted((home / "runs/next/iter_001/p2_kin_gen").glob("motions_*"))] == [
+        "motions_4_5",
+        "motions_6_7",
+    ]
+
+
+def test_motion_numbers_begin_at_the_offset(parc, home):
+    assert parc("quick.yaml", "--set", "kin_gen.motion_id_offset=100", "--iterations", "2")[0] == 0
+    for iteration, first in ((1, 100), (2, 104)):
+        folder = home / RUN / f"iter_{iteration:03d}" / "p2_kin_gen"
+        found = sorted(path.name for path in folder.glob("motions_*"))
+        assert found == [f"motions_{first}_{first + 1}", f"motions_{first + 2}_{first + 3}"]
+
+
+def test_batches_of_a_finished_iteration_stay_when_their_number_changes(parc, home):
+    assert parc("quick.yaml")[0] == 0
+    more = ("--iterations", "2", "--set", "kin_gen.batches=1", "--set", "kin_gen.motions_per_batch=5")
+    code, plan, _ = parc(RUN, *more, "--dry-run", "--json")
+    assert code == 0 and states(plan) == ["finished"] * 5 + ["to do"] * 4
+    assert parc(RUN, *more)[0] == 0
+    batches = [
+        sorted(p.name for p in (home / RUN / f"iter_00{k}/p2_kin_gen").glob("motions_*")) for k in (1, 2)
+    ]
+    assert batches == [["motions_0_1", "motions_2_3"], ["motions_4_8"]]
+
+
+def test_iteration_without_a_generated_clip_ends_before_the_tracker(parc, home):
+    # the terrain is too small for a path of this length
+    code, _, err = parc("quick.yaml", "--set", "kin_gen.planner.length=500.0")
+    assert code == 65
+    assert "none of the 2 batches holds a clip (" in err and "no path" in err and "--redo kin_gen" in err
+    assert not (home / RUN / "iter_001" / "p3_tracker").exists()
+    assert parc(RUN, "--set", "kin_gen.planner.length=2.0", "--redo", "kin_gen")[0] == 0
+
+
+def test_variables_at_the_beginning_of_paths_are_replaced(parc, home, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(home))
+    text = (home / "quick.yaml").read_text()
+    (home / "quick.yaml").write_text(text.replace("./clips", "$DATA_DIR/clips"))
+    code, plan, _ = parc("quick.yaml", "--dry-run", "--json")
+    assert code == 0 and str(home / "clips") in json.dumps(plan["config"]["dataset"])
+    monkeypatch.delenv("DATA_DIR")
+    code, _, err = parc("quick.yaml", "--dry-run")
+    assert code == 2 and "the environment variable DATA_DIR is not set" in err
