@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import pathlib
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -160,10 +159,7 @@ def _take(run: RunContext, target: pathlib.Path, place: pathlib.Path) -> None:
         raw = IterationFolder(place.parent.parent).raw(place)
         for source, final in ((raw, run.folder.raw(target)), (place, target)):
             if source.is_dir() and not final.exists():
-                half = storage.staged_folder(final)
-                storage.make_folder(half.parent)
-                shutil.copytree(source, half, ignore=shutil.ignore_patterns("checkpoints"))
-                storage.commit_folder(half, final)
+                storage.copy_folder(source, final, skip=("checkpoints",))
 
 
 def _batch(run: RunContext, part: int) -> tuple[JobSpec, Iterator[tuple[str, pathlib.Path | str]]]:

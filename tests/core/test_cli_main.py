@@ -64,6 +64,7 @@ def test_help_lists_the_verbs_of_core_and_plugins(parc, monkeypatch):
     assert code == 0
     assert re.findall(r"^  ([a-z]+)  ", out, re.MULTILINE) == [
         "run",
+        "job",
         "setup",
         "info",
         "plugins",

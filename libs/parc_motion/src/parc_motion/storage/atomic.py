@@ -15,7 +15,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from parc_motion.errors import StorageError
@@ -24,6 +24,7 @@ __all__ = [
     "append_line",
     "commit_folder",
     "copy_file",
+    "copy_folder",
     "link_file",
     "make_folder",
     "remove",
@@ -152,6 +153,20 @@ def commit_folder(staged: pathlib.Path, final: pathlib.Path) -> None:
         _fsync(final.parent)
         if staged.parent != final.parent:
             _fsync(staged.parent)
+
+
+def copy_folder(source: pathlib.Path, final: pathlib.Path, skip: Iterable[str] = ()) -> None:
+    """`final` is a durable copy of a folder, complete or not there. It must not exist.
+
+    Args:
+        skip: names of folders in it that are left out.
+    """
+    staged = staged_folder(final)
+    remove(staged)
+    make_folder(final.parent)
+    with _storage_errors(final):
+        shutil.copytree(source, staged, ignore=shutil.ignore_patterns(*skip))
+    commit_folder(staged, final)
 
 
 def remove(path: pathlib.Path) -> None:
