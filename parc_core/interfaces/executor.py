@@ -87,6 +87,10 @@ class ExecutorContext:
     update: Callable[[JobSpec, float, float, str], None]  # progress of a job: how much, of how much, a remark
     message: Callable[[str], None]  # one line for the user
     should_stop: Callable[[], bool]  # the user asked to stop: jobs stop at their next safe point
+    pack: Callable[
+        [JobSpec], bytes
+    ]  # a job with all that it reads, a zip for `parc job run` where the folder is not seen
+    unpack: Callable[[bytes], None]  # takes over what `parc job run` wrote for a packed job, the .result.zip
     threads: int = 1  # simulator threads that all jobs together may use on this machine
     device: str = "cpu"
 
@@ -95,8 +99,8 @@ class Executor(ABC):
     """Carries out jobs that do not depend on each other. Made with ``target(config)``.
 
     A job leaves its result in the run folder, where its lock keeps it from being done twice, so an executor may run it
-    in another process, or on a machine that sees the folder, with ``parc job run``. One that uses machines without the
-    folder exports the job and imports its result (`parc_core.runner.transport`).
+    in another process, or on a machine that sees the folder, with ``parc job run``; that command prints a `JobResult`
+    as JSON. One that uses machines without the folder packs the job and unpacks its result.
     """
 
     @abstractmethod

@@ -11,6 +11,7 @@ import attrs
 from parc_core.config import Use
 from parc_core.interfaces import Executor, ExecutorContext, JobResult, JobSpec, Stopped
 from parc_core.runner.outcome import error_of, outcome_of
+from parc_core.runner.transport import import_result, pack
 from parc_core.stages.context import RunContext
 from parc_core.stages.parts import is_finished, run_job
 
@@ -79,6 +80,8 @@ class _Board:
             update=self._update,
             message=lambda text: run.reporter.message("executor", text),
             should_stop=run.should_stop,
+            pack=lambda job: pack(run, job.stage, job.part or 0),
+            unpack=lambda result: log.info("taken over: %s", import_result(run.run_folder.path, result)),
             threads=run.threads,
             device=run.device,
         )

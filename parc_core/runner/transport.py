@@ -32,7 +32,7 @@ from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
 
-__all__ = ["export_job", "import_folder", "import_result", "result_of", "run_exported"]
+__all__ = ["export_job", "import_folder", "import_result", "pack", "result_of", "run_exported"]
 
 _JOB = "job.json"
 _MODEL = "model"  # of a generator or policy that a setting names
@@ -56,6 +56,11 @@ def export_job(path: pathlib.Path, stage: str, part: int, iteration: int | None 
     if iteration is not None and iteration > len(every):
         raise ConfigError(f"{path}: there is no iteration {iteration}; the run has {len(every)}.")
     run = every[(iteration or len(every)) - 1]
+    return pack(run, stage, part)
+
+
+def pack(run: RunContext, stage: str, part: int) -> bytes:
+    """As `export_job`, of an iteration."""
     if stage == kin_gen.STAGE:
         job, files = _batch(run, part)
     elif stage == phys_record.STAGE:

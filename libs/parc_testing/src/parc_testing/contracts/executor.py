@@ -13,6 +13,7 @@ from parc_core.plugins import Registry
 from parc_core.runner.contexts import contexts, prepare
 from parc_core.runner.outcome import outcome_of
 from parc_core.runner.run import run_file
+from parc_core.runner.transport import import_result, pack
 from parc_core.stages import parts
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import read_record
@@ -135,6 +136,8 @@ class Bench:
             update=lambda job, done, total, note: self.updates.append((job.name, done, total)),
             message=lambda text: None,
             should_stop=lambda: len(self.results) >= stop_after,
+            pack=lambda job: pack(self.context, job.stage, job.part or 0),
+            unpack=self._unpack,
             threads=2,
         )
         for index, result in self.make().run(self.jobs if jobs is None else jobs, ctx):
@@ -145,6 +148,9 @@ class Bench:
     def _run_here(self, job: JobSpec) -> JobResult:
         run = attrs.evolve(self.context, reporter=_Noting(self.updates, job.name))
         return outcome_of(lambda: parts.run_job(run, job), job.name)
+
+    def _unpack(self, result: bytes) -> None:
+        import_result(self.context.run_folder.path, result)
 
     def serial(self) -> dict[str, str]:
         """Digests of what one process makes, in a run of its own."""
