@@ -89,8 +89,8 @@ class ExecutorContext:
     should_stop: Callable[[], bool]  # the user asked to stop: jobs stop at their next safe point
     pack: Callable[
         [JobSpec], bytes
-    ]  # a job with all that it reads, a zip for `parc job run` where the folder is not seen
-    unpack: Callable[[bytes], None]  # takes over what `parc job run` wrote for a packed job, the .result.zip
+    ]  # a job with all that it reads: a zip for `parc job run`
+    unpack: Callable[[bytes], None]  # takes over what `parc job run` made of it, the .result.zip
     threads: int = 1  # simulator threads that all jobs together may use on this machine
     device: str = "cpu"
 
