@@ -1,5 +1,6 @@
 """Motion clips, data sets of clips, recordings of what a simulator did, and their files."""
 
+from parc_motion.clips.classify import ACTION_CLASSES, action_class
 from parc_motion.clips.clip import MotionClip, Provenance
 from parc_motion.clips.clip_file import load_clip, save_clip
 from parc_motion.clips.dataset import DatasetEntry, MotionDataset, class_balanced_weights
@@ -15,6 +16,7 @@ from parc_motion.clips.packed_clips import FRAME_FIELDS, PackedClips, cached_cli
 from parc_motion.clips.terrain_file import load_terrain, save_terrain
 
 __all__ = [
+    "ACTION_CLASSES",
     "FRAME_FIELDS",
     "START_FIELDS",
     "DatasetEntry",
@@ -23,6 +25,7 @@ __all__ = [
     "MotionDataset",
     "PackedClips",
     "Provenance",
+    "action_class",
     "cached_clips",
     "class_balanced_weights",
     "execution_file",
