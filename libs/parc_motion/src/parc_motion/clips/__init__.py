@@ -12,6 +12,7 @@ from parc_motion.clips.execution import (
     save_execution,
 )
 from parc_motion.clips.mirror import mirror_clip, mirror_path, mirror_terrain
+from parc_motion.clips.motion_list import ListedMotion, MotionList, read_motion_list
 from parc_motion.clips.packed_clips import FRAME_FIELDS, PackedClips, cached_clips, write_packed_clips
 from parc_motion.clips.terrain_file import load_terrain, save_terrain
 
@@ -21,8 +22,10 @@ __all__ = [
     "START_FIELDS",
     "DatasetEntry",
     "Execution",
+    "ListedMotion",
     "MotionClip",
     "MotionDataset",
+    "MotionList",
     "PackedClips",
     "Provenance",
     "action_class",
@@ -35,6 +38,7 @@ __all__ = [
     "mirror_clip",
     "mirror_path",
     "mirror_terrain",
+    "read_motion_list",
     "save_clip",
     "save_execution",
     "save_terrain",
