@@ -28,6 +28,10 @@ from parc_motion.errors import DataError
 from parc_motion.skeletons import load_skeleton
 from parc_testing.builders import make_clip, make_terrain
 
+MANIFEST_ROW = {
+    "file": "a.npz", "name": "a", "class": "walk", "weight": 1.0, "num_frames": 30, "fps": 30.0, "origin": "input",
+    "sha256": "0",
+}  # fmt: skip
 GIVEN = ("train_gen.dataset", "train_tracker.dataset", "phys_record.dataset")
 
 
@@ -204,10 +208,30 @@ def test_wrong_row_of_a_list_is_one_error_before_other_sources_are_imported(parc
         ("clips: []", "not a motion list. Expected `motions:`"),
         ("motions: [", "not a YAML file"),
         ('{"format": 1, "motions": [{"file": "a.npz", "weight": 1}]}', "'name' is missing from a manifest"),
+        (
+            json.dumps({"format": 1, "motions": [{**MANIFEST_ROW, "fps": 0}]}),
+            "fps is 0, expected a number above 0",
+        ),
+        (
+            json.dumps({"format": 1, "motions": [{**MANIFEST_ROW, "name": None}]}),
+            "its name is None, expected text",
+        ),
         ('{"format": 9, "motions": []}', "manifest of format 9; this version reads 1"),
         ("motions: []", "names no motion"),
     ],
-    ids=["key", "key above", "zero", "row", "no list", "no YAML", "manifest", "format", "empty"],
+    ids=[
+        "key",
+        "key above",
+        "zero",
+        "row",
+        "no list",
+        "no YAML",
+        "missing key",
+        "fps",
+        "name",
+        "format",
+        "empty",
+    ],
 )
 def test_wrong_list_is_one_error(parc, home, lists, content, text):
     (lists / "mixed.yaml").write_text(content)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
+import torch
 
 from parc_motion.clips import ACTION_CLASSES, MotionClip, action_class, mirror_clip
+from parc_motion.clips.classify import _body_pos
 from parc_motion.errors import SkeletonMismatch
+from parc_motion.kinematics import Kinematics
 from parc_motion.skeletons import load_skeleton
 from parc_motion.terrains import Terrain
 from parc_testing.builders import STANDING_HEIGHT, make_clip
@@ -14,6 +18,7 @@ from parc_testing.builders import STANDING_HEIGHT, make_clip
 SKELETON = load_skeleton("humanoid")
 FPS = 30.0
 RIGHT_HAND = SKELETON.body_id("right_hand")
+HAND_HEIGHT = 1.1  # m, of the arm's hand in the first frames of `make_clip`, less the radius of a hand
 
 
 def class_of(clip: MotionClip) -> str:
@@ -26,20 +31,23 @@ def ground(*heights: float) -> Terrain:
     return Terrain(height=height, origin_xy=(-0.2, -0.8), cell=0.4)
 
 
-def follow(
-    terrain: Terrain, speed: float = 1.0, above: float = STANDING_HEIGHT, hands: int = 0
-) -> MotionClip:
-    """A clip that goes over the strips along x, its root at one height over them.
+def follow(terrain: Terrain, hands: int = 0, wall: bool = True) -> MotionClip:
+    """A clip that goes over the strips along x at 1 m/s, its root at one height over them.
 
     Args:
-        hands: frames in which a hand has a contact label.
+        hands: frames at the start in which the right hand, held out sideways, has a contact label.
+        wall: whether there is a wall at its side, up to the hand.
     """
-    frames = round((terrain.shape[0] * 0.4 - 0.8) / speed * FPS)
-    clip = make_clip(frames, speed=speed, terrain=terrain)
+    frames = round((terrain.shape[0] * 0.4 - 0.8) * FPS)
+    clip = make_clip(frames, speed=1.0, terrain=terrain)
     root_pos = np.array(clip.root_pos)
-    root_pos[:, 2] = above + terrain.height_at(root_pos[:, :2])
+    root_pos[:, 2] = STANDING_HEIGHT + terrain.height_at(root_pos[:, :2])
     contacts = np.array(clip.contacts)
     contacts[:hands, RIGHT_HAND] = 1.0
+    if wall:
+        height = np.array(terrain.height)
+        height[:, 0] += HAND_HEIGHT
+        terrain = attrs.evolve(terrain, height=height)
     return make_clip(frames, terrain=terrain, root_pos=root_pos, contacts=contacts)
 
 
@@ -84,6 +92,21 @@ def test_lower_ground_between_two_sides_is_a_gap(heights, expected):
     root_pos[:, 2] = STANDING_HEIGHT  # level, whatever is below
     level = make_clip(clip.num_frames, terrain=clip.terrain, root_pos=root_pos)
     assert class_of(level) == expected
+
+
+def test_hand_that_touches_the_own_body_is_no_climb():
+    terrain = ground(0, 0.35, 0.35, 0.35)
+    assert class_of(follow(terrain, hands=10, wall=True)) == "climb"
+    assert class_of(follow(terrain, hands=10, wall=False)) == "box"
+
+
+def test_place_of_a_hand_is_that_of_the_kinematics():
+    clip = turned(1, np.linspace(0.0, 1.0, 30))
+    body_pos, _ = Kinematics(SKELETON).forward(
+        *(torch.tensor(array) for array in (clip.root_pos, clip.root_rot, clip.joint_rot))
+    )
+    for hand in SKELETON.hands:
+        assert _body_pos(clip, SKELETON, hand) == pytest.approx(body_pos[:, hand].numpy(), abs=1e-5)
 
 
 def test_valley_that_is_walked_through_is_no_gap():

@@ -29,6 +29,9 @@ MAX_TREAD = 1.0  # m along the path between steps of stairs; longer treads are p
 CLIMB_RISE = 0.6  # m; up to mid-thigh, a foot gets onto it without help of the hands or a jump
 HAND_RISE = 0.3  # m; hands help with such a change of level; with none they only touch the ground
 HAND_S = 0.1  # s of contact; shorter ones are arms that brush along
+HAND_REACH = (
+    0.15  # m from the middle of a hand to the ground it touches; simulated hands also touch the own thighs
+)
 ON_FOOT = 1.2  # m, root over ground; hips are at 0.9 m when standing and at most 0.2 m higher in a step
 GAP_DEPTH = 0.3  # m below both sides; a foot can step through a shallower one
 FLIGHT_S = 0.3  # s without contact; flights of a run last up to 0.25 s
@@ -66,7 +69,7 @@ def action_class(clip: MotionClip, skeleton: Skeleton) -> str:
     contacts: np.ndarray = clip.contacts > CONTACT  # [T, B]
     on_foot = root[:, 2] - ground <= ON_FOOT
     steps, treads = _steps(root[on_foot], ground[on_foot], clip.fps)
-    hands = contacts[:, list(skeleton.hands)].any(axis=1).sum() / clip.fps >= HAND_S
+    hands = _hands_on_ground(clip, skeleton, contacts).sum() / clip.fps >= HAND_S
     if steps.max(initial=0.0) >= CLIMB_RISE or (hands and np.abs(steps).max(initial=0.0) >= HAND_RISE):
         return "climb"
     if _crosses_gap(ground, on_foot):
@@ -94,6 +97,34 @@ def _gait(root: np.ndarray, heading: np.ndarray, fps: float) -> str:
 
 def _ground(terrain: Terrain | None, root: np.ndarray) -> np.ndarray:
     return np.zeros(len(root)) if terrain is None else terrain.height_at(root[:, :2]).astype(np.float64)
+
+
+def _hands_on_ground(clip: MotionClip, skeleton: Skeleton, contacts: np.ndarray) -> np.ndarray:
+    """Frames in which a hand is in contact with ground below or beside it, ``[T]`` bool."""
+    on_ground = np.zeros(clip.num_frames, dtype=bool)
+    around = HAND_REACH * np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)])
+    for hand in skeleton.hands:
+        frames = np.flatnonzero(contacts[:, hand])
+        place = _body_pos(clip, skeleton, hand)[frames]
+        near = place[:, None, :2] + around  # a wall is as high as the cell beside the hand
+        height = np.zeros(near.shape[:2]) if clip.terrain is None else clip.terrain.height_at(near)
+        on_ground[frames] |= place[:, 2] <= height.max(axis=1) + HAND_REACH
+    return on_ground
+
+
+def _body_pos(clip: MotionClip, skeleton: Skeleton, body: int) -> np.ndarray:
+    """Position of one body, ``[T, 3]`` m; `parc_motion.kinematics`, which has that of all, needs torch."""
+    pos = np.zeros((clip.num_frames, 3))
+    while body > 0:
+        pos = skeleton.offsets[body] + _rotate(clip.joint_rot[:, body - 1], pos)
+        body = skeleton.parents[body]
+    return clip.root_pos + _rotate(clip.root_rot, pos)
+
+
+def _rotate(quat: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Vectors ``[T, 3]`` rotated by quaternions ``[T, 4]``, xyzw."""
+    twice = 2.0 * np.cross(quat[:, :3], vector)
+    return vector + quat[:, 3:] * twice + np.cross(quat[:, :3], twice)
 
 
 def _steps(root: np.ndarray, ground: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray]:

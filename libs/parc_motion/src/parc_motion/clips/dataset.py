@@ -6,6 +6,7 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import attrs
 import numpy as np
@@ -124,8 +125,17 @@ def class_balanced_weights(classes: Sequence[str], lengths: Sequence[float]) -> 
 
 
 def _entry(motion: ListedMotion) -> DatasetEntry:
-    fields = attrs.asdict(motion, recurse=False)
-    return DatasetEntry(**fields)
+    stated: Any = motion  # a manifest states every field
+    return DatasetEntry(
+        file=motion.file,
+        name=stated.name,
+        motion_class=stated.motion_class,
+        weight=motion.weight,
+        num_frames=stated.num_frames,
+        fps=stated.fps,
+        origin=motion.origin,
+        digest=stated.digest,
+    )
 
 
 def _of_clips(listed: MotionList) -> MotionDataset:

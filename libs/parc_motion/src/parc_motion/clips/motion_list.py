@@ -24,6 +24,7 @@ __all__ = ["ListedMotion", "MotionList", "read_motion_list"]
 _MANIFEST_KEYS = ("format", "digest", "motions")
 _MANIFEST_ROW = ("file", "name", "class", "weight", "num_frames", "fps", "origin", "sha256")
 _ROW = ("file", "weight", "class")
+_KINDS: dict[str, Any] = {"num_frames": int, "fps": (int, float), "origin": str, "sha256": str}
 _FORMAT = 1
 
 
@@ -122,6 +123,8 @@ def _motion(row: Any, where: str, folder: pathlib.Path, is_manifest: bool) -> Li
     for key in ("name", "class"):
         if is_manifest or row.get(key) is not None:
             check_name(row[key], f"{where}: its {key}")
+    if is_manifest:
+        _check_manifest_row(row, where)
     return ListedMotion(
         file=(folder / pathlib.Path(file).expanduser()).resolve(),
         weight=_weight(row.get("weight", 1.0), where),
@@ -134,6 +137,14 @@ def _motion(row: Any, where: str, folder: pathlib.Path, is_manifest: bool) -> Li
     )
 
 
+def _check_manifest_row(row: dict, where: str) -> None:
+    for key, kind in _KINDS.items():
+        value = row[key]
+        if not isinstance(value, kind) or isinstance(value, bool) or (kind is not str and not value > 0):
+            expected = "text" if kind is str else "a number above 0"
+            raise DataError(f"{where}: {key} is {value!r:.80}, expected {expected}. Make the manifest again.")
+
+
 def _weight(value: Any, where: str) -> float:
     number = math.nan
     # YAML 1.1 reads 1e-3, without a point, as text
@@ -143,7 +154,7 @@ def _weight(value: Any, where: str) -> float:
         except ValueError:
             number = math.nan
     if not (math.isfinite(number) and number >= 0):
-        raise DataError(f"{where} has weight {value!r:.40}, expected a number of 0 or more.")
+        raise DataError(f"{where} has weight {value!r:.40}, expected a number of 0 or more. Correct it.")
     return number
 
 
