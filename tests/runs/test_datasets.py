@@ -12,7 +12,10 @@ import pytest
 import yaml
 
 from parc_core.cli.main import main
-from parc_core.config import IterationConfig, Use
+from parc_core.config import IterationConfig, Use, load_iteration
+from parc_core.plugins import Registry
+from parc_core.runner.run import contexts
+from parc_core.stages import train_gen, train_tracker
 from parc_core.stages.given import given_clips
 from parc_core.stages.manifests import balance
 from parc_core.stages.weighting import weighted
@@ -371,6 +374,24 @@ def test_settings_weigh_the_data_set(settings, expected):
 def test_recorded_share_divides_the_weight_between_inputs_and_recordings(settings, expected):
     found = [one.weight for one in weighted(INPUTS + RECORDED, config(**settings))]
     assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_recorded_clip_that_is_called_like_an_input_is_an_error():
+    twin = entry("a", "walk", 30, "recorded")
+    with pytest.raises(DataError, match="two clips are called 'a'"):
+        weighted([*INPUTS, twin], config(recorded_share=0.5))
+
+
+@pytest.mark.parametrize("stage", ["train_gen", "train_tracker"])
+def test_settings_weigh_a_folder_that_a_stage_is_given(home, lists, stage):
+    folder, registry = home / "runs" / "quick", Registry.discover()
+    overrides = (f"{stage}.dataset={home / 'some'}", "balance=clip")
+    settings = load_iteration(home / "quick.yaml", overrides, registry).config
+    (run,) = contexts(settings, registry, folder, reporter=None)
+    choose = train_gen.training_dataset if stage == "train_gen" else train_tracker.tracker_dataset
+    assert weights(choose(run, MotionDataset(entries=())).entries) == pytest.approx(
+        dict.fromkeys("abc", 1 / 3)
+    )
 
 
 def test_no_weight_above_0_is_an_error():

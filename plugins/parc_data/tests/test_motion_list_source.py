@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +80,16 @@ def test_file_of_no_known_format_is_refused_by_name(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"a\.npz"):
         read(tmp_path, {"file": "a.npz"})
+
+
+def test_clips_of_one_file_share_its_weight(tmp_path, monkeypatch):
+    """No format holds several motions per file so far; the interface of formats allows it."""
+    found = [SimpleNamespace(clip=make_clip(name=name)) for name in ("take_1", "take_2")]
+    monkeypatch.setattr("parc_data.motion_list.detect", lambda path: SimpleNamespace(name="takes"))
+    monkeypatch.setattr("parc_data.motion_list.import_file", lambda *arguments: found)
+    (tmp_path / "takes.bin").write_bytes(b"takes")
+    one = source(tmp_path, {"file": "takes.bin", "weight": 3})
+    assert [one.weight_of(clip) for clip in one.clips()] == [1.5, 1.5]
 
 
 def test_variations_have_the_weight_of_their_clip(tmp_path):
