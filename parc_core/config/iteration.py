@@ -37,8 +37,8 @@ class TrainGenConfig:
     dataset: str | None = setting(
         None,
         path=True,
-        help="Clips to train on instead of the iteration's data set: a manifest (.yaml), a run, an iteration, a stage, "
-        "or a folder of clips.",
+        help="Clips to train on instead of the iteration's data set: a motion list (.yaml), a run, an iteration, a "
+        "stage, or a folder of clips.",
     )
 
 
@@ -129,7 +129,7 @@ class TrainTrackerConfig:
     dataset: str | None = setting(
         None,
         path=True,
-        help="Motions to train on instead of the iteration's data set and generated motions: a manifest (.yaml), a "
+        help="Motions to train on instead of the iteration's data set and generated motions: a motion list (.yaml), a "
         "run, an iteration, a stage, or a folder of clips.",
     )
     input_weight: float = setting(
@@ -158,7 +158,7 @@ class PhysRecordConfig:
     dataset: str | None = setting(
         None,
         path=True,
-        help="Motions to record instead of those that `record` names: a manifest (.yaml), a run, an iteration, a "
+        help="Motions to record instead of those that `record` names: a motion list (.yaml), a run, an iteration, a "
         "stage, or a folder of clips.",
     )
     policy: str | None = setting(
@@ -214,7 +214,27 @@ class IterationConfig:
     )
     dataset: tuple[Use, ...] = setting(
         kind="motion_source",
-        help="Sources of the initial motions. Motions are sampled from each in proportion to its weight.",
+        help="Sources of the initial motions: providers, folders of clips, or motion lists (.yaml). The weight of a "
+        "source multiplies the sampling weights of its clips.",
+    )
+    balance: Literal["class", "clip", "length"] = setting(
+        "class",
+        help="How clips of the data set are sampled. class: every class equally often, and inside a class in "
+        "proportion to length. clip: every clip equally often. length: in proportion to length. Weights of sources and "
+        "of motion lists multiply this; with clip, clips are sampled by those weights alone.",
+    )
+    class_weights: dict[str, float] = setting(
+        factory=dict,
+        ge=0,
+        help="Factors of the sampling weights of classes, for example {climb: 2.0}; 1 for classes that are not named.",
+    )
+    recorded_share: float | Literal["published"] | None = setting(
+        None,
+        ge=0,
+        le=1,
+        help="Share of the sampling weights that goes to recorded clips, 0..1. If left out, recorded clips count like "
+        "any other of their class. published: every folder of fifty recorded clips counts as a class, as in the "
+        "published data-set creation.",
     )
     train_gen: TrainGenConfig = setting(factory=TrainGenConfig, help="Stage 1: train the motion generator.")
     kin_gen: KinGenConfig = setting(factory=KinGenConfig, help="Stage 2: generate motions on new terrain.")
@@ -244,3 +264,8 @@ class IterationConfig:
             raise ValueError("dataset: the list is empty, expected at least one motion source")
         if sum(use.weight for use in self.dataset) <= 0:
             raise ValueError("dataset: all weights are 0, expected one above 0")
+        if self.recorded_share == "published" and self.balance != "class":
+            raise ValueError(
+                f"recorded_share is published, which is about classes, but balance is {self.balance}. Set "
+                "balance: class, or give recorded_share as a number"
+            )

@@ -99,16 +99,21 @@ def _as_mapping(work: Converter, node: Node, kind: str, path: str, default: Any)
     keys = dict(node.keys)
     if "use" not in keys and isinstance(default, Use):
         keys = {"use": Key(at=node.at, node=ScalarNode(at=node.at, value=default.name)), **keys}
-    elif (
-        kind == "motion_source"
-        and "path" not in keys
-        and "use" in keys
-        and _is_folder(work, keys["use"].node)
-    ):
-        use = keys["use"]  # a folder may be written in place of a name
-        name = ScalarNode(at=use.node.at, value="folder")
-        keys |= {"use": Key(at=use.at, node=name), "path": Key(at=use.at, node=use.node)}
+    elif kind == "motion_source" and "path" not in keys and "use" in keys:
+        use = keys["use"]  # a folder or a motion list may be written in place of a name
+        source = _source_of_path(work, use.node)
+        if source is not None:
+            name = ScalarNode(at=use.node.at, value=source)
+            keys |= {"use": Key(at=use.at, node=name), "path": Key(at=use.at, node=use.node)}
     return MappingNode(at=node.at, keys=keys), path_of_name
+
+
+def _source_of_path(work: Converter, node: Node) -> str | None:
+    """The motion source that reads what is written in place of its name, None if that is not a path."""
+    value = node.value if isinstance(node, ScalarNode) else None
+    if isinstance(value, str) and value.endswith((".yaml", ".yml")):
+        return "list"
+    return "folder" if _is_folder(work, node) else None
 
 
 def _is_folder(work: Converter, node: Node) -> bool:

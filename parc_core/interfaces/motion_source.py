@@ -30,3 +30,10 @@ class MotionSource(ABC):
         Raises:
             DataError: a file cannot be used; the text names it.
         """
+
+    def weight_of(self, clip: MotionClip) -> float:
+        """Sampling weight of a clip that `clips` has given, relative to the others; 0 or more.
+
+        It multiplies what the iteration file's `balance` gives the clip.
+        """
+        return 1.0

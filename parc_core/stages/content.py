@@ -15,6 +15,8 @@ import attrs
 
 from parc_core.config import Use, dump
 from parc_core.plugins import Registry, Target
+from parc_motion.clips import read_motion_list
+from parc_motion.errors import DataError
 from parc_motion.storage import digest_unchanged
 
 __all__ = ["provider_key", "provider_versions"]
@@ -100,6 +102,21 @@ def _contents(value: Any) -> Any:
             if file.is_file()
         }
     if path.is_file():
-        return {path.name: digest_unchanged(path)}
+        return {path.name: digest_unchanged(path), **_listed(path)}
     files = (pathlib.Path(name) for name in glob.glob(str(path), recursive=True))
     return {file.name: digest_unchanged(file) for file in sorted(files) if file.is_file()}
+
+
+def _listed(path: pathlib.Path) -> dict[str, str | None]:
+    """SHA-256 of the files that a motion list in the published form names; manifests hold those digests themselves."""
+    if path.suffix not in (".yaml", ".yml"):
+        return {}
+    try:
+        found = read_motion_list(path)
+    except DataError:
+        return {}  # not a motion list, or one whose reader says what is wrong with it
+    files = [] if found.is_manifest else [motion.file for motion in found.motions]
+    return {
+        f"motion {number} {file.name}": digest_unchanged(file) if file.is_file() else None
+        for number, file in enumerate(files, 1)
+    }

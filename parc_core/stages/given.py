@@ -5,8 +5,10 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable, Iterable
 
+from parc_core.config import IterationConfig
 from parc_core.interfaces import IterationFolder, RunFolder
 from parc_core.stages.manifests import balance, clip_files, entries_of
+from parc_core.stages.weighting import weighted
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
 
@@ -39,25 +41,30 @@ def given_policy(setting: str, path: str) -> pathlib.Path:
     return _model(setting, path, "policy.json", "policy", lambda one: [one.policy, one.path / "policy"])
 
 
-def given_clips(setting: str, path: str, origin: str) -> MotionDataset:
-    """The clips at a path, with the weights of their manifest, or with balanced classes where there is none.
+def given_clips(setting: str, path: str, origin: str, config: IterationConfig | None = None) -> MotionDataset:
+    """The clips at a path, with the weights of their motion list, or with those of `weighted` where there is none.
 
-    A path is a manifest (`.yaml`), a run (the data set of its last iteration), an iteration (its data set), stage
-    `kin_gen` (refined clips), stage `phys_record` (recorded clips), or a folder of clips.
+    A path is a motion list (`.yaml`: a manifest, or the published form over clips), a run (the data set of its last
+    iteration), an iteration (its data set), stage `kin_gen` (refined clips), stage `phys_record` (recorded clips), or a
+    folder of clips.
 
     Args:
         setting: name of the setting, for errors.
         origin: of clips without a manifest that says it.
+        config: how clips without a list are weighted; None balances classes.
 
     Raises:
         DataError: there is no clip.
     """
     place = pathlib.Path(path)
     if place.is_file():
-        return MotionDataset.load(place)
+        try:
+            return MotionDataset.load(place)
+        except DataError as err:
+            raise type(err)(f"{setting}: {err}") from err
     if not place.is_dir():
         raise DataError(
-            f"{setting}: {place} does not exist. Give a manifest, a run, an iteration, a stage or a folder."
+            f"{setting}: {place} does not exist. Give a motion list, a run, an iteration, a stage or a folder."
         )
     if RunFolder(place).exists:
         manifests = [one.dataset for one in RunFolder(place).iterations() if one.dataset.is_file()]
@@ -68,7 +75,7 @@ def given_clips(setting: str, path: str, origin: str) -> MotionDataset:
     entries = [entry for folder in _clip_folders(place) for entry in entries_of(folder, origin)]
     if not entries:
         raise DataError(f"{setting}: there is no clip below {place}.")
-    return MotionDataset(entries=tuple(balance(entries)))
+    return MotionDataset(entries=tuple(balance(entries) if config is None else weighted(entries, config)))
 
 
 def _model(

@@ -28,6 +28,7 @@ from parc_motion.clips import (
     MotionClip,
     MotionDataset,
     Provenance,
+    action_class,
     load_clip,
     mirror_clip,
     save_clip,
@@ -234,7 +235,7 @@ class _Maker:
             scores={key: float(value) for key, value in {**one.scores, "total": one.total}.items()},
             notes=one.clip.provenance.notes,
         )
-        return attrs.evolve(one.clip, name=name, motion_class=self.settings.save_name, provenance=origin)
+        return attrs.evolve(one.clip, name=name, motion_class="", provenance=origin)
 
 
 def _refine(run: RunContext, folder: pathlib.Path, total: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -254,6 +255,7 @@ def _refine(run: RunContext, folder: pathlib.Path, total: int) -> tuple[list[dic
     batch = folder.name.removesuffix(".partial")
     for file, result in zip(files, results, strict=True):
         clip = _refined_clip(result, settings.optimizer.name, digest_file(file))
+        clip = attrs.evolve(clip, motion_class=action_class(clip, run.skeleton))
         saved = [(clip, folder / f"{clip.name}.npz")]
         if settings.mirror:
             flipped = mirror_clip(clip, run.skeleton)

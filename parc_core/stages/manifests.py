@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
 
 import attrs
 import numpy as np
@@ -12,7 +14,7 @@ from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, class_bal
 from parc_motion.errors import DataError
 from parc_motion.storage import digest_unchanged
 
-__all__ = ["balance", "clip_files", "entries_of", "entry_of", "scan", "write_manifest"]
+__all__ = ["balance", "clip_files", "entries_of", "entry_of", "scan", "with_mean_weight_1", "write_manifest"]
 
 _MANIFEST = "clips.yaml"
 _LEFT_OUT = {"ignore", "superseded"}
@@ -40,13 +42,14 @@ def write_manifest(folder: pathlib.Path, entries: Iterable[DatasetEntry]) -> dic
 def entries_of(folder: pathlib.Path, origin: str, weight: float = 1.0) -> list[DatasetEntry]:
     """One entry per clip below a folder (those under `flipped` included), sorted by file name.
 
-    A folder without a manifest (written by an earlier version) is read clip by clip.
+    The weights of its manifest are multiplied by `weight`. A folder without a manifest (written by an earlier version)
+    is read clip by clip.
     """
     if (folder / _MANIFEST).is_file():
         entries = list(MotionDataset.load(folder / _MANIFEST).entries)
     else:
         entries = scan(folder, folder.name)
-    return [attrs.evolve(entry, origin=origin, weight=weight) for entry in entries]
+    return [attrs.evolve(entry, origin=origin, weight=weight * entry.weight) for entry in entries]
 
 
 def scan(folder: pathlib.Path, unclassified: str) -> list[DatasetEntry]:
@@ -62,8 +65,45 @@ def clip_files(folder: pathlib.Path) -> list[pathlib.Path]:
     return [file for file in files if not _LEFT_OUT & {*file.relative_to(folder).parts}]
 
 
-def balance(entries: Iterable[DatasetEntry]) -> list[DatasetEntry]:
-    """The entries with class-balanced weights, multiplied by the weights they came with; refuses equal names."""
+def with_mean_weight_1(entries: Iterable[DatasetEntry], source: str) -> list[DatasetEntry]:
+    """The entries of a source with their weights relative to each other, 1 on average.
+
+    So the weights of a source say nothing about how often its clips are sampled compared with those of other sources.
+
+    Args:
+        source: its name, for errors.
+
+    Raises:
+        DataError: a weight is not a number of 0 or more, or all are 0.
+    """
+    entries = list(entries)
+    weights = np.array([entry.weight for entry in entries], dtype=np.float64)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise DataError(
+            f"{source}: the weights of its {len(weights)} clips lie between {weights.min():g} and {weights.max():g}, "
+            "expected numbers of 0 or more, and one above 0. Correct them in the motion list or source."
+        )
+    weights = weights * len(weights) / weights.sum()
+    return [attrs.evolve(entry, weight=float(w)) for entry, w in zip(entries, weights)]
+
+
+def balance(
+    entries: Iterable[DatasetEntry],
+    by: Literal["class", "clip", "length"] = "class",
+    factors: Mapping[str, float] = MappingProxyType({}),
+    classes: Sequence[str] | None = None,
+) -> list[DatasetEntry]:
+    """The entries with weights that sum to 1, a product of what `by` gives and the weights they came with.
+
+    Args:
+        by: "class": equal shares per class, inside a class in proportion to length; "clip": all equal; "length": in
+            proportion to length.
+        factors: of the weights of a class, 1 for classes that are not named.
+        classes: what counts as the class of each entry under "class"; their own if None.
+
+    Raises:
+        DataError: two clips have the same name, or all weights are 0.
+    """
     entries = list(entries)
     seen: dict[str, pathlib.Path] = {}
     for entry in entries:
@@ -72,7 +112,18 @@ def balance(entries: Iterable[DatasetEntry]) -> list[DatasetEntry]:
                 f"two clips are called '{entry.name}': {seen[entry.name]} and {entry.file}. Rename one."
             )
         seen[entry.name] = entry.file
-    weights = class_balanced_weights([e.motion_class for e in entries], [e.length for e in entries])
+    lengths = [entry.length for entry in entries]
+    if by == "class":
+        weights = class_balanced_weights(classes or [e.motion_class for e in entries], lengths)
+    else:
+        weights = np.ones(len(entries)) if by == "clip" else np.array(lengths)
     weights = weights * np.array([entry.weight for entry in entries])
+    if factors:
+        weights = weights * np.array([factors.get(entry.motion_class, 1.0) for entry in entries])
+    if not weights.sum() > 0:
+        raise DataError(
+            f"all {len(entries)} clips have weight 0, so none would ever be sampled. Raise the weight of a source, of "
+            "a motion in its list, or in `class_weights`."
+        )
     weights = weights / weights.sum()
     return [attrs.evolve(entry, weight=float(w)) for entry, w in zip(entries, weights)]

@@ -26,6 +26,7 @@ from parc_motion.clips import (
     DatasetEntry,
     MotionClip,
     MotionDataset,
+    action_class,
     execution_file,
     save_clip,
     save_execution,
@@ -264,7 +265,8 @@ def _write(
     files = {}
     for one in report.recorded:
         path = folder / _RECORDED / clip_folder(one.clip.name) / f"{one.clip.name}.npz"
-        save_clip(path, _with_parent(one, digests[one.motion]))
+        clip = _with_parent(one, digests[one.motion])
+        save_clip(path, attrs.evolve(clip, motion_class=action_class(clip, run.skeleton)))
         save_execution(execution_file(path), attrs.evolve(one.execution, simulator=simulator))
         files[one.clip.name] = path.relative_to(folder).as_posix()
     return files

@@ -38,7 +38,7 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
 def training_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
     """What the generator learns from: the iteration's data set, unless `train_gen.dataset` names another."""
     given = run.config.train_gen.dataset
-    return dataset if given is None else given_clips("train_gen.dataset", given, "input")
+    return dataset if given is None else given_clips("train_gen.dataset", given, "input", run.config)
 
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:

@@ -16,7 +16,8 @@ from parc_core.stages import kin_gen
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
 from parc_core.stages.job import Job, JobRecord, carry_out, prepared_or_record, read_record
-from parc_core.stages.manifests import balance, entries_of
+from parc_core.stages.manifests import entries_of
+from parc_core.stages.weighting import weighted
 from parc_motion import storage
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, cached_clips
 from parc_motion.errors import DataError
@@ -36,11 +37,11 @@ def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
     """
     settings = run.config.train_tracker
     if settings.dataset is not None:
-        return given_clips("train_tracker.dataset", settings.dataset, "input")
+        return given_clips("train_tracker.dataset", settings.dataset, "input", run.config)
     entries: list[DatasetEntry] = []
     for group, share in (
         (lambda: dataset.entries, settings.input_weight),
-        (lambda: balance(generated_entries(run)), settings.generated_weight),
+        (lambda: weighted(generated_entries(run), run.config), settings.generated_weight),
     ):
         if (
             share > 0

@@ -24,6 +24,7 @@ def parc_providers() -> list[Provider]:
     """The providers of this distribution."""
     return [
         _source("folder", "folder:Folder", "clips of a folder, class from sub-folder names"),
+        _source("list", "motion_list:List", "motions of a list (.yaml) with weights and classes"),
         _source(
             "procedural",
             "procedural.source:Procedural",

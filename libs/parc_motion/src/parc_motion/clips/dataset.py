@@ -15,6 +15,7 @@ import numpy as np
 from parc_motion import storage
 from parc_motion.clips.clip import MotionClip
 from parc_motion.clips.clip_file import load_clip
+from parc_motion.clips.motion_list import ListedMotion, MotionList, read_motion_list
 from parc_motion.errors import CorruptArtifact, DataError
 
 __all__ = ["DatasetEntry", "MotionDataset", "class_balanced_weights"]
@@ -95,29 +96,18 @@ class MotionDataset(Sequence[MotionClip]):
 
     @staticmethod
     def load(path: pathlib.Path) -> MotionDataset:
-        """The data set of a manifest.
+        """The data set of a manifest, or of a motion list in the published form whose files are clips (`.npz`).
+
+        A clip of a published list has the class that the list states, else its own, else the name of its folder.
 
         Raises:
-            DataError: no such manifest, or a field is missing.
+            DataError: no such file, or something in it is wrong (`read_motion_list`); for the published form also if a
+                file is not a clip, or two clips have the same name.
         """
-        document = storage.read_json(path)
-        try:
-            entries = tuple(
-                DatasetEntry(
-                    file=(path.parent / row["file"]).resolve(),
-                    name=row["name"],
-                    motion_class=row["class"],
-                    weight=row["weight"],
-                    num_frames=row["num_frames"],
-                    fps=row["fps"],
-                    origin=row["origin"],
-                    digest=row["sha256"],
-                )
-                for row in document["motions"]
-            )
-        except (KeyError, TypeError) as err:
-            raise DataError(f"{path}: not a data-set manifest: {err!r}.") from err
-        return MotionDataset(entries=entries)
+        listed = read_motion_list(path)
+        if listed.is_manifest:
+            return MotionDataset(entries=tuple(_entry(motion) for motion in listed.motions))
+        return _of_clips(listed)
 
 
 def class_balanced_weights(classes: Sequence[str], lengths: Sequence[float]) -> np.ndarray:
@@ -140,6 +130,48 @@ def class_balanced_weights(classes: Sequence[str], lengths: Sequence[float]) -> 
         members = names == name
         weights[members] = length[members] / length[members].sum()
     return weights / weights.sum()
+
+
+def _entry(motion: ListedMotion) -> DatasetEntry:
+    stated: Any = motion  # a manifest states every field
+    return DatasetEntry(
+        file=motion.file,
+        name=stated.name,
+        motion_class=stated.motion_class,
+        weight=motion.weight,
+        num_frames=stated.num_frames,
+        fps=stated.fps,
+        origin=motion.origin,
+        digest=stated.digest,
+    )
+
+
+def _of_clips(listed: MotionList) -> MotionDataset:
+    listed.require_files()
+    entries: dict[str, DatasetEntry] = {}
+    total = sum(motion.weight for motion in listed.motions)
+    for motion in listed.motions:
+        if motion.file.suffix != ".npz":
+            raise DataError(
+                f"{listed.path}: {motion.file} is not a clip (.npz). Lists of other files can be a motion source: "
+                "write the list under `dataset` of an iteration file."
+            )
+        clip = load_clip(motion.file)
+        if clip.name in entries:
+            raise DataError(
+                f"{listed.path}: two clips are called '{clip.name}': {entries[clip.name].file} and {motion.file}. "
+                "Rename one."
+            )
+        entries[clip.name] = DatasetEntry(
+            file=motion.file,
+            name=clip.name,
+            motion_class=motion.motion_class or clip.motion_class or motion.file.parent.name,
+            num_frames=clip.num_frames,
+            fps=clip.fps,
+            digest=storage.digest_unchanged(motion.file),
+            weight=motion.weight / total,
+        )
+    return MotionDataset(entries=tuple(entries.values()))
 
 
 def _relative(file: pathlib.Path, folder: pathlib.Path) -> str:

@@ -69,6 +69,12 @@ class MotionSourceContract:
         source = make()
         assert [clip.name for clip in source.clips()] == [clip.name for clip in source.clips()]
 
+    def test_weights_are_finite_and_one_is_above_0(self, make: Callable[[], MotionSource]) -> None:
+        source = make()
+        weights = [source.weight_of(clip) for clip in source.clips()]
+        assert np.isfinite(weights).all()
+        assert min(weights) >= 0.0 < max(weights)
+
     def test_clips_survive_a_file(self, make: Callable[[], MotionSource], tmp_path: pathlib.Path) -> None:
         clip = next(make().clips())
         save_clip(tmp_path / "clip.npz", clip)

@@ -43,13 +43,22 @@ class AugmentedSource(MotionSource):
         self.config, self.skeleton, self.seeds = config, skeleton, seeds
         self.source: MotionSource = config.source.create(skeleton=skeleton, seeds=seeds.child("source"))
         self.optimizer: Optimizer = config.optimizer.create(skeleton=skeleton, device="cpu")
+        self._weights: dict[str, float] = {}
 
     def clips(self) -> Iterator[MotionClip]:
         """The clips; those with too few variations are named in the log."""
-        for clip in self.source.clips():
-            if self.config.keep:
+        for original in self.source.clips():
+            weight = self.source.weight_of(original)
+            for clip in [original] if self.config.keep else []:
+                self._weights[clip.name] = weight
                 yield clip
-            yield from self._variations(clip)
+            for clip in self._variations(original):
+                self._weights[clip.name] = weight
+                yield clip
+
+    def weight_of(self, clip: MotionClip) -> float:
+        """The weight that the source gives the clip, or the one that it is a variation of."""
+        return self._weights[clip.name]
 
     def _variations(self, clip: MotionClip) -> Iterator[MotionClip]:
         maker = Maker(
