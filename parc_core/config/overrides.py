@@ -6,6 +6,7 @@ import re
 
 import attrs
 
+from parc_core.config.changes import FROM, with_block
 from parc_core.config.nodes import (
     INVALID,
     InvalidConfig,
@@ -30,7 +31,8 @@ def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[
     Elements of lists are addressed by their index (``dataset.0.use=procedural``; the index after the last appends);
     in a list of one provider the index may be omitted.
     Where a provider is written by name only, ``.key`` addresses one of its settings; entries of a
-    ``dict[str, Use]`` are addressed by their name. Changing a provider's ``use`` keeps
+    ``dict[str, Use]`` are addressed by their name, settings from an iteration on by its number
+    (``from.3.kin_gen.candidates``). Changing a provider's ``use`` keeps
     the file's settings for it only as far as the new provider knows them; the others are marked `inherited` and
     dropped by `structure`.
 
@@ -45,6 +47,8 @@ def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[
             [Problem(at, "", "expected KEY=VALUE with a dotted key, e.g. kin_gen.candidates=16.")]
         )
     value, problems = parse_text(text, at.source, positions=False)
+    if parts[0] == FROM and len(parts) > 1:
+        node = with_block(node, parts[1], at)  # its number is a key, not the index of an element
     changed = _assign(node, parts, value, at, path.strip())
     assert isinstance(changed, MappingNode)  # the root remains a mapping
     return changed, problems

@@ -265,8 +265,9 @@ def _check_choice(only: str | None, batch: int | None, config: IterationConfig) 
         return
     if only != kin_gen.STAGE:
         raise ConfigError("--batch chooses a batch of kin_gen; give --only kin_gen with it.")
-    if not 0 <= batch < config.kin_gen.batches:
-        raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{config.kin_gen.batches - 1}.")
+    batches = config.at(config.iterations).kin_gen.batches
+    if not 0 <= batch < batches:
+        raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{batches - 1}.")
 
 
 class _KeptConfig:
