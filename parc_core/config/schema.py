@@ -61,6 +61,8 @@ def _without_use(schema: Mapping[str, Any]) -> dict[str, Any]:
         settings = {"type": "object", "not": {"required": ["use"]}}
         rest = {name: value for name, value in schema.items() if name != "$ref"}
         return {"anyOf": [{"$ref": schema["$ref"]}, settings], **rest}
+    if {"type": "null"} in schema.get("anyOf", ()):
+        return {**schema, "anyOf": [_without_use(member) for member in schema["anyOf"]]}
     if "properties" not in schema:
         return dict(schema)
     inner = {name: _without_use(value) for name, value in schema["properties"].items()}

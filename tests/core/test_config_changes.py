@@ -301,6 +301,30 @@ def test_settings_of_a_replaced_provider_are_not_kept(load, registry, tmp_path):
     assert config.at(2).kin_gen.selector == Use("first", AnyConfig())
 
 
+def test_blocks_keep_what_a_provider_chosen_by_an_option_knows(load, caplog):
+    text = (
+        "kin_gen: {selector: {use: heuristic, batch: 3}}\n"
+        "from:\n"
+        "  2: {kin_gen: {selector: {epochs: 5}}}\n"
+        "  3: {kin_gen: {selector: {use: heuristic, epochs: 6}}}\n"
+        "  4: {kin_gen: {selector: {epochs: 7}}}\n"
+    )
+    with caplog.at_level("INFO"):
+        config = load(SMALLEST + text, "kin_gen.selector.use=first")
+    assert config.at(2).kin_gen.selector == Use("first", AnyConfig())
+    assert [config.at(n).kin_gen.selector.config.epochs for n in (3, 4)] == [6, 7]
+    places = [message.partition("iteration.yaml:")[2].partition(": '")[0] for message in caplog.messages]
+    assert places == ["4:38: kin_gen.selector.batch", "6:28: from.2.kin_gen.selector.epochs"]
+
+
+def test_a_block_cannot_set_what_its_provider_does_not_have(refused):
+    text = "from:\n  2: {kin_gen: {selector: first}}\n  3: {kin_gen: {selector: {epochs: 7}}}\n"
+    assert refused(text, "kin_gen.selector.use=heuristic") == (
+        "iteration.yaml:6:28: from.3.kin_gen.selector.epochs: unknown key 'epochs', known are num_envs; "
+        "see `parc plugins first`"
+    )
+
+
 def test_a_variable_in_a_block_is_expanded_once(load, monkeypatch):
     monkeypatch.setenv("NUMBER", "5")
     text = "from:\n  2:\n    kin_gen:\n      candidates: ${NUMBER}\n      save_name: m\n"
