@@ -17,6 +17,7 @@ from parc_core.config import IterationConfig, dump_yaml, load_iteration
 from parc_core.errors import ConfigError, StageFailed
 from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
+from parc_core.runner.checks import check_files
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
 from parc_core.runner.plan import ALL, STAGES, plan, replaced
@@ -81,6 +82,7 @@ def run_file(
     with storage.RunLock(folder), StopFlag() as stop, run_log(folder):
         storage.sweep(folder)
         runs = contexts(config, registry, folder, reporter, stop)
+        check_files(runs if only is None else runs[-1:], only)
         _set_torch_threads(config.torch_threads)
         kept = _KeptConfig(RunFolder(folder))
         _write_config(config, folder)

@@ -10,8 +10,9 @@ import pytest
 from parc_core.interfaces import RunFolder
 from parc_core.runner.setup import write_setup
 from parc_core.runner.stop import StopFlag
-from parc_motion.clips import MotionDataset
+from parc_motion.clips import MotionDataset, save_terrain
 from parc_motion.storage import read_json
+from parc_testing.builders import make_terrain
 
 RUN = "runs/quick"
 CHANGES = """
@@ -138,6 +139,22 @@ def test_a_wrong_block_ends_the_command_before_anything_is_begun(parc, scheduled
     code, _, err = parc("quick.yaml", "--set", "from.4.kin_gen.terrain=[ramps]")
     assert code == 2 and "from.4.kin_gen.terrain.0: no terrain_source is called 'ramps'" in err
     assert not (scheduled / "runs").exists()
+
+
+def test_a_file_that_a_later_iteration_needs_is_missed_before_anything_is_begun(parc, scheduled):
+    missing = ("--set", "from.3.kin_gen.terrain=[flat, {use: mixture, sources: [{use: file, path: big.npz}]}]")
+    code, _, err = parc("quick.yaml", *missing)
+    assert code == 2 and not (scheduled / RUN / "inputs").exists()
+    assert (
+        f"kin_gen.terrain.1.sources.0.path: {scheduled / 'big.npz'} does not exist (looked from {scheduled}), and "
+        "iteration 3 needs it. Correct the path, or put the file there."
+    ) in err
+    assert parc("quick.yaml", *missing, "--iterations", "2")[0] == 0, "iterations that do not need it run"
+    assert parc(RUN, "--iterations", "3")[0] == 2
+    save_terrain(scheduled / "big.npz", make_terrain((40, 40)))
+    assert parc(RUN, "--iterations", "3")[0] == 0
+    (scheduled / "big.npz").unlink()
+    assert parc(RUN)[0] == 0, "a finished iteration needs it no more"
 
 
 def test_the_batch_of_a_command_is_one_of_the_last_iteration(parc, scheduled):
