@@ -35,7 +35,7 @@ def iteration_schema(registry: Registry) -> dict[str, Any]:
     """
     definitions = {f"{kind}_use": _kind(registry, kind) for kind in KINDS}
     definitions |= {f"{kind}_entries": _entries(registry, kind) for kind in KINDS}
-    record = _record(IterationConfig)
+    record = _without_use(_record(IterationConfig))
     record["properties"]["from"] |= _changes(record["properties"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -49,14 +49,14 @@ def _changes(properties: Mapping[str, Any]) -> dict[str, Any]:
     """What stands under ``from``: by the number of an iteration, the keys that may change."""
     block = {
         "type": "object",
-        "properties": {name: _without_use(properties[name]) for name in PER_ITERATION},
+        "properties": {name: properties[name] for name in PER_ITERATION},
         "additionalProperties": False,
     }
     return {"type": "object", "patternProperties": {_LATER: block}, "additionalProperties": False}
 
 
 def _without_use(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a setting where providers need not be named, because the iteration before has named them."""
+    """The schema of settings whose providers need no name, because a default or an earlier iteration names them."""
     if "$ref" in schema:
         settings = {"type": "object", "not": {"required": ["use"]}}
         rest = {name: value for name, value in schema.items() if name != "$ref"}

@@ -25,7 +25,7 @@ def check_files(runs: Sequence[RunContext], only: str | None = None) -> None:
     all. Models and clips that a stage is given are not either: another run may make them meanwhile.
 
     Args:
-        runs: the iterations that will run.
+        runs: the iterations that will run; what is in their `gone` is made again.
         only: the stage that will run, None for all.
 
     Raises:
@@ -43,16 +43,16 @@ def check_files(runs: Sequence[RunContext], only: str | None = None) -> None:
 
 
 def _is_finished(run: RunContext, stage: str) -> bool:
-    folder = run.folder
-    if stage == kin_gen.STAGE:
-        batches = kin_gen.batch_folders(run)
-        return all(read_record(batch) is not None for batch in batches)
     folders = {
-        train_gen.STAGE: folder.train_gen,
-        train_tracker.STAGE: folder.train_tracker,
-        phys_record.STAGE: folder.phys_record,
+        train_gen.STAGE: run.folder.train_gen,
+        kin_gen.STAGE: run.folder.kin_gen,
+        train_tracker.STAGE: run.folder.train_tracker,
+        phys_record.STAGE: run.folder.phys_record,
     }
-    return read_record(folders[stage]) is not None
+    if folders[stage] in run.gone:
+        return False
+    jobs = kin_gen.batch_folders(run) if stage == kin_gen.STAGE else [folders[stage]]
+    return all(read_record(job) is not None for job in jobs)
 
 
 def _first_missing(run: RunContext, stage: str) -> tuple[str, str] | None:

@@ -82,7 +82,8 @@ def run_file(
     with storage.RunLock(folder), StopFlag() as stop, run_log(folder):
         storage.sweep(folder)
         runs = contexts(config, registry, folder, reporter, stop)
-        check_files(runs if only is None else runs[-1:], only)
+        again = frozenset(replaced(runs, redo))
+        check_files([attrs.evolve(run, gone=again) for run in (runs if only is None else runs[-1:])], only)
         _set_torch_threads(config.torch_threads)
         kept = _KeptConfig(RunFolder(folder))
         _write_config(config, folder)

@@ -336,6 +336,15 @@ def test_a_variable_in_a_block_is_expanded_once(load, monkeypatch):
     assert dump(config)["from"][2]["train_gen"]["generator"]["weights"].endswith("a$${b}")
 
 
+def test_schema_lets_the_default_provider_go_without_its_name(registry):
+    jsonschema = pytest.importorskip("jsonschema", reason="the schema is checked with the package jsonschema")
+    valid = jsonschema.Draft202012Validator(iteration_schema(registry)).is_valid
+    file = {"parc": 1, "name": "demo", "dataset": ["procedural"]}
+    assert valid({**file, "kin_gen": {"selector": {"epochs": 3}}})
+    assert not valid({**file, "kin_gen": {"selector": {"use": "first", "epochs": 3}}})
+    assert not valid({**file, "kin_gen": {"terrain": [{"num_envs": 3}]}}), "elements of a list are named"
+
+
 @pytest.mark.parametrize(
     ("blocks", "valid"),
     [

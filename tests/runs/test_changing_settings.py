@@ -154,7 +154,9 @@ def test_a_file_that_a_later_iteration_needs_is_missed_before_anything_is_begun(
     save_terrain(scheduled / "big.npz", make_terrain((40, 40)))
     assert parc(RUN, "--iterations", "3")[0] == 0
     (scheduled / "big.npz").unlink()
-    assert parc(RUN)[0] == 0, "a finished iteration needs it no more"
+    assert parc(RUN)[0] == 0, "a finished iteration does not need it"
+    assert parc(RUN, "--redo", "kin_gen")[0] == 2
+    assert batches(scheduled / RUN)[2] == ["motions_10_14"], "what cannot be made again is not replaced"
 
 
 def test_the_batch_of_a_command_is_one_of_the_last_iteration(parc, scheduled):
