@@ -7,7 +7,7 @@ options (`load_iteration`, `load_settings`, `structure`) and write settings back
 from parc_core.config.classes import class_hints
 from parc_core.config.describe import describe_settings
 from parc_core.config.dumping import config_digest, dump, dump_yaml
-from parc_core.config.fields import Use, describe_range, setting
+from parc_core.config.fields import Use, describe_range, key_of, setting
 from parc_core.config.iteration import STAGES, IterationConfig
 from parc_core.config.load import LoadedConfig, load_iteration, load_settings
 from parc_core.config.nodes import (
@@ -49,6 +49,7 @@ __all__ = [
     "dump",
     "dump_yaml",
     "iteration_schema",
+    "key_of",
     "load_iteration",
     "load_plain",
     "load_settings",

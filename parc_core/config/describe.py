@@ -10,7 +10,7 @@ import attrs
 
 from parc_core.config.classes import COMPUTED, class_hints, default_of
 from parc_core.config.dumping import dump
-from parc_core.config.fields import Use, describe_range
+from parc_core.config.fields import Use, describe_range, key_of
 
 __all__ = ["describe_settings", "type_name"]
 
@@ -30,7 +30,7 @@ def describe_settings(cls: type, prefix: str = "") -> list[dict[str, Any]]:
         required = default is attrs.NOTHING
         rows.append(
             {
-                "name": prefix + field.alias,
+                "name": prefix + key_of(field),
                 "type": type_name(hint),
                 "required": required,
                 "default": None if required or default is COMPUTED else dump(default),
@@ -43,7 +43,7 @@ def describe_settings(cls: type, prefix: str = "") -> list[dict[str, Any]]:
         )
         if isinstance(hint, type) and attrs.has(hint) and hint is not Use:
             rows[-1]["default"] = None
-            rows += describe_settings(hint, f"{prefix}{field.alias}.")
+            rows += describe_settings(hint, f"{prefix}{key_of(field)}.")
     return rows
 
 

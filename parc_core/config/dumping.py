@@ -11,7 +11,8 @@ import attrs
 import yaml
 
 from parc_core.config.classes import default_of
-from parc_core.config.fields import Use
+from parc_core.config.fields import Use, key_of
+from parc_core.config.iteration import Changes
 from parc_core.config.yaml_scalars import resolve_scalar
 from parc_core.errors import ConfigError
 from parc_core.plugins import WEIGHTED_KINDS
@@ -54,11 +55,16 @@ def _plain(value: Any, default: Any = None) -> Any:
         return {"use": value.name} | (
             _record(value.config, default.config if same else None) if value.config else {}
         )
+    if isinstance(value, Changes):
+        return _plain(value.written)
     if attrs.has(type(value)):
         return _record(value, default if type(default) is type(value) else None)
     if isinstance(value, Mapping):
         below = default if isinstance(default, Mapping) else {}
-        plain = {str(key): _plain(item, below.get(key)) for key, item in value.items()}
+        plain = {
+            key if isinstance(key, int) else str(key): _plain(item, below.get(key))
+            for key, item in value.items()
+        }
         return plain | {
             name: None for name, use in below.items() if isinstance(use, Use) and name not in plain
         }
@@ -74,7 +80,7 @@ def _plain(value: Any, default: Any = None) -> Any:
 def _record(value: Any, base: Any) -> dict[str, Any]:
     """Plain data of an instance of a settings class; `base` holds the defaults, those of the class when None."""
     fields = [field for field in attrs.fields(type(value)) if field.init]
-    return {field.alias: _plain(getattr(value, field.name), default_of(field, base)) for field in fields}
+    return {key_of(field): _plain(getattr(value, field.name), default_of(field, base)) for field in fields}
 
 
 def _list_item(value: Any) -> Any:

@@ -9,7 +9,7 @@ import attrs
 
 from parc_core.plugins import Registry, Target
 
-__all__ = ["Use", "describe_range", "range_problem", "setting"]
+__all__ = ["Use", "describe_range", "key_of", "range_problem", "setting"]
 
 
 def setting(
@@ -25,6 +25,7 @@ def setting(
     choices: tuple[Any, ...] | None = None,
     kind: str | None = None,
     path: bool = False,
+    key: str | None = None,
 ) -> Any:
     """A field of a configuration class, with its help text, unit and range.
 
@@ -38,15 +39,21 @@ def setting(
         kind: for fields of type `Use`, ``tuple[Use, ...]`` and ``dict[str, Use]``: the kind of provider.
         path: the strings of this field are files or folders: the loader searches relative ones beside the file that
             names them, then in the current directory, and expands ``~``.
+        key: its key in files, where that is a word that Python does not allow as the name of a field.
     """
     metadata = {
         "help": help, "unit": unit, "ge": ge, "gt": gt, "le": le, "lt": lt,
-        "choices": choices, "kind": kind, "path": path,
+        "choices": choices, "kind": kind, "path": path, "key": key,
     }  # fmt: skip
     converter = _kind_setter(kind) if kind is not None else None
     if factory is not None:
         return attrs.field(factory=factory, converter=converter, validator=_validate, metadata=metadata)
     return attrs.field(default=default, converter=converter, validator=_validate, metadata=metadata)
+
+
+def key_of(field: attrs.Attribute[Any]) -> str:
+    """The key of a setting in files."""
+    return str(field.metadata.get("key") or field.alias)
 
 
 @attrs.frozen

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import attrs
 
 from parc_core.config.fields import Use, setting
 
 __all__ = [
+    "PER_ITERATION",
     "STAGES",
+    "Changes",
     "IterationConfig",
     "KinGenConfig",
     "PhysRecordConfig",
@@ -19,6 +22,7 @@ __all__ = [
 ]
 
 STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
+PER_ITERATION = (*STAGES, "metrics")  # keys that may change between iterations; the others identify the run
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
@@ -186,8 +190,19 @@ class PhysRecordConfig:
 
 
 @attrs.frozen(kw_only=True)
+class Changes:
+    """What changes at an iteration, in two forms: as it is written to files, and as it is used."""
+
+    written: Mapping[str, Any]  # the keys that the file gives, as nested mappings; values as they were read
+    values: Mapping[str, Any]  # the value of every key in `PER_ITERATION` from this iteration on
+
+
+@attrs.frozen(kw_only=True)
 class IterationConfig:
-    """A whole run: data set, four stages, and output folder."""
+    """A whole run: data set, four stages, output folder, and what changes between iterations.
+
+    Its own stages are those of the first iteration; `at` gives the settings of any.
+    """
 
     parc: Literal[1] = setting(help="Version of the iteration file format.")
     name: str = setting(help="Name of the run. Its folder is <output>/<name>.")
@@ -252,6 +267,12 @@ class IterationConfig:
     metrics: tuple[Use, ...] = setting(
         (Use("jsonl"),), kind="metric_sink", help="Sinks that receive every metric of the run."
     )
+    from_: Mapping[int, Changes] = setting(
+        factory=dict,
+        key="from",
+        help="Settings that change between iterations: the number of an iteration (2 or higher), and under it what is "
+        "different from that iteration on. Stages and metrics can change.",
+    )
 
     def __attrs_post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -269,3 +290,10 @@ class IterationConfig:
                 f"recorded_share is published, which is about classes, but balance is {self.balance}. Set "
                 "balance: class, or give recorded_share as a number"
             )
+
+    def at(self, iteration: int) -> IterationConfig:
+        """The settings of one iteration, counted from 1, without `from`."""
+        if not self.from_:
+            return self
+        begun = [number for number in self.from_ if number <= iteration]
+        return attrs.evolve(self, from_={}, **(self.from_[max(begun)].values if begun else {}))

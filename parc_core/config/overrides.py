@@ -6,6 +6,7 @@ import re
 
 import attrs
 
+from parc_core.config.changes import FROM, with_block
 from parc_core.config.nodes import (
     INVALID,
     InvalidConfig,
@@ -30,9 +31,10 @@ def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[
     Elements of lists are addressed by their index (``dataset.0.use=procedural``; the index after the last appends);
     in a list of one provider the index may be omitted.
     Where a provider is written by name only, ``.key`` addresses one of its settings; entries of a
-    ``dict[str, Use]`` are addressed by their name. Changing a provider's ``use`` keeps
-    the file's settings for it only as far as the new provider knows them; the others are marked `inherited` and
-    dropped by `structure`.
+    ``dict[str, Use]`` are addressed by their name, settings from an iteration on by its number
+    (``from.3.kin_gen.candidates``). Changing a provider's ``use`` keeps
+    the file's settings for it only as far as the new provider knows them, those of later blocks of ``from`` too; the
+    others are marked `inherited` and dropped by `structure`.
 
     Raises:
         InvalidConfig: no ``=``, an empty key, or a value that is not YAML.
@@ -45,8 +47,13 @@ def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[
             [Problem(at, "", "expected KEY=VALUE with a dotted key, e.g. kin_gen.candidates=16.")]
         )
     value, problems = parse_text(text, at.source, positions=False)
+    if parts[0] == FROM and len(parts) > 1:
+        node = with_block(node, parts[1], at)  # its number is a key, not the index of an element
     changed = _assign(node, parts, value, at, path.strip())
     assert isinstance(changed, MappingNode)  # the root remains a mapping
+    if parts[-1] == "use":
+        first, place = (parts[1], parts[2:-1]) if parts[0] == FROM else ("1", parts[:-1])
+        changed = _inherit_in_blocks(changed, first, place)
     return changed, problems
 
 
@@ -110,6 +117,37 @@ def _inherit(keys: dict[str, Key]) -> dict[str, Key]:
         name: attrs.evolve(key, node=_inherit_below(key.node), inherited=key.at.line > 0 or key.inherited)
         for name, key in keys.items()
     }
+
+
+def _inherit_in_blocks(node: MappingNode, first: str, place: list[str]) -> MappingNode:
+    """The same in the blocks of ``from`` after the iteration `first`, up to one that chooses a provider itself."""
+    written = node.keys.get(FROM)
+    if written is None or not isinstance(written.node, MappingNode) or not first.isdecimal():
+        return node
+    blocks = dict(written.node.keys)
+    for number in sorted((name for name in blocks if name.isdecimal()), key=int):
+        if int(number) > int(first):
+            marked = _inherit_at(blocks[number].node, place)
+            if marked is None:
+                break
+            blocks[number] = attrs.evolve(blocks[number], node=marked)
+    changed = attrs.evolve(written, node=attrs.evolve(written.node, keys=blocks))
+    return attrs.evolve(node, keys={**node.keys, FROM: changed})
+
+
+def _inherit_at(node: Node, place: list[str]) -> Node | None:
+    """The node with the settings at a dotted place marked, or None where it has another provider or a whole list."""
+    if not isinstance(node, MappingNode) or "use" in node.keys:
+        return None
+    if not place:
+        return attrs.evolve(node, keys=_inherit(node.keys))
+    key = node.keys.get(place[0])
+    if key is None:
+        return node
+    below = _inherit_at(key.node, place[1:])
+    if below is None:
+        return None
+    return attrs.evolve(node, keys={**node.keys, place[0]: attrs.evolve(key, node=below)})
 
 
 def _inherit_below(node: Node) -> Node:

@@ -10,7 +10,7 @@ import attrs
 
 from parc_core.config.classes import COMPUTED, class_hints, default_of, overlay
 from parc_core.config.converter import Converter
-from parc_core.config.fields import Use
+from parc_core.config.fields import Use, key_of
 from parc_core.config.nodes import INVALID, MappingNode, Node, Position, Problem
 from parc_core.config.renamed import rename_keys, rename_nested
 from parc_core.config.wording import describe_type, show
@@ -26,7 +26,7 @@ def convert_record(
     if not isinstance(node, MappingNode):
         return work.report(node.at, path, f"expected `key: value` pairs, got {show(node)}")
     hints = class_hints(cls)
-    fields = {field.alias: field for field in attrs.fields(cls) if field.init}
+    fields = {key_of(field): field for field in attrs.fields(cls) if field.init}
     node = rename_keys(work, node, cls, path)
     lower: Mapping[str, Any] = {}
     if below is not None:
@@ -40,7 +40,7 @@ def convert_record(
         where = f"{path}.{name}" if path else name
         value = _field_value(work, field, hints[field.name], pair, default_of(field, base), where, node.at)
         if value is not COMPUTED:
-            given[name] = value
+            given[field.alias] = value
     if any(value is INVALID for value in given.values()):
         return INVALID
     return _construct(work, cls, given, node.at, path)

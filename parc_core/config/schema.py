@@ -13,8 +13,8 @@ import attrs
 
 from parc_core.config.classes import class_hints, holds_entries
 from parc_core.config.dumping import dump
-from parc_core.config.fields import Use
-from parc_core.config.iteration import IterationConfig
+from parc_core.config.fields import Use, key_of
+from parc_core.config.iteration import PER_ITERATION, IterationConfig
 from parc_core.errors import PluginError
 from parc_core.plugins import KINDS, Registered, Registry
 from parc_core.plugins.provider import reserved_keys
@@ -23,6 +23,7 @@ __all__ = ["iteration_schema"]
 
 _SCALARS = {int: "integer", float: "number", bool: "boolean", str: "string", pathlib.Path: "string"}
 _OUTSIDE = r"^(.*\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*$"  # code that no plugin registered
+_LATER = "^([2-9]|[1-9][0-9]+)$"  # numbers of iterations after the first
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
 
@@ -34,12 +35,38 @@ def iteration_schema(registry: Registry) -> dict[str, Any]:
     """
     definitions = {f"{kind}_use": _kind(registry, kind) for kind in KINDS}
     definitions |= {f"{kind}_entries": _entries(registry, kind) for kind in KINDS}
+    record = _without_use(_record(IterationConfig))
+    record["properties"]["from"] |= _changes(record["properties"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "PARC iteration file",
-        **_record(IterationConfig),
+        **record,
         "$defs": definitions,
     }
+
+
+def _changes(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands under ``from``: by the number of an iteration, the keys that may change."""
+    block = {
+        "type": "object",
+        "properties": {name: properties[name] for name in PER_ITERATION},
+        "additionalProperties": False,
+    }
+    return {"type": "object", "patternProperties": {_LATER: block}, "additionalProperties": False}
+
+
+def _without_use(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of settings whose providers need no name, because a default or an earlier iteration names them."""
+    if "$ref" in schema:
+        settings = {"type": "object", "not": {"required": ["use"]}}
+        rest = {name: value for name, value in schema.items() if name != "$ref"}
+        return {"anyOf": [{"$ref": schema["$ref"]}, settings], **rest}
+    if {"type": "null"} in schema.get("anyOf", ()):
+        return {**schema, "anyOf": [_without_use(member) for member in schema["anyOf"]]}
+    if "properties" not in schema:
+        return dict(schema)
+    inner = {name: _without_use(value) for name, value in schema["properties"].items()}
+    return {**schema, "properties": inner}
 
 
 def _kind(registry: Registry, kind: str) -> dict[str, Any]:
@@ -101,11 +128,11 @@ def _provider(registry: Registry, item: Registered, names: list[str]) -> dict[st
 def _record(cls: type) -> dict[str, Any]:
     hints = class_hints(cls)
     fields = [field for field in attrs.fields(cls) if field.init]
-    properties = {field.alias: _property(field, hints[field.name]) for field in fields}
+    properties = {key_of(field): _property(field, hints[field.name]) for field in fields}
     for old, new in getattr(cls, "RENAMED", {}).items():
         places = (new,) if isinstance(new, str) else new
         properties[old] = {"deprecated": True, "description": f"Now called {' and '.join(places)}."}
-    required = [field.alias for field in fields if field.default is attrs.NOTHING]
+    required = [key_of(field) for field in fields if field.default is attrs.NOTHING]
     record: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     return record | ({"required": required} if required else {})
 

@@ -15,9 +15,11 @@ from typing import Any
 
 import attrs
 
+from parc_core.config.changes import convert_iteration
 from parc_core.config.containers import convert_container
 from parc_core.config.converter import Converter
 from parc_core.config.fields import Use
+from parc_core.config.iteration import IterationConfig
 from parc_core.config.nodes import (
     INVALID,
     InvalidConfig,
@@ -70,7 +72,10 @@ def structure(
         InvalidConfig: there is any error; the text lists all of them, in the order of the file.
     """
     work = _Structurer(registry, base, list(problems), warn_renamed=warn_renamed)
-    value = work.convert(node, cls, "", _NO_META)
+    if cls is IterationConfig and isinstance(node, MappingNode):
+        value = convert_iteration(work, node)
+    else:
+        value = work.convert(node, cls, "", _NO_META)
     if work.problems or value is INVALID:
         raise InvalidConfig(work.problems)
     return Structured(value, tuple(work.dropped))

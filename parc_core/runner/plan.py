@@ -50,9 +50,9 @@ def plan(runs: Sequence[RunContext], redo: str | None = None) -> dict[str, Any]:
     last = runs[-1]
     return {
         "dry_run": True,
-        "name": last.config.name,
+        "name": last.settings.name,
         "folder": str(last.run_folder.path),
-        "config": dump(last.config),
+        "config": dump(last.settings),
         "jobs": rows,
     }
 

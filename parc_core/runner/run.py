@@ -15,6 +15,7 @@ from parc_core.config import IterationConfig, dump_yaml
 from parc_core.errors import ConfigError, StageFailed
 from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
+from parc_core.runner.checks import check_files
 from parc_core.runner.contexts import contexts, prepare, set_torch_threads
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
@@ -88,6 +89,10 @@ def run_file(
     with presence(folder) as others, StopFlag() as stop, run_log(RunFolder(folder).log):
         with alone(folder):
             runs = contexts(config, registry, folder, reporter, stop)
+            again = frozenset(replaced(runs, redo))
+            check_files(
+                [attrs.evolve(run, gone=again) for run in (runs if only is None else runs[-1:])], only
+            )
             set_torch_threads(config.torch_threads)
             kept = _KeptConfig(RunFolder(folder))
             if redo is not None or kept.text != dump_yaml(config):
@@ -229,8 +234,9 @@ def _check_choice(only: str | None, batch: int | None, config: IterationConfig) 
         return
     if only != kin_gen.STAGE:
         raise ConfigError("--batch chooses a batch of kin_gen; give --only kin_gen with it.")
-    if not 0 <= batch < config.kin_gen.batches:
-        raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{config.kin_gen.batches - 1}.")
+    batches = config.at(config.iterations).kin_gen.batches
+    if not 0 <= batch < batches:
+        raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{batches - 1}.")
 
 
 def _check_alone(others: Callable[[], list[str]], folder: pathlib.Path, redo: str | None) -> None:

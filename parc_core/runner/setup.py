@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import dump, dump_yaml
+from parc_core.config import STAGES, dump, dump_yaml
 from parc_core.interfaces import RunFolder
 from parc_core.plugins import Registry
 from parc_core.runner.contexts import contexts, prepare
@@ -23,6 +23,8 @@ def write_setup(
 ) -> dict[str, Any]:
     """Write `config.yaml` and `setup/<stage>.yaml` into the run folder; returns the plan.
 
+    Stages that change at an iteration are written again, as `setup/from_<iteration>/<stage>.yaml`.
+
     Any stage or batch can then be run by itself, also on another machine that sees the folder:
     ``parc run FOLDER --only kin_gen --batch 3``.
     """
@@ -32,9 +34,14 @@ def write_setup(
         config = attrs.evolve(config, iterations=iterations)
     with alone(folder):
         storage.write_text(RunFolder(folder).config, dump_yaml(config))
-        plain = dump(config)
-        for stage in ("train_gen", "kin_gen", "train_tracker", "phys_record"):
-            storage.write_json(folder / "setup" / f"{stage}.yaml", {stage: plain[stage]})
+        before: dict[str, Any] = {}
+        for number in (1, *config.from_):
+            plain = dump(config.at(number))
+            setup = folder / "setup" / (f"from_{number}" if number > 1 else "")
+            for stage in STAGES:
+                if plain[stage] != before.get(stage):
+                    storage.write_json(setup / f"{stage}.yaml", {stage: plain[stage]})
+            before = plain
     return plan(contexts(config, registry, folder, _Quiet()))
 
 

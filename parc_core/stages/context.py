@@ -45,7 +45,7 @@ class Reporter(Protocol):
 class RunContext:
     """Configuration, plugins, character, folders and streams of one iteration."""
 
-    config: IterationConfig
+    settings: IterationConfig = attrs.field(alias="config")  # of the whole run; `config` has the iteration's
     registry: Registry
     skeleton: Skeleton
     run_folder: RunFolder
@@ -56,6 +56,11 @@ class RunContext:
     reporter: Reporter
     should_stop: Callable[[], bool]
     gone: frozenset[pathlib.Path] = frozenset()  # folders that count as not there: a plan replaces them
+
+    @property
+    def config(self) -> IterationConfig:
+        """The settings of the iteration."""
+        return self.settings.at(self.iteration)
 
     @property
     def folder(self) -> IterationFolder:

@@ -11,6 +11,7 @@ from parc_core.config import (
     Use,
     describe_settings,
     iteration_schema,
+    key_of,
     load_iteration,
     setting,
 )
@@ -201,7 +202,7 @@ def test_every_setting_of_the_file_has_a_help_text():
 def test_schema_knows_every_key_and_provider(registry):
     schema = iteration_schema(registry)
     json.dumps(schema, allow_nan=False)
-    assert list(schema["properties"]) == [field.name for field in attrs.fields(IterationConfig)]
+    assert list(schema["properties"]) == [key_of(field) for field in attrs.fields(IterationConfig)]
     assert schema["required"] == ["parc", "name", "dataset"]
     agents = schema["$defs"]["agent_use"]["anyOf"]
     assert agents[0]["enum"] == ["dmppo", "parc-demo:dmppo", "parc-demo:ppo", "ppo"]

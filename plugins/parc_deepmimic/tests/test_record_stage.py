@@ -82,6 +82,7 @@ def stage(tmp_path_factory):
                 recorder=recorder, record=("inputs",), chunk=2, dataset=None, policy=None
             ),
         )
+        config.at = lambda iteration: config
         run = RunContext(
             config=config, registry=OneOfEach(), skeleton=HUMANOID, run_folder=RunFolder(root / name), iteration=1,
             device="cpu", threads=1, torch_threads=1, should_stop=should_stop,

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from PIL import Image, ImageDraw
 
-from parc_core.config import Use, dump
+from parc_core.config import Use, dump, key_of
 from parc_motion.draw import (
     BACKGROUND,
     FINE,
@@ -63,9 +63,9 @@ def _words(role: str, use: Use, weighted: bool) -> list[tuple[str, Color]]:
         return words
     plain = dump(use.config)
     for field in attrs.fields(type(use.config)):
-        if field.alias in plain:
+        if key_of(field) in plain:
             changed = getattr(use.config, field.name) != _default(field)
-            text = f"{field.name}={_short(plain[field.alias])}".replace(", ", ",\n")  # a list may be long
+            text = f"{field.name}={_short(plain[key_of(field)])}".replace(", ", ",\n")  # a list may be long
             words += [(piece, INK if changed else PALE) for piece in text.split("\n")]
     return words
 
