@@ -53,11 +53,11 @@ def render_plan(plan: dict[str, Any], console: Console) -> None:
         "stage",
         "folder",
         "state",
-        "made with other settings",
+        "differs from the settings in",
         title=f"{plan['name']}: {plan['folder']}",
         title_justify="left",
     )
     for job in plan["jobs"]:
-        changed = "\n".join(job["changed"])
+        changed = "\n".join([*job["changed"], *([job["note"]] if job["note"] else [])])
         table.add_row(str(job["iteration"]), job["stage"], job["folder"], job["state"], changed)
     console.print(table)

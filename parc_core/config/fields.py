@@ -26,6 +26,7 @@ def setting(
     kind: str | None = None,
     path: bool = False,
     key: str | None = None,
+    extends: bool = False,
 ) -> Any:
     """A field of a configuration class, with its help text, unit and range.
 
@@ -39,11 +40,14 @@ def setting(
         kind: for fields of type `Use`, ``tuple[Use, ...]`` and ``dict[str, Use]``: the kind of provider.
         path: the strings of this field are files or folders: the loader searches relative ones beside the file that
             names them, then in the current directory, and expands ``~``.
+        extends: a larger value only makes the work longer: what was done with a smaller one is continued, e.g. the
+            number of epochs.
         key: its key in files, where that is a word that Python does not allow as the name of a field.
     """
     metadata = {
         "help": help, "unit": unit, "ge": ge, "gt": gt, "le": le, "lt": lt,
         "choices": choices, "kind": kind, "path": path, "key": key,
+        "extends": extends,
     }  # fmt: skip
     converter = _kind_setter(kind) if kind is not None else None
     if factory is not None:

@@ -22,7 +22,9 @@ __all__ = [
 ]
 
 STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
-PER_ITERATION = (*STAGES, "metrics")  # keys that may change between iterations; the others identify the run
+PER_ITERATION = (  # keys that may change between iterations; the others identify the run
+    *STAGES, "balance", "class_weights", "recorded_share", "executor", "metrics",
+)  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
@@ -271,7 +273,7 @@ class IterationConfig:
         factory=dict,
         key="from",
         help="Settings that change between iterations: the number of an iteration (2 or higher), and under it what is "
-        "different from that iteration on. Stages and metrics can change.",
+        "different from that iteration on. Stages, weights, executor and metrics can change.",
     )
 
     def __attrs_post_init__(self) -> None:

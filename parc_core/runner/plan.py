@@ -11,27 +11,30 @@ import attrs
 from parc_core.config import dump
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Job, differences, read_record
+from parc_core.stages.job import Begun, Job, differences, read_record
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
 
-__all__ = ["ALL", "STAGES", "plan", "replaced"]
+__all__ = ["ALL", "STAGES", "longer_training", "plan", "replaced"]
 
 STAGES = (train_gen.STAGE, kin_gen.STAGE, train_tracker.STAGE, phys_record.STAGE)
 ALL = "all"
+_INPUTS = tuple(f"inputs.{name} " for name in ("dataset", "model", "policy", "start"))
 
 
 def plan(runs: Sequence[RunContext], redo: str | None = None) -> dict[str, Any]:
     """What a run would do: a row per job in the order of the work.
 
-    A row has ``iteration`` (0 of inputs), ``stage``, ``folder``, ``state`` and ``changed``. States are "finished",
-    "begun", "to do", and "redo" for work that is there and that `redo` replaces; ``changed`` lists in what the settings
-    and inputs of finished work differ from those that now hold.
+    A row has ``iteration`` (0 of inputs), ``stage``, ``folder``, ``state``, ``changed`` and ``note``. States are
+    "finished", "begun", "to do", and "redo" for work that is there and that `redo` replaces; ``changed`` lists in what
+    the settings and inputs of finished and begun work differ from those that now hold, and ``note`` says how begun or
+    lengthened work goes on.
 
     Args:
         runs: the iterations of a run, in order.
     """
     again = {folder for folder in replaced(runs, redo) if folder.exists()}
+    longer = longer_training(runs, redo)
     runs = [attrs.evolve(run, gone=frozenset(again)) for run in runs]
     rows = []
     for run in runs:
@@ -44,9 +47,17 @@ def plan(runs: Sequence[RunContext], redo: str | None = None) -> dict[str, Any]:
             changed = []
             if record is not None and state == "finished" and job is not None:
                 changed = differences(record.key_fields, job.key_fields)
+            note = ""
+            if state == "begun" and job is not None:
+                changed, note = _of_begun(job)
+            if job is not None and longer is not None and job.folder == longer.folder:
+                changed, note = (
+                    differences(record.key_fields, job.key_fields) if record else [],
+                    "goes on from its last state",
+                )
             iteration = 0 if stage == inputs.STAGE else run.iteration
             row = {"iteration": iteration, "stage": stage, "folder": str(folder), "state": state}
-            rows.append({**row, "changed": changed})
+            rows.append({**row, "changed": changed, "note": note})
     last = runs[-1]
     return {
         "dry_run": True,
@@ -72,6 +83,29 @@ def replaced(runs: Sequence[RunContext], redo: str | None) -> list[pathlib.Path]
         stages = [one.train_gen, one.kin_gen, one.train_tracker, one.phys_record]
         folders += stages if redo == ALL else stages[STAGES.index(redo) :] if redo in STAGES else []
     return [path for folder in folders for path in (folder, folder.with_name(f"{folder.name}.partial"))]
+
+
+def _of_begun(job: Job) -> tuple[list[str], str]:
+    """In what a begun job differs from what is asked now, and how it goes on."""
+    changed = Begun(job.partial).differences(job)
+    if not changed:
+        return [], ""
+    if job.is_longer_than_begun():
+        return changed, "goes on, longer"
+    if any(text.startswith(_INPUTS) for text in changed):
+        return changed, "begun again: its inputs changed"
+    return changed, "goes on with the settings that it was begun with"
+
+
+def longer_training(runs: Sequence[RunContext], redo: str | None) -> Job | None:
+    """The finished training that `redo` repeats only to make it longer: more epochs or samples. None without one."""
+    if redo not in (train_gen.STAGE, train_tracker.STAGE):
+        return None
+    for stage, folder, job in _jobs(runs[-1]):
+        if stage == redo and job is not None:
+            record = read_record(folder)
+            return job if record is not None and job.made_longer(record.key_fields) else None
+    return None
 
 
 def _inputs(run: RunContext) -> Iterator[tuple[str, pathlib.Path, Job | None]]:

@@ -20,7 +20,7 @@ from parc_core.runner.contexts import contexts, prepare, set_torch_threads
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
 from parc_core.runner.parts import run_parts
-from parc_core.runner.plan import ALL, STAGES, plan, replaced
+from parc_core.runner.plan import ALL, STAGES, longer_training, plan, replaced
 from parc_core.runner.presence import alone, presence
 from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
@@ -282,10 +282,16 @@ def _check_redo(redo: str | None) -> None:
 
 
 def _set_aside(runs: Sequence[RunContext], redo: str | None) -> None:
-    """Move what `redo` replaces into `superseded`."""
+    """Move what `redo` replaces into `superseded`; a training that is only to be longer goes on from its last state."""
+    training = longer_training(runs, redo)
     for folder in replaced(runs, redo):
         if folder.exists():
-            set_aside(folder, runs[-1].run_folder.superseded)
+            moved = set_aside(folder, runs[-1].run_folder.superseded)
+            if training is not None and folder == training.folder:
+                earlier = moved
+    if training is not None:
+        with training.held():
+            training.begin_from(earlier)
 
 
 def _write_config(config: IterationConfig, folder: pathlib.Path) -> None:

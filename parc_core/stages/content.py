@@ -19,7 +19,7 @@ from parc_motion.clips import read_motion_list
 from parc_motion.errors import DataError
 from parc_motion.storage import digest_unchanged
 
-__all__ = ["provider_key", "provider_versions"]
+__all__ = ["extending_settings", "provider_key", "provider_versions"]
 
 
 def provider_key(registry: Registry, kind: str, use: Use) -> dict[str, Any]:
@@ -28,6 +28,20 @@ def provider_key(registry: Registry, kind: str, use: Use) -> dict[str, Any]:
     However it was written: as ``name``, ``dist:name``, or a plain file in another folder.
     """
     return {"use": _name(_target(registry, kind, use)), "settings": _settings(registry, use.config)}
+
+
+def extending_settings(use: Use) -> set[str]:
+    """Names, as in a key, of the settings of a provider that only make its work longer, e.g. ``settings.epochs``."""
+    return {f"settings.{name}" for name in _extending(use.config)}
+
+
+def _extending(config: Any) -> Iterator[str]:
+    for field in attrs.fields(type(config)) if attrs.has(type(config)) else ():
+        if field.metadata.get("extends"):
+            yield field.alias
+        inner = getattr(config, field.name)
+        if not isinstance(inner, Use):
+            yield from (f"{field.alias}.{name}" for name in _extending(inner))
 
 
 def provider_versions(registry: Registry, kind: str, use: Use) -> dict[str, str]:

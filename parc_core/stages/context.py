@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from parc_core import __version__
-from parc_core.config import Use
+from parc_core.config import Use, dump_yaml
 from parc_core.interfaces import (
     IterationFolder,
     MetricRecord,
@@ -19,7 +19,7 @@ from parc_core.interfaces import (
     SeedStreams,
     StageContext,
 )
-from parc_core.stages.content import provider_key, provider_versions
+from parc_core.stages.content import extending_settings, provider_key, provider_versions
 from parc_core.stages.job import Job
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import CheckpointStore, digest_json
@@ -74,6 +74,7 @@ class RunContext:
         uses: Mapping[str, tuple[str, Use | None]],
         *,
         iteration: int | None = None,
+        extending: tuple[str, ...] = (),
         **inputs: Any,
     ) -> Job:
         """A job of this run; see `Job`.
@@ -81,6 +82,7 @@ class RunContext:
         Args:
             uses: role -> (kind, chosen provider).
             iteration: instead of the run's.
+            extending: names of `inputs` that only make the work longer when they grow.
             inputs: digests and plain settings that the result depends on.
         """
         chosen = {role: (kind, use) for role, (kind, use) in uses.items() if use is not None}
@@ -94,7 +96,14 @@ class RunContext:
             "providers": {role: provider_key(self.registry, *choice) for role, choice in chosen.items()},
             "inputs": inputs,
         }
+        longer = {
+            f"providers.{role}.{name}"
+            for role, (_, use) in chosen.items()
+            for name in extending_settings(use)
+        }
         return Job(
+            extending=frozenset(longer | {f"inputs.{name}" for name in extending}),
+            settings=lambda: dump_yaml(self.config),
             stage=stage,
             folder=folder,
             key_fields=fields,

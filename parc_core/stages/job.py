@@ -3,8 +3,9 @@
 While the work goes on it lies in `<name>.partial`; `DONE.json` then lists every output with its SHA-256, and the folder
 gets its name by a rename. A finished job stays finished: where its settings or inputs differ from those that now hold,
 the log says in what. A job that was complete but not yet renamed gets its name; one that was cut off continues from its
-partial folder; half of a job that was begun with other settings is set aside, never overwritten. Checkpoints and parts
-serve the work itself: they are not outputs, and neither listed nor looked at afterwards.
+partial folder with the settings that it was begun with (`parc_core.stages.begun`), or with new ones that only make it
+longer; half of a job whose inputs have changed is set aside, never overwritten. Checkpoints and parts serve the work
+itself: they are not outputs, and neither listed nor looked at afterwards.
 
 Whoever works on a job holds its lock, so that any number of processes can work on the jobs of a run.
 """
@@ -28,6 +29,7 @@ from parc_motion.errors import DataError
 __all__ = [
     "PARTS",
     "RECORD",
+    "Begun",
     "Job",
     "JobRecord",
     "carry_out",
@@ -43,6 +45,7 @@ T = TypeVar("T")
 
 RECORD = "DONE.json"  # of a finished job, in its folder
 _JOB = ".job.json"  # in a folder at work: the key that it works for, and the time spent so far
+_SETTINGS = ".settings.yaml"  # in a folder at work: the settings of the iteration when it was begun
 PARTS = ".parts"  # jobs that a job is split into, while it is at work
 _CHECKPOINTS = "checkpoints/"
 _FORMAT = 1
@@ -82,6 +85,10 @@ class Job:
     superseded: pathlib.Path  # where what is replaced is kept
     locks: pathlib.Path  # where locks of jobs lie
     versions: dict[str, str] = attrs.field(factory=dict)  # of the code; recorded, and without effect
+    extending: frozenset[str] = (
+        frozenset()
+    )  # fields, by dotted name, that only make the work longer when they grow
+    settings: Callable[[], str] | None = None  # the settings of the iteration, as text
     _lease: storage.Lease | None = attrs.field(default=None, init=False, repr=False)
 
     @contextlib.contextmanager
@@ -130,7 +137,7 @@ class Job:
         record = read_record(self.folder)
         if record is None:
             return None
-        for left in (_JOB, PARTS):  # of an attempt that ended right after the rename
+        for left in (_JOB, _SETTINGS, PARTS):  # of an attempt that ended right after the rename
             storage.remove(self.folder / left)
         for name, file in record.files.items():
             path = self.folder / name
@@ -150,17 +157,50 @@ class Job:
         if self.partial.exists():
             storage.sweep(self.partial, skip=PARTS)
             known = storage.read_json(marker) if marker.is_file() else {}
-            if known.get("key") == self.key:
+            more = self.made_longer(known.get("key_fields", {}))
+            if known.get("key") == self.key or more:
                 storage.remove(self.partial / RECORD)  # damaged, or `finished` would have renamed the folder
-            elif any(path.is_file() for path in self.partial.rglob("*")):
+            if more:
+                log.info("%s continues with %s.", self.partial, _listed(more))
+                storage.write_json(marker, {**known, "key": self.key, "key_fields": self.key_fields})
+            elif known.get("key") != self.key and any(path.is_file() for path in self.partial.rglob("*")):
                 changed = differences(known.get("key_fields", {}), self.key_fields)
-                log.info("%s was begun with other settings: %s.", self.partial, _listed(changed))
+                log.info("%s was begun with other inputs or settings: %s.", self.partial, _listed(changed))
                 self.set_aside(self.partial)
         if not marker.is_file():
             storage.make_folder(self.partial)
+            if self.settings is not None:
+                storage.write_text(self.partial / _SETTINGS, self.settings())
             fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields, "wall_s": 0.0}
             storage.write_json(marker, fields)
         return self.partial
+
+    def begin_from(self, earlier: pathlib.Path) -> None:
+        """Begin with the last state of an earlier result of this job, which stays as it is."""
+        folder = self.begin()
+        for file in sorted(earlier.rglob("*")):
+            name = file.relative_to(earlier).as_posix()
+            if file.is_file() and (name.startswith(_CHECKPOINTS) or file.suffix == ".jsonl"):
+                storage.copy_file(file, folder / name)
+        log.info("%s continues from %s.", self.partial, earlier)
+
+    def is_longer_than_begun(self) -> bool:
+        """Whether the work was begun, and all that differs now is that it is to be longer."""
+        marker = self.partial / _JOB
+        return marker.is_file() and bool(self.made_longer(storage.read_json(marker).get("key_fields", {})))
+
+    def made_longer(self, before: Mapping[str, Any]) -> list[str]:
+        """In what the work is longer than that of an earlier key; empty if anything else differs, or nothing does.
+
+        Args:
+            before: fields of the earlier key.
+        """
+        old, new = dict(_leaves(_as_written_now(before))), dict(_leaves(_as_written_now(self.key_fields)))
+        changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        longer = [
+            name for name in changed if name in self.extending and _is_more(new.get(name), old.get(name))
+        ]
+        return differences(before, self.key_fields) if longer == changed else []
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[pathlib.Path]:
@@ -203,7 +243,7 @@ class Job:
         )
         storage.write_json(self.partial / RECORD, {"format": _FORMAT, **attrs.asdict(record)})
         storage.commit_folder(self.partial, self.folder)
-        for left in (_JOB, PARTS):
+        for left in (_JOB, _SETTINGS, PARTS):
             storage.remove(self.folder / left)
         return record
 
@@ -244,8 +284,34 @@ def carry_out(job: Job, work: Callable[[], JobRecord]) -> JobRecord:
         return job.finished() or work()
 
 
-def set_aside(folder: pathlib.Path, superseded: pathlib.Path) -> None:
-    """Move a folder that is replaced into `superseded`, under a name that tells where it was.
+@attrs.frozen
+class Begun:
+    """A folder at work, as whoever began it left it."""
+
+    partial: pathlib.Path
+
+    @property
+    def key(self) -> str | None:
+        """The key that it was begun for; None if nothing was begun."""
+        marker = self.partial / _JOB
+        return storage.read_json(marker)["key"] if marker.is_file() else None
+
+    def differences(self, job: Job) -> list[str]:
+        """In what the job differs from the one that was begun."""
+        marker = self.partial / _JOB
+        return (
+            differences(storage.read_json(marker)["key_fields"], job.key_fields) if marker.is_file() else []
+        )
+
+    @property
+    def settings(self) -> pathlib.Path | None:
+        """File with the settings of the iteration by then; None if an earlier release began it."""
+        path = self.partial / _SETTINGS
+        return path if path.is_file() else None
+
+
+def set_aside(folder: pathlib.Path, superseded: pathlib.Path) -> pathlib.Path:
+    """Move a folder that is replaced into `superseded`, under a name that tells where it was; returns the new place.
 
     Raises:
         DataError: 10,000 results of this name are there already.
@@ -255,7 +321,7 @@ def set_aside(folder: pathlib.Path, superseded: pathlib.Path) -> None:
         if not target.exists():
             log.info("%s is replaced; it is kept as %s.", folder, target)
             storage.commit_folder(folder, target)
-            return
+            return target
     raise DataError(
         f"{superseded}: holds 10,000 earlier results of {folder.name}. Remove what is not needed."
     )
@@ -292,6 +358,10 @@ def _as_written_now(value: Any) -> Any:
         use = f"{plain['dist']}:{name}" if "dist" in plain else plain["attribute"]
         return {"use": use, "settings": settings}
     return plain
+
+
+def _is_more(new: Any, old: Any) -> bool:
+    return isinstance(new, int | float) and isinstance(old, int | float) and new > old
 
 
 def _short(value: Any) -> str:

@@ -18,9 +18,10 @@ from parc_core.config import dump
 from parc_core.errors import NoPathFound
 from parc_core.interfaces import Generator, IterationFolder, Refined, Scored, Stopped
 from parc_core.stages import train_gen
+from parc_core.stages.begun import prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_generator
-from parc_core.stages.job import Job, JobRecord, carry_out, prepared_or_record
+from parc_core.stages.job import Job, JobRecord, carry_out
 from parc_core.stages.manifests import entry_of, write_manifest
 from parc_motion import storage
 from parc_motion.clips import (
@@ -114,9 +115,12 @@ def job(run: RunContext, ids: range) -> Job:
     }
     uses |= {f"terrain.{i}": ("terrain_source", use) for i, use in enumerate(settings.terrain)}
     names = ("candidates", "keep", "max_tries_per_motion", "mirror", "save_name")
-    plain = {name: getattr(settings, name) for name in names}
+    plain: dict[str, Any] = {name: getattr(settings, name) for name in names}
     folder = run.folder.batch(settings.save_name, ids.start, ids.stop - 1)
-    return run.job(STAGE, folder, uses, model=generator_digest, motion_ids=[ids.start, ids.stop], **plain)
+    more = ("candidates", "max_tries_per_motion")
+    return run.job(
+        STAGE, folder, uses, extending=more, model=generator_digest, motion_ids=[ids.start, ids.stop], **plain
+    )
 
 
 def batch_folders(run: RunContext) -> list[pathlib.Path]:
@@ -136,8 +140,11 @@ def run_batch(run: RunContext, batch: int, ids: range) -> JobRecord:
         Held: another process works on it.
     """
     folder = run.folder.batch(run.config.kin_gen.save_name, ids.start, ids.stop - 1)
-    work = prepared_or_record(lambda: job(run, ids), folder)
-    return work if isinstance(work, JobRecord) else carry_out(work, lambda: _generate(run, work, batch, ids))
+    prepared = prepared_as_begun(run, folder, lambda run: (job(run, ids), None))
+    if isinstance(prepared, JobRecord):
+        return prepared
+    run, work, _ = prepared
+    return carry_out(work, lambda: _generate(run, work, batch, ids))
 
 
 def _generate(run: RunContext, work: Job, batch: int, ids: range) -> JobRecord:

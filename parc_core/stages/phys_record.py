@@ -16,9 +16,10 @@ import attrs
 from parc_core.config import Use, dump
 from parc_core.interfaces import Agent, Policy, Recorded, RecordReport, StageContext
 from parc_core.stages import train_tracker
+from parc_core.stages.begun import prepared_as_begun, with_settings
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import PARTS, Job, JobRecord, carry_out, prepared_or_record, read_record
+from parc_core.stages.job import PARTS, Begun, Job, JobRecord, carry_out, read_record
 from parc_core.stages.manifests import balance, scan, write_manifest
 from parc_core.stages.record_report import joined, report_of_chunk
 from parc_motion import storage
@@ -106,7 +107,7 @@ def begin(run: RunContext, dataset: MotionDataset) -> int:
     prepared = _prepared(run, dataset)
     if isinstance(prepared, JobRecord):
         return 0
-    work, motions = prepared
+    run, work, motions = prepared
     size = run.config.phys_record.chunk
     with work.held(_WAIT_S):
         if work.finished() is not None:
@@ -158,6 +159,7 @@ def run_chunk(run: RunContext, number: int) -> JobRecord:
     whole = read_record(run.folder.phys_record)
     if whole is not None:
         return whole
+    run = _as_begun(run)
     work = chunk_job(run, number)
     chunk, (policy, _) = MotionDataset.load(chunk_manifest(run, number)), policy_of(run)
 
@@ -182,7 +184,7 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     prepared = _prepared(run, dataset)
     if isinstance(prepared, JobRecord):
         return prepared
-    work, motions = prepared
+    run, work, motions = prepared
     count = begin(run, dataset)
     for number in range(count):
         run_chunk(run, number)
@@ -190,14 +192,21 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
         return work.finished() or _put_together(run, work, motions, count)
 
 
-def _prepared(run: RunContext, dataset: MotionDataset) -> tuple[Job, MotionDataset] | JobRecord:
-    """The stage's job and its motions, or the record if it is finished and its inputs are gone."""
+def _as_begun(run: RunContext) -> RunContext:
+    """The run with the settings with which the stage was begun: they are those of its chunks."""
+    folder = run.folder.phys_record
+    settings = Begun(folder.with_name(f"{folder.name}.partial")).settings
+    return run if settings is None else with_settings(run, settings)
 
-    def prepare() -> tuple[Job, MotionDataset]:
+
+def _prepared(run: RunContext, dataset: MotionDataset) -> tuple[RunContext, Job, MotionDataset] | JobRecord:
+    """The settings that hold for the stage, its job and its motions; the record if it is finished, its inputs gone."""
+
+    def prepare(run: RunContext) -> tuple[Job, MotionDataset]:
         motions, (_, policy_digest) = recorded_dataset(run, dataset), policy_of(run)
         return job(run, motions.digest, policy_digest), motions
 
-    return prepared_or_record(prepare, run.folder.phys_record)
+    return prepared_as_begun(run, run.folder.phys_record, prepare)
 
 
 def _put_together(run: RunContext, work: Job, motions: MotionDataset, count: int) -> JobRecord:

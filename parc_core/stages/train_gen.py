@@ -5,9 +5,10 @@ from __future__ import annotations
 import pathlib
 
 from parc_core.config import dump
+from parc_core.stages.begun import prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator
-from parc_core.stages.job import Job, JobRecord, carry_out, prepared_or_record, read_record
+from parc_core.stages.job import Job, JobRecord, carry_out, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
@@ -44,14 +45,14 @@ def training_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `final_model/` holds the generator afterwards."""
 
-    def prepare() -> tuple[Job, MotionDataset, pathlib.Path | None]:
+    def prepare(run: RunContext) -> tuple[Job, tuple[MotionDataset, pathlib.Path | None]]:
         learned, start = training_dataset(run, dataset), start_folder(run)
-        return job(run, learned.digest, start), learned, start
+        return job(run, learned.digest, start), (learned, start)
 
-    prepared = prepared_or_record(prepare, run.folder.train_gen)
+    prepared = prepared_as_begun(run, run.folder.train_gen, prepare)
     if isinstance(prepared, JobRecord):
         return prepared
-    work, learned, start = prepared
+    run, work, (learned, start) = prepared
     return carry_out(work, lambda: _train(run, work, learned, start))
 
 

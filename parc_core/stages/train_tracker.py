@@ -13,9 +13,10 @@ import numpy as np
 from parc_core.config import Use, dump
 from parc_core.interfaces import Agent, Policy, TrackerEnv
 from parc_core.stages import kin_gen
+from parc_core.stages.begun import prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import Job, JobRecord, carry_out, prepared_or_record, read_record
+from parc_core.stages.job import Job, JobRecord, carry_out, read_record
 from parc_core.stages.manifests import entries_of
 from parc_core.stages.weighting import weighted
 from parc_motion import storage
@@ -145,14 +146,14 @@ def make_env(
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     """Train, or continue, or skip; `policy/` holds the controller afterwards, `evaluation.json` how good it is."""
 
-    def prepare() -> tuple[Job, MotionDataset, pathlib.Path | None]:
+    def prepare(run: RunContext) -> tuple[Job, tuple[MotionDataset, pathlib.Path | None]]:
         motions, start = tracker_dataset(run, dataset), start_folder(run)
-        return job(run, motions.digest, start), motions, start
+        return job(run, motions.digest, start), (motions, start)
 
-    prepared = prepared_or_record(prepare, run.folder.train_tracker)
+    prepared = prepared_as_begun(run, run.folder.train_tracker, prepare)
     if isinstance(prepared, JobRecord):
         return prepared
-    work, motions, start = prepared
+    run, work, (motions, start) = prepared
     return carry_out(work, lambda: _train(run, work, motions, start))
 
 

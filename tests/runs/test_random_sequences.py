@@ -24,6 +24,7 @@ CHANGES = (
     "kin_gen.batches={}",
     "train_gen.generator.epochs={}",
     "train_tracker.agent.max_samples={}",
+    "from.2.kin_gen.batches={}",
 )
 SEQUENCES = int(os.environ.get("PARC_TEST_SEQUENCES", "4"))
 STAGES = ("inputs", "train_gen", "kin_gen", "train_tracker", "phys_record")

@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 
+from parc_core.runner.stop import StopFlag
 from parc_motion.clips import MotionDataset, save_clip
 from parc_motion.storage import digest_file
 from parc_testing.builders import make_clip
@@ -243,3 +244,85 @@ def test_variables_at_the_beginning_of_paths_are_replaced(parc, home, monkeypatc
     monkeypatch.delenv("DATA_DIR")
     code, _, err = parc("quick.yaml", "--dry-run")
     assert code == 2 and "the environment variable DATA_DIR is not set" in err
+
+
+def epochs_trained(folder):
+    return [json.loads(line)["value"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def interrupt_when(monkeypatch, reached):
+    """The user asks to stop as soon as `reached` is true."""
+    monkeypatch.setattr(StopFlag, "__call__", lambda self: reached())
+
+
+def test_begun_training_goes_on_longer_when_more_is_asked(parc, home, monkeypatch):
+    assert parc("quick.yaml", "--set", "name=whole", "--set", "train_gen.generator.epochs=6")[0] == 0
+    partial = home / RUN / "iter_001" / "p1_train_gen.partial"
+    with monkeypatch.context() as patch:
+        interrupt_when(patch, lambda: len(list(partial.glob("checkpoints/*"))) >= 2)
+        assert parc("quick.yaml", "--set", "train_gen.generator.epochs=4")[0] == 130
+    plan = parc(RUN, "--set", "train_gen.generator.epochs=6", "--dry-run", "--json")[1]
+    (row,) = [row for row in plan["jobs"] if row["stage"] == "train_gen"]
+    assert (row["state"], row["note"]) == ("begun", "goes on, longer")
+    assert row["changed"] == ["providers.generator.settings.epochs 4 -> 6"]
+    assert parc(RUN, "--set", "train_gen.generator.epochs=6")[0] == 0
+    made = home / RUN / "iter_001" / "p1_train_gen"
+    assert epochs_trained(made) == [1, 2, 3, 4, 5, 6]
+    whole = home / "runs/whole/iter_001/p1_train_gen/final_model/model.safetensors"
+    assert (made / "final_model/model.safetensors").read_bytes() == whole.read_bytes()
+    assert not (home / RUN / "superseded").exists()
+
+
+def test_begun_job_goes_on_with_the_settings_that_it_was_begun_with(parc, home, monkeypatch):
+    partial = home / RUN / "iter_001" / "p1_train_gen.partial"
+    with monkeypatch.context() as patch:
+        interrupt_when(patch, lambda: len(list(partial.glob("checkpoints/*"))) >= 2)
+        assert parc("quick.yaml", "--set", "train_gen.generator.epochs=4")[0] == 130
+    less = ("--set", "train_gen.generator.epochs=3", "--set", "kin_gen.candidates=5")
+    plan = parc(RUN, *less, "--dry-run", "--json")[1]
+    (row,) = [row for row in plan["jobs"] if row["stage"] == "train_gen"]
+    assert (row["state"], row["note"]) == ("begun", "goes on with the settings that it was begun with")
+    code, _, err = parc(RUN, *less)
+    assert code == 0 and "goes on with those. To begin it again: --redo train_gen" in err
+    assert epochs_trained(home / RUN / "iter_001" / "p1_train_gen") == [1, 2, 3, 4]
+    record = json.loads((home / RUN / "iter_001" / "p1_train_gen" / "DONE.json").read_text())
+    assert record["key_fields"]["providers"]["generator"]["settings"]["epochs"] == 4
+    batch = json.loads((home / RUN / "iter_001" / "p2_kin_gen" / "motions_0_1" / "DONE.json").read_text())
+    assert batch["key_fields"]["inputs"]["candidates"] == 5  # it was not begun
+    assert not (home / RUN / "superseded").exists()
+
+
+def test_begun_job_whose_inputs_changed_is_begun_again(parc, home, monkeypatch):
+    partial = home / RUN / "iter_001" / "p1_train_gen.partial"
+    with monkeypatch.context() as patch:
+        interrupt_when(patch, lambda: len(list(partial.glob("checkpoints/*"))) >= 2)
+        assert parc("quick.yaml", "--set", "train_gen.generator.epochs=4")[0] == 130
+    save_clip(home / "clips" / "more.npz", make_clip(30, name="more", speed=2.0, motion_class="run"))
+    plan = parc(RUN, "--redo", "inputs", "--dry-run", "--json")[1]
+    assert [row["state"] for row in plan["jobs"] if row["stage"] == "train_gen"] == ["begun"]
+    assert parc(RUN, "--redo", "inputs")[0] == 0
+    assert epochs_trained(home / RUN / "iter_001" / "p1_train_gen") == [1, 2, 3, 4]
+    (half,) = (home / RUN / "superseded").glob("iter_001-p1_train_gen.partial-*")
+    assert len(list(half.glob("checkpoints/*"))) == 2
+
+
+def test_finished_training_is_lengthened_from_its_last_state(parc, home):
+    longer = ("--set", "train_gen.generator.epochs=5")
+    assert parc("quick.yaml", "--set", "name=whole", *longer)[0] == 0
+    assert parc("quick.yaml", "--set", "train_gen.generator.epochs=2")[0] == 0
+    assert parc(RUN, *longer)[0] == 0
+    made = home / RUN / "iter_001" / "p1_train_gen"
+    assert epochs_trained(made) == [1, 2]  # it is finished, and stays
+    plan = parc(RUN, *longer, "--redo", "train_gen", "--dry-run", "--json")[1]
+    (row,) = [row for row in plan["jobs"] if row["stage"] == "train_gen"]
+    assert (row["state"], row["note"]) == ("redo", "goes on from its last state")
+    before = made.stat().st_ino
+    assert parc(RUN, *longer, "--redo", "train_gen")[0] == 0
+    assert made.stat().st_ino != before
+    assert epochs_trained(made) == [1, 2, 3, 4, 5]
+    assert "continues from" in (home / RUN / "log.txt").read_text()
+    whole = home / "runs/whole/iter_001/p1_train_gen/final_model/model.safetensors"
+    assert (made / "final_model/model.safetensors").read_bytes() == whole.read_bytes()
+    assert parc(RUN, "--redo", "train_gen")[0] == 0
+    assert epochs_trained(made) == [1, 2, 3, 4, 5]
+    assert "continues from" in (home / RUN / "log.txt").read_text()

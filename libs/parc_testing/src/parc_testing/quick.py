@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from parc_core.config import setting
-from parc_core.interfaces import Agent, Generator, Policy, Recorded, Recorder, RecordReport
+from parc_core.interfaces import Agent, Generator, Policy, Recorded, Recorder, RecordReport, Stopped
 from parc_motion.clips import Execution
 from parc_motion.errors import DataError
 from parc_motion.storage import digest_json, make_folder, read_manifest, write_manifest, write_tensors
@@ -51,7 +51,7 @@ phys_record:
 class Epochs:
     """Settings of the generator."""
 
-    epochs: int = setting(1, ge=1, help="Number of epochs.")
+    epochs: int = setting(1, ge=1, extends=True, help="Number of epochs.")
 
 
 class QuickGenerator(Generator):
@@ -61,8 +61,16 @@ class QuickGenerator(Generator):
         self.config, self.weights = config, ""
 
     def fit(self, dataset, ctx):
-        """Take in what the data set is."""
-        self.weights = digest_json([self.weights, dataset.digest, self.config.epochs])
+        """Take in what the data set is, once per epoch."""
+        checkpoint = ctx.checkpoints.latest()
+        if checkpoint is not None:
+            self.weights = checkpoint.state["weights"]
+        for epoch in range(checkpoint.step if checkpoint else 0, self.config.epochs):
+            self.weights = digest_json([self.weights, dataset.digest])
+            ctx.checkpoints.save(epoch + 1, {}, {"weights": self.weights})
+            ctx.metrics.write(epoch + 1, {"epoch": epoch + 1})
+            if ctx.should_stop():
+                raise Stopped
 
     def save(self, folder):
         """Write the weights."""
@@ -88,7 +96,7 @@ class QuickGenerator(Generator):
 class Trap:
     """Settings of the generator with a trap."""
 
-    epochs: int = setting(1, ge=1, help="Number of epochs.")
+    epochs: int = setting(1, ge=1, extends=True, help="Number of epochs.")
     trap: str = setting(
         "", help="Folder; the files in it say what happens to who generates: fail, err, exit, kill, hang."
     )
@@ -172,7 +180,7 @@ class QuickEnv:
 class Samples:
     """Settings of the agent."""
 
-    max_samples: int = setting(1, ge=1, help="Number of samples.")
+    max_samples: int = setting(1, ge=1, extends=True, help="Number of samples.")
 
 
 class QuickAgent(Agent):

@@ -62,7 +62,7 @@ class MdmConfig:
     """
 
     # training
-    epochs: int = setting(1000, ge=1, help="Number of training epochs.")
+    epochs: int = setting(1000, ge=1, extends=True, help="Number of training epochs.")
     batch_size: int = setting(512, ge=1, help="Windows per training step.")
     iters_per_epoch: int = setting(100, ge=1, help="Training steps per epoch.")
     epochs_per_checkpoint: int = setting(100, ge=1, help="Epochs between checkpoints.")

@@ -130,6 +130,7 @@ class PpoConfig:
     max_samples: int = setting(
         100_000_000,
         ge=1,
+        extends=True,
         help="Length of the training: control steps, summed over all environments.",
         unit="samples",
     )
