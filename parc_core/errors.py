@@ -16,6 +16,7 @@ __all__ = [
     "NoCandidate",
     "NoPathFound",
     "PluginError",
+    "ProcessLost",
     "ProviderUnavailable",
     "SimulationDiverged",
     "StageFailed",
@@ -57,6 +58,10 @@ class BrokenPlugin(PluginError):
 
 class StageFailed(ParcError):
     """A stage of a run failed; the text names the command that continues it."""
+
+
+class ProcessLost(ParcError):
+    """Another process of a data-parallel training has ended; that one says why."""
 
 
 class SimulationDiverged(ParcError):

@@ -40,6 +40,12 @@ class TrainGenConfig:
         help="Clips to train on instead of the iteration's data set: a manifest (.yaml), a run, an iteration, a stage, "
         "or a folder of clips.",
     )
+    processes: int = setting(
+        1,
+        ge=1,
+        help="Number of processes that train the generator together, each on its own GPU, or all on the CPU. Each "
+        "batch is divided among them, which leaves the result unchanged up to rounding.",
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -24,6 +24,7 @@ from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
+from parc_core.stages.group import Group, leave, simulator_threads, under_torchrun
 from parc_core.stages.job import JobRecord, set_aside
 from parc_motion import storage
 from parc_motion.errors import ParcError
@@ -75,6 +76,8 @@ def run_file(
         config = attrs.evolve(config, iterations=iterations)
     _check_choice(only, batch, config)
     _check_redo(redo)
+    world_size = int(os.environ["WORLD_SIZE"]) if under_torchrun(os.environ) else 1
+    _check_processes(config, registry, only, world_size, None if dry_run else _device(config.device))
 
     if dry_run:
         return plan(contexts(config, registry, folder, reporter), redo)
@@ -93,8 +96,13 @@ def run_file(
             {"simulator": runs[0].threads, "torch": runs[0].torch_threads},
         )
         try:
+            group = None if world_size == 1 else Group.of_torchrun(runs[0].device, stop)
+            runs = [attrs.evolve(run, group=group) for run in runs]
             for run in runs if only is None else runs[-1:]:
                 _Iteration(run).run(only, batch)
+            if group is not None:
+                group.post(None)
+                leave()
         except Stopped as stopped:
             reporter.message("run", f"stopped; continue with: parc run {folder}")
             stopped.exit_code = stop.exit_code
@@ -229,7 +237,7 @@ def contexts(
         run_folder=RunFolder(folder),
         iteration=1,
         device=config.device if stop is None else _device(config.device),
-        threads=config.threads or os.cpu_count() or 1,
+        threads=simulator_threads(config.threads),
         torch_threads=config.torch_threads,
         reporter=reporter,
         should_stop=stop or (lambda: False),
@@ -256,6 +264,20 @@ def _device(name: str) -> str:
                 "Set device: auto or cpu, or repair the driver."
             )
     return name
+
+
+def _check_processes(
+    config: IterationConfig, registry: Registry, only: str | None, world_size: int, device: str | None
+) -> None:
+    """Refuse what no training could begin with, and processes of torchrun that would have nothing to do."""
+    trainings = {train_gen.STAGE: train_gen.check}
+    wanted = [stage for stage in trainings if only in (None, stage)]
+    if world_size > 1 and not wanted:
+        raise ConfigError(
+            f"--only {only} trains nothing, but torchrun has started {world_size} processes. Start it without torchrun."
+        )
+    for stage in wanted:
+        trainings[stage](config, registry, device, world_size)
 
 
 def _check_choice(only: str | None, batch: int | None, config: IterationConfig) -> None:

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import pathlib
+from typing import TYPE_CHECKING
 
 from parc_core.config import dump
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator
 from parc_core.stages.job import Job, JobRecord, prepared_or_record, read_record
+from parc_core.stages.processes import carry_out, check_processes
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
 from parc_motion.storage import read_manifest
 
-__all__ = ["STAGE", "job", "run_stage", "start_folder", "trained_generator", "training_dataset"]
+if TYPE_CHECKING:
+    from parc_core.config import IterationConfig
+    from parc_core.plugins import Registry
+
+__all__ = [
+    "STAGE",
+    "check",
+    "job",
+    "run_stage",
+    "start_folder",
+    "take_part",
+    "trained_generator",
+    "training_dataset",
+]
 
 STAGE = "train_gen"
+
+
+def check(config: IterationConfig, registry: Registry, device: str | None, world_size: int) -> None:
+    """Refuse a number of processes with which the stage cannot work; see `check_processes`."""
+    settings = config.train_gen
+    use = settings.generator
+    target = use.target or registry.resolve("generator", use.name)
+    check_processes(STAGE, settings.processes, world_size, device, [target])
 
 
 def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job:
@@ -60,12 +83,8 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
         storage.write_json(
             folder / "generator.yaml", {"generator": dump(use), "input_model_path": start and str(start)}
         )
-        generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
-        if start is not None:
-            generator.restore(start)
-        with run.stage_context(STAGE, folder) as ctx:
-            generator.fit(learned, ctx)
-        generator.save(folder / "final_model")
+        processes = run.config.train_gen.processes
+        carry_out(run, STAGE, folder, processes, lambda one: _train(one, folder, learned, start))
         read_manifest(folder / "final_model", "generator")  # what later stages will read is whole
     summary = {
         "in": len(learned),
@@ -74,6 +93,23 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
         "seconds_of_motion": round(sum(entry.length for entry in learned.entries), 2),
     }
     return work.commit(summary)
+
+
+def take_part(run: RunContext, folder: pathlib.Path) -> None:
+    """Train together with the main process, which works in `folder`; only that one writes."""
+    learned = training_dataset(run, MotionDataset.load(run.folder.dataset))
+    _train(run, folder, learned, start_folder(run))
+
+
+def _train(run: RunContext, folder: pathlib.Path, learned: MotionDataset, start: pathlib.Path | None) -> None:
+    use = run.config.train_gen.generator
+    generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
+    if start is not None:
+        generator.restore(start)
+    with run.stage_context(STAGE, folder) as ctx:
+        generator.fit(learned, ctx)
+    if run.parallel.is_main:
+        generator.save(folder / "final_model")
 
 
 def trained_generator(run: RunContext) -> tuple[pathlib.Path, str]:
