@@ -20,7 +20,7 @@ from parc_core.interfaces import Parallel, RunFolder, Stopped
 from parc_core.plugins import Registry
 from parc_core.runner.run import contexts
 from parc_core.runner.stop import StopFlag
-from parc_core.stages import train_gen
+from parc_core.stages import train_gen, train_tracker
 from parc_core.stages.context import Reporter
 from parc_core.stages.group import Group, device_of, join, leave, simulator_threads
 from parc_core.stages.processes import STOPPED
@@ -28,7 +28,7 @@ from parc_motion.errors import ParcError
 
 __all__ = ["follow", "main"]
 
-_TAKE_PART = {train_gen.STAGE: train_gen.take_part}
+_TAKE_PART = {train_gen.STAGE: train_gen.take_part, train_tracker.STAGE: train_tracker.take_part}
 
 
 def _take_part(

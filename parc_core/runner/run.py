@@ -270,7 +270,7 @@ def _check_processes(
     config: IterationConfig, registry: Registry, only: str | None, world_size: int, device: str | None
 ) -> None:
     """Refuse what no training could begin with, and processes of torchrun that would have nothing to do."""
-    trainings = {train_gen.STAGE: train_gen.check}
+    trainings = {train_gen.STAGE: train_gen.check, train_tracker.STAGE: train_tracker.check}
     wanted = [stage for stage in trainings if only in (None, stage)]
     if world_size > 1 and not wanted:
         raise ConfigError(

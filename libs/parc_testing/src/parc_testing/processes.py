@@ -1,16 +1,21 @@
-"""Tests of data-parallel training: a script in several processes on this machine, and their way to each other."""
+"""Tests of data-parallel training: a script in several processes on this machine, or threads in their place."""
 
 from __future__ import annotations
 
 import pathlib
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import attrs
 import torch.distributed as dist
+from torch import Tensor
 
 from parc_core.interfaces import Parallel
 
-__all__ = ["join_processes", "run_processes"]
+__all__ = ["join_processes", "run_processes", "run_threads"]
 
 
 def run_processes(script: str | pathlib.Path, count: int, *arguments: object, timeout: float = 120.0) -> None:
@@ -49,3 +54,34 @@ def join_processes(argv: list[str]) -> tuple[Parallel, list[str]]:
     store = dist.TCPStore("127.0.0.1", port, is_master=False)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
     return Parallel(rank=rank, size=size), argv[4:]
+
+
+def run_threads(functions: Sequence[Callable[[Parallel], object]], timeout: float = 60.0) -> None:
+    """Call functions at once, each in its own thread with the `Parallel` of a process; sums work, nothing else.
+
+    Raises:
+        BrokenBarrierError: not all of them called `Parallel.sum_` equally often within `timeout` s.
+    """
+    meeting = threading.Barrier(len(functions), timeout=timeout)
+    shared: list[Sequence[Tensor]] = [()] * len(functions)
+    places = [
+        _InThread(rank=rank, size=len(functions), meeting=meeting, shared=shared)
+        for rank in range(len(functions))
+    ]
+    with ThreadPoolExecutor(len(functions)) as pool:
+        for done in [pool.submit(function, place) for function, place in zip(functions, places)]:
+            done.result()
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _InThread(Parallel):
+    meeting: threading.Barrier
+    shared: list[Sequence[Tensor]]  # what each thread sums
+
+    def sum_(self, tensors: Sequence[Tensor]) -> None:
+        """See `Parallel.sum_`."""
+        self.shared[self.rank] = [tensor.detach().clone() for tensor in tensors]
+        self.meeting.wait()
+        for parts, tensor in zip(zip(*self.shared, strict=True), tensors, strict=True):
+            tensor.detach().copy_(sum(parts[1:], parts[0]))
+        self.meeting.wait()
