@@ -2,7 +2,8 @@
 
 Every process has one PyTorch thread and takes its rows of the same batch; gradients travel by Gloo. ``step_p1_b64`` is
 a step over 64 windows in one process, ``step_p2_b64`` the same step in two, ``sum_p2`` the part of the latter in which
-gradients are added up, waiting included. Wall times say little on a busy machine.
+gradients are added up, waiting included. Wall times say little on a busy machine; ``cpu_p1`` and ``cpu_p2`` are the CPU
+time of one of the processes in a step, and what a step would take if every process had a core to itself.
 """
 
 from __future__ import annotations
@@ -53,17 +54,18 @@ def main() -> None:
             run_processes(__file__, count, folder, args.preset, args.batch, args.repeat, timeout=3600.0)
             found = json.loads((pathlib.Path(folder) / _OUT).read_text())
         figures.append(_figure(f"step_p{count}_b{args.batch}", found["steps"]))
+        figures.append(_figure(f"cpu_p{count}", found["cpu"], "ms CPU"))
         if count > 1:
             figures.append(_figure(f"sum_p{count}", found["sums"]))
     report(figures, args.json)
 
 
-def _figure(name: str, seconds: list[float]) -> Figure:
+def _figure(name: str, seconds: list[float], unit: str = "ms wall") -> Figure:
     tenths = statistics.quantiles(seconds, n=10)
     return Figure(
         name=name,
         value=1e3 * statistics.median(seconds),
-        unit="ms wall",
+        unit=unit,
         spread=(1e3 * tenths[0], 1e3 * tenths[-1]),
     )
 
@@ -78,17 +80,18 @@ def one_process() -> None:
     context = attrs.evolve(make_context(pathlib.Path(folder) / str(plain.rank)), parallel=parallel)
     trainer = Trainer(model, procedural(), context)
     model.denoiser.train()
-    steps, sums = [], []
+    steps, sums, cpu = [], [], []
     for number in range(int(repeat) + 1):
         parallel.barrier()
         parallel.seconds.clear()
-        begin = time.perf_counter()
+        begin, cpu_begin = time.perf_counter(), time.process_time()
         trainer.step()
         if number:  # the first one fills caches
             steps.append(time.perf_counter() - begin)
+            cpu.append(time.process_time() - cpu_begin)
             sums.append(sum(parallel.seconds))
     if parallel.is_main:
-        (pathlib.Path(folder) / _OUT).write_text(json.dumps({"steps": steps, "sums": sums}))
+        (pathlib.Path(folder) / _OUT).write_text(json.dumps({"steps": steps, "sums": sums, "cpu": cpu}))
 
 
 if __name__ == "__main__":
