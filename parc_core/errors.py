@@ -17,6 +17,7 @@ __all__ = [
     "NoCandidate",
     "NoPathFound",
     "PluginError",
+    "ProcessLost",
     "ProviderUnavailable",
     "SimulationDiverged",
     "StageFailed",
@@ -66,6 +67,10 @@ class JobFailed(ParcError):
 
 class StageFailed(ParcError):
     """A stage of a run failed; the text names the command that continues it."""
+
+
+class ProcessLost(ParcError):
+    """Another process of a data-parallel training has ended; that one says why."""
 
 
 class SimulationDiverged(ParcError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import Any
 
@@ -44,9 +45,18 @@ def run(
     Finished work is skipped, even if settings have changed since; changed settings apply from the first unfinished job
     on. A run that was stopped or killed continues from its last checkpoint. Ctrl-C stops at the next safe point, a
     second Ctrl-C at once.
+
+    Started by torchrun in several processes, the main one carries out the run, and the others take part in its
+    trainings.
     """
     from parc_core.runner.run import run_file
+    from parc_core.stages.group import under_torchrun
 
+    if under_torchrun(os.environ) and os.environ["RANK"] != "0" and not choices["dry_run"]:
+        from parc_core.runner.rank import follow
+
+        follow()
+        return
     debug = bool(ctx.find_root().params.get("debug"))
     with console_reporter(debug=debug) as reporter:
         report = run_file(path, overrides=overrides, reporter=reporter, **choices)

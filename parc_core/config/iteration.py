@@ -46,6 +46,12 @@ class TrainGenConfig:
         help="Clips to train on instead of the iteration's data set: a motion list (.yaml), a run, an iteration, a "
         "stage, or a folder of clips.",
     )
+    processes: int = setting(
+        1,
+        ge=1,
+        help="Number of processes that train the generator together, each on its own GPU, or all on the CPU. Each "
+        "batch is divided among them, which leaves the result unchanged up to rounding.",
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +143,12 @@ class TrainTrackerConfig:
         path=True,
         help="Motions to train on instead of the iteration's data set and generated motions: a motion list (.yaml), a "
         "run, an iteration, a stage, or a folder of clips.",
+    )
+    processes: int = setting(
+        1,
+        ge=1,
+        help="Number of processes that train the tracker together, each on its own GPU, or all on the CPU. Each has an "
+        "equal part of the simulator's environments and of every mini-batch.",
     )
     input_weight: float = setting(
         1.0, ge=0, help="Relative sampling weight of the data set's motions during training."

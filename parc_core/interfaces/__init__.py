@@ -14,6 +14,7 @@ from parc_core.interfaces.generator_parts import (
 from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
 from parc_core.interfaces.motion_source import MotionSource
 from parc_core.interfaces.optimizer import Optimizer, Refined
+from parc_core.interfaces.parallel import Parallel
 from parc_core.interfaces.planner import Planner
 from parc_core.interfaces.policy import Policy
 from parc_core.interfaces.policy_network import PolicyNetwork
@@ -69,6 +70,7 @@ __all__ = [
     "ObservationGroup",
     "ObservationTerm",
     "Optimizer",
+    "Parallel",
     "Planner",
     "Policy",
     "PolicyNetwork",

@@ -51,6 +51,9 @@ class Agent(ABC):
     accepts: ClassVar[frozenset[str]] = frozenset()
     #: False for an agent that only plans: it needs no policy to act, and a run does not evaluate it after `train`
     trains: ClassVar[bool] = True
+    #: whether `train` can be called in several processes at once, which train together; see `Parallel`. Each has an
+    #: environment of its share of the settings' `num_envs`; only the main process writes the policy
+    data_parallel: ClassVar[bool] = False
     #: True where actions depend on a seed even with ``deterministic=True``, as those of a sampling planner do:
     #: evaluations then repeat a motion with several seeds, see `reseed`
     is_seeded: ClassVar[bool] = False

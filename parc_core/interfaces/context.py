@@ -8,6 +8,7 @@ from typing import Protocol
 
 import attrs
 
+from parc_core.interfaces.parallel import Parallel
 from parc_core.interfaces.seeds import SeedStreams
 from parc_motion.storage import CheckpointStore
 
@@ -39,6 +40,7 @@ class StageContext:
     """Handed to `Generator.fit`, `Agent.train` and `Recorder.record`.
 
     A long loop calls `should_stop` at each safe point; when it is true it writes a checkpoint and raises `Stopped`.
+    With several processes it is collective: all of them call it equally often, and get the same answer.
     """
 
     folder: pathlib.Path  # the job's working folder: what lies in it at the end is the job's output
@@ -49,3 +51,4 @@ class StageContext:
     progress: Progress
     threads: int = 1  # torch and simulator threads that this job may use
     should_stop: Callable[[], bool] = lambda: False
+    parallel: Parallel = attrs.field(factory=Parallel)  # the processes that train together

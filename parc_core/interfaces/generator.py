@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,9 @@ class Generator(ABC):
 
     Made with ``target(config, skeleton=Skeleton, device=str)``. Life: `fit` (or `restore`), `save`, then `propose`.
     """
+
+    #: whether `fit` can be called in several processes at once, which train together; see `Parallel`
+    data_parallel: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, dataset: MotionDataset, ctx: StageContext) -> None:

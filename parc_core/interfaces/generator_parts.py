@@ -22,7 +22,8 @@ and is chosen in the iteration file, with its own settings and weight:
 
 A class is made once per training with ``target(config, skeleton=Skeleton, device=str)``; the settings class is the
 annotation of ``config`` and has a field ``weight``. The training adds weight times value to its loss and reports the
-value under the term's name; a term of weight 0 is not computed. A loss is differentiable in `LossInput.predicted`,
+value under the term's name; a term of weight 0 is not computed. With several processes a loss gets a part of the batch;
+the mean over its samples then counts in proportion to their number. A loss is differentiable in `LossInput.predicted`,
 draws no random numbers, and changes no tensor in place.
 
 A network is a `torch.nn.Module` class, see `GeneratorNetwork`, chosen as

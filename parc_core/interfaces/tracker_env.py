@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from parc_core.interfaces.parallel import Parallel
 from parc_core.interfaces.simulator import BodyState, Simulator
 from parc_motion.errors import ShapeError
 from parc_motion.playback import Done
@@ -102,6 +103,8 @@ class TrackerEnv(ABC):
     #: methods of the class whose time `parc eval env` reports, and the part that their time counts for, e.g.
     #: ``{"_observe": "observation"}``; empty: the environment is measured as a whole, beside its simulator
     timed_parts: ClassVar[Mapping[str, str]] = {}
+    #: whether several processes can train together, each on an environment like this; see `synchronize`
+    data_parallel: ClassVar[bool] = False
 
     simulator: Simulator
     skeleton: Skeleton
@@ -201,6 +204,22 @@ class TrackerEnv(ABC):
     @abstractmethod
     def load_curriculum(self, state: dict[str, Any]) -> None:
         """Put back what `curriculum_state` gave; a set of other motions takes over those of equal names."""
+
+    def synchronize(self, parallel: Parallel) -> None:
+        """Combine what the environments of all processes have learned of the motions since the last call (fail rates).
+
+        A training in several processes calls it before its first step and after each rollout. It is collective; with
+        one process it changes nothing. Afterwards `curriculum_state` is the same in all processes up to the states of
+        random generators. An environment with ``data_parallel = True`` that has no curriculum keeps this method.
+        """
+
+    def reseed(self, seed: int) -> None:
+        """Use other random numbers from now on; called where ``data_parallel`` is true.
+
+        Raises:
+            NotImplementedError: the environment is not made for training in several processes.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is seeded again")
 
     @abstractmethod
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Callable
 
@@ -13,9 +12,10 @@ from parc_core.errors import ConfigError
 from parc_core.interfaces import RunFolder
 from parc_core.plugins import Registry
 from parc_core.stages.context import Reporter, RunContext
+from parc_core.stages.group import simulator_threads
 from parc_motion.skeletons import load_skeleton
 
-__all__ = ["contexts", "prepare", "set_torch_threads"]
+__all__ = ["contexts", "device_name", "prepare", "set_torch_threads"]
 
 
 def prepare(
@@ -57,8 +57,8 @@ def contexts(
         skeleton=load_skeleton(config.character),
         run_folder=RunFolder(folder),
         iteration=1,
-        device=config.device if stop is None else _device(config.device),
-        threads=config.threads or os.cpu_count() or 1,
+        device=config.device if stop is None else device_name(config.device),
+        threads=simulator_threads(config.threads),
         torch_threads=config.torch_threads,
         reporter=reporter,
         should_stop=stop or (lambda: False),
@@ -73,7 +73,12 @@ def set_torch_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def _device(name: str) -> str:
+def device_name(name: str) -> str:
+    """The device that a setting stands for: auto is a GPU if there is one.
+
+    Raises:
+        ConfigError: it does not exist here.
+    """
     import torch
 
     if name == "auto":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from parc_core.errors import ConfigError, StageFailed
 from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
 from parc_core.runner.checks import check_files
-from parc_core.runner.contexts import contexts, prepare, set_torch_threads
+from parc_core.runner.contexts import contexts, device_name, prepare, set_torch_threads
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
 from parc_core.runner.parts import run_parts
@@ -26,6 +27,7 @@ from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
+from parc_core.stages.group import Group, leave, under_torchrun
 from parc_core.stages.job import JobRecord, set_aside
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
@@ -83,6 +85,10 @@ def run_file(
         config = attrs.evolve(config, iterations=iterations)
     _check_choice(only, batch, config)
     _check_redo(redo)
+    world_size = int(os.environ["WORLD_SIZE"]) if under_torchrun(os.environ) else 1
+    device = None if dry_run else device_name(config.device)
+    for number in (1, *config.from_):
+        _check_processes(config.at(number), registry, only, world_size, device)
 
     if dry_run:
         return plan(contexts(config, registry, folder, reporter), redo)
@@ -109,8 +115,13 @@ def run_file(
                 {"simulator": runs[0].threads, "torch": runs[0].torch_threads},
             )
         try:
+            group = None if world_size == 1 else Group.of_torchrun(runs[0].device, stop)
+            runs = [attrs.evolve(run, group=group) for run in runs]
             for run in runs if only is None else runs[-1:]:
                 _Iteration(run).run(only, batch)
+            if group is not None:
+                group.post(None)
+                leave()
         except Stopped as stopped:
             reporter.message("run", f"stopped; continue with: parc run {folder}")
             stopped.exit_code = stop.exit_code
@@ -225,6 +236,20 @@ class _Iteration:
         storage.append_line(
             self.run_context.run_folder.events, json.dumps(line, allow_nan=False, default=str)
         )
+
+
+def _check_processes(
+    config: IterationConfig, registry: Registry, only: str | None, world_size: int, device: str | None
+) -> None:
+    """Refuse what no training could begin with, and processes of torchrun that would have nothing to do."""
+    trainings = {train_gen.STAGE: train_gen.check, train_tracker.STAGE: train_tracker.check}
+    wanted = [stage for stage in trainings if only in (None, stage)]
+    if world_size > 1 and not wanted:
+        raise ConfigError(
+            f"--only {only} trains nothing, but torchrun has started {world_size} processes. Start it without torchrun."
+        )
+    for stage in wanted:
+        trainings[stage](config, registry, device, world_size)
 
 
 def _check_choice(only: str | None, batch: int | None, config: IterationConfig) -> None:

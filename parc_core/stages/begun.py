@@ -15,7 +15,7 @@ from parc_core.stages.context import RunContext
 from parc_core.stages.job import Begun, Job, JobRecord, prepared_or_record
 from parc_motion.errors import DataError
 
-__all__ = ["prepared_as_begun", "with_settings"]
+__all__ = ["as_begun", "prepared_as_begun", "with_settings"]
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,16 @@ def prepared_as_begun(
         job.stage,
     )
     return earlier, job_then, more_then
+
+
+def as_begun(run: RunContext, partial: pathlib.Path) -> RunContext:
+    """The context with the settings with which the work in a folder was begun; as it is if nothing was.
+
+    Args:
+        partial: where the work goes on.
+    """
+    settings = Begun(partial).settings
+    return run if settings is None else with_settings(run, settings)
 
 
 def with_settings(run: RunContext, path: pathlib.Path) -> RunContext:

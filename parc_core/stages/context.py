@@ -15,6 +15,7 @@ from parc_core.interfaces import (
     IterationFolder,
     MetricRecord,
     MetricSink,
+    Parallel,
     RunFolder,
     SeedStreams,
     StageContext,
@@ -27,6 +28,7 @@ from parc_motion.storage import CheckpointStore, digest_json
 if TYPE_CHECKING:
     from parc_core.config import IterationConfig
     from parc_core.plugins import Registry
+    from parc_core.stages.group import Group
 
 __all__ = ["Reporter", "RunContext"]
 
@@ -55,6 +57,8 @@ class RunContext:
     torch_threads: int
     reporter: Reporter
     should_stop: Callable[[], bool]
+    parallel: Parallel = attrs.field(factory=Parallel)  # this process among those of a training
+    group: Group | None = None  # processes that torchrun has started and that wait for trainings
     gone: frozenset[pathlib.Path] = frozenset()  # folders that count as not there: a plan replaces them
 
     @property
@@ -120,8 +124,13 @@ class RunContext:
     def stage_context(
         self, stage: str, folder: pathlib.Path, checkpoint_stem: str = "model"
     ) -> Iterator[StageContext]:
-        """The context for a provider that works in `folder`; its metric sinks are closed at the end."""
-        sinks = [self.registry.create("metric_sink", use, folder=folder) for use in self.config.metrics]
+        """The context for a provider that works in `folder`; its metric sinks are closed at the end.
+
+        Only the main process of a training has sinks, and tells the reporter.
+        """
+        parallel = self.parallel
+        chosen = self.config.metrics if parallel.is_main else ()
+        sinks = [self.registry.create("metric_sink", use, folder=folder) for use in chosen]
         try:
             yield StageContext(
                 folder=folder,
@@ -131,7 +140,8 @@ class RunContext:
                 metrics=_Sinks(tuple(sinks)),
                 progress=_StageProgress(stage=stage, reporter=self.reporter),
                 threads=self.torch_threads,
-                should_stop=self.should_stop,
+                should_stop=lambda: parallel.any(self.should_stop()),
+                parallel=parallel,
             )
         finally:
             for sink in sinks:

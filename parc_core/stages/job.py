@@ -162,6 +162,7 @@ class Job:
                 storage.remove(self.partial / RECORD)  # damaged, or `finished` would have renamed the folder
             if more:
                 log.info("%s continues with %s.", self.partial, _listed(more))
+                self._keep_settings()
                 storage.write_json(marker, {**known, "key": self.key, "key_fields": self.key_fields})
             elif known.get("key") != self.key and any(path.is_file() for path in self.partial.rglob("*")):
                 changed = differences(known.get("key_fields", {}), self.key_fields)
@@ -169,11 +170,14 @@ class Job:
                 self.set_aside(self.partial)
         if not marker.is_file():
             storage.make_folder(self.partial)
-            if self.settings is not None:
-                storage.write_text(self.partial / _SETTINGS, self.settings())
+            self._keep_settings()
             fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields, "wall_s": 0.0}
             storage.write_json(marker, fields)
         return self.partial
+
+    def _keep_settings(self) -> None:
+        if self.settings is not None:
+            storage.write_text(self.partial / _SETTINGS, self.settings())
 
     def begin_from(self, earlier: pathlib.Path) -> None:
         """Begin with the last state of an earlier result of this job, which stays as it is."""

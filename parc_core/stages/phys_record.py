@@ -16,10 +16,10 @@ import attrs
 from parc_core.config import Use, dump
 from parc_core.interfaces import Agent, Policy, Recorded, RecordReport, StageContext
 from parc_core.stages import train_tracker
-from parc_core.stages.begun import prepared_as_begun, with_settings
+from parc_core.stages.begun import as_begun, prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import PARTS, Begun, Job, JobRecord, carry_out, read_record
+from parc_core.stages.job import PARTS, Job, JobRecord, carry_out, read_record
 from parc_core.stages.manifests import balance, scan, write_manifest
 from parc_core.stages.record_report import joined, report_of_chunk
 from parc_motion import storage
@@ -159,7 +159,8 @@ def run_chunk(run: RunContext, number: int) -> JobRecord:
     whole = read_record(run.folder.phys_record)
     if whole is not None:
         return whole
-    run = _as_begun(run)
+    folder = run.folder.phys_record
+    run = as_begun(run, folder.with_name(f"{folder.name}.partial"))
     work = chunk_job(run, number)
     chunk, (policy, _) = MotionDataset.load(chunk_manifest(run, number)), policy_of(run)
 
@@ -190,13 +191,6 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
         run_chunk(run, number)
     with work.held(_WAIT_S):
         return work.finished() or _put_together(run, work, motions, count)
-
-
-def _as_begun(run: RunContext) -> RunContext:
-    """The run with the settings with which the stage was begun: they are those of its chunks."""
-    folder = run.folder.phys_record
-    settings = Begun(folder.with_name(f"{folder.name}.partial")).settings
-    return run if settings is None else with_settings(run, settings)
 
 
 def _prepared(run: RunContext, dataset: MotionDataset) -> tuple[RunContext, Job, MotionDataset] | JobRecord:

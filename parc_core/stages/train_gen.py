@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import pathlib
+from typing import TYPE_CHECKING
 
 from parc_core.config import dump
-from parc_core.stages.begun import prepared_as_begun
+from parc_core.stages.begun import as_begun, prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator
 from parc_core.stages.job import Job, JobRecord, carry_out, read_record
+from parc_core.stages.processes import check_processes, in_processes
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
 from parc_motion.storage import read_manifest
 
-__all__ = ["STAGE", "job", "run_stage", "start_folder", "trained_generator", "training_dataset"]
+if TYPE_CHECKING:
+    from parc_core.config import IterationConfig
+    from parc_core.plugins import Registry
+
+__all__ = [
+    "STAGE",
+    "check",
+    "job",
+    "run_stage",
+    "start_folder",
+    "take_part",
+    "trained_generator",
+    "training_dataset",
+]
 
 STAGE = "train_gen"
+
+
+def check(config: IterationConfig, registry: Registry, device: str | None, world_size: int) -> None:
+    """Refuse a number of processes with which the stage cannot work; see `check_processes`."""
+    settings = config.train_gen
+    use = settings.generator
+    target = use.target or registry.resolve("generator", use.name)
+    check_processes(STAGE, settings.processes, world_size, device, [target])
 
 
 def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job:
@@ -53,21 +76,17 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     if isinstance(prepared, JobRecord):
         return prepared
     run, work, (learned, start) = prepared
-    return carry_out(work, lambda: _train(run, work, learned, start))
+    return carry_out(work, lambda: _work(run, work, learned, start))
 
 
-def _train(run: RunContext, work: Job, learned: MotionDataset, start: pathlib.Path | None) -> JobRecord:
+def _work(run: RunContext, work: Job, learned: MotionDataset, start: pathlib.Path | None) -> JobRecord:
     with work.attempt() as folder:
         use = run.config.train_gen.generator
         storage.write_json(
             folder / "generator.yaml", {"generator": dump(use), "input_model_path": start and str(start)}
         )
-        generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
-        if start is not None:
-            generator.restore(start)
-        with run.stage_context(STAGE, folder) as ctx:
-            generator.fit(learned, ctx)
-        generator.save(folder / "final_model")
+        processes = run.config.train_gen.processes
+        in_processes(run, STAGE, folder, processes, lambda one: _train(one, folder, learned, start))
         read_manifest(folder / "final_model", "generator")  # what later stages will read is whole
     summary = {
         "in": len(learned),
@@ -76,6 +95,24 @@ def _train(run: RunContext, work: Job, learned: MotionDataset, start: pathlib.Pa
         "seconds_of_motion": round(sum(entry.length for entry in learned.entries), 2),
     }
     return work.commit(summary)
+
+
+def take_part(run: RunContext, folder: pathlib.Path) -> None:
+    """Train together with the main process, which works in `folder`; only that one writes."""
+    run = as_begun(run, folder)
+    learned = training_dataset(run, MotionDataset.load(run.folder.dataset))
+    _train(run, folder, learned, start_folder(run))
+
+
+def _train(run: RunContext, folder: pathlib.Path, learned: MotionDataset, start: pathlib.Path | None) -> None:
+    use = run.config.train_gen.generator
+    generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
+    if start is not None:
+        generator.restore(start)
+    with run.stage_context(STAGE, folder) as ctx:
+        generator.fit(learned, ctx)
+    if run.parallel.is_main:
+        generator.save(folder / "final_model")
 
 
 def trained_generator(run: RunContext) -> tuple[pathlib.Path, str]:

@@ -5,27 +5,63 @@ from __future__ import annotations
 import pathlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
 from parc_core.config import Use, dump
+from parc_core.errors import ConfigError
 from parc_core.interfaces import Agent, Policy, TrackerEnv
 from parc_core.stages import kin_gen
-from parc_core.stages.begun import prepared_as_begun
+from parc_core.stages.begun import as_begun, prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
 from parc_core.stages.job import Job, JobRecord, carry_out, read_record
 from parc_core.stages.manifests import entries_of
+from parc_core.stages.processes import check_processes, in_processes
 from parc_core.stages.weighting import weighted
 from parc_motion import storage
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, cached_clips
 from parc_motion.errors import DataError
 
-__all__ = ["STAGE", "job", "make_env", "run_stage", "tracker_dataset", "trained_policy"]
+if TYPE_CHECKING:
+    from parc_core.config import IterationConfig
+    from parc_core.plugins import Registry
+
+__all__ = [
+    "STAGE",
+    "check",
+    "job",
+    "make_env",
+    "run_stage",
+    "take_part",
+    "tracker_dataset",
+    "trained_policy",
+]
 
 STAGE = "train_tracker"
+_MOTIONS, _EVALUATION = "motions.yaml", "evaluation.json"
+
+
+def check(config: IterationConfig, registry: Registry, device: str | None, world_size: int) -> None:
+    """Refuse a number of processes with which the stage cannot work; see `check_processes`.
+
+    Raises:
+        ConfigError: it does not divide the number of environments, or see there.
+    """
+    settings = config.train_tracker
+    uses = [
+        use.target or registry.resolve(kind, use.name)
+        for kind, use in (("tracker_env", settings.env), ("agent", settings.agent))
+    ]
+    check_processes(STAGE, settings.processes, world_size, device, uses)
+    count, simulator = max(settings.processes, world_size), settings.simulator.config
+    if count > 1 and simulator.num_envs % count:
+        raise ConfigError(
+            f"{STAGE}.simulator.num_envs is {simulator.num_envs}, which {count} processes cannot divide evenly. Choose "
+            "a multiple of their number."
+        )
 
 
 def tracker_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
@@ -154,46 +190,68 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     if isinstance(prepared, JobRecord):
         return prepared
     run, work, (motions, start) = prepared
-    return carry_out(work, lambda: _train(run, work, motions, start))
+    return carry_out(work, lambda: _work(run, work, motions, start))
 
 
-def _train(run: RunContext, work: Job, motions: MotionDataset, start: pathlib.Path | None) -> JobRecord:
+def _work(run: RunContext, work: Job, motions: MotionDataset, start: pathlib.Path | None) -> JobRecord:
     if start is None:
         _tell_of_refused(run)
     with work.attempt() as folder:
         settings = run.config.train_tracker
-        motions.save(folder / "motions.yaml")
+        motions.save(folder / _MOTIONS)
         storage.write_json(
             folder / "env.yaml", {"env": dump(settings.env), "simulator": dump(settings.simulator)}
         )
         storage.write_json(folder / "agent.yaml", {"agent": dump(settings.agent)})
-        clips = cached_clips(motions, run.run_folder.cache)
-        env = make_env(run, motions, clips, settings.simulator.config.num_envs, STAGE)
-        agent = run.registry.create("agent", settings.agent, device=run.device)
-        try:
-            if start is not None:
-                agent.restore(Policy.load(start), env)
-            with run.stage_context(STAGE, folder) as ctx:
-                policy = _with_task(agent.train(env, ctx), run)
-            summary: dict[str, Any] = {
-                "in": len(motions),
-                "out": 1,
-                "started_from": "nothing" if start is None else str(start),
-                "num_samples": policy.num_samples,
-            }
-            if agent.trains:
-                evaluation = agent.evaluate(env)
-                storage.write_json(folder / "evaluation.json", evaluation)
-                rows = evaluation["motions"]
-                summary |= {
-                    "success_rate": evaluation["success_rate"],
-                    "errors": evaluation["errors"],
-                    "followed": [row["motion"] for row in rows if row["success"]],
-                    "lost": {row["motion"]: row["tracked_s"] for row in rows if not row["success"]},
-                }
-        finally:
-            env.close()
+        in_processes(run, STAGE, folder, settings.processes, lambda one: _train(one, folder, motions, start))
+        summary = _summary(folder, motions, start)
     return work.commit(summary)
+
+
+def take_part(run: RunContext, folder: pathlib.Path) -> None:
+    """Train together with the main process, which works in `folder`; only that one writes."""
+    run = as_begun(run, folder)
+    _train(run, folder, MotionDataset.load(folder / _MOTIONS), start_folder(run))
+
+
+def _train(run: RunContext, folder: pathlib.Path, motions: MotionDataset, start: pathlib.Path | None) -> None:
+    """Train, and in the main process write the policy and how well it follows the motions."""
+    settings, parallel = run.config.train_tracker, run.parallel
+    num_envs = settings.simulator.config.num_envs // parallel.size
+    with parallel.main_first():
+        clips = cached_clips(motions, run.run_folder.cache)
+        env = make_env(run, motions, clips, num_envs, STAGE)
+    agent = run.registry.create("agent", settings.agent, device=run.device)
+    try:
+        if start is not None:
+            agent.restore(Policy.load(start), env)
+        with run.stage_context(STAGE, folder) as ctx:
+            policy = agent.train(env, ctx)
+        if parallel.is_main:
+            _with_task(policy, run)
+            if agent.trains:
+                storage.write_json(folder / _EVALUATION, agent.evaluate(env))
+    finally:
+        env.close()
+
+
+def _summary(folder: pathlib.Path, motions: MotionDataset, start: pathlib.Path | None) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "in": len(motions),
+        "out": 1,
+        "started_from": "nothing" if start is None else str(start),
+        "num_samples": Policy.load(folder / "policy").num_samples,
+    }
+    if (folder / _EVALUATION).is_file():
+        evaluation = storage.read_json(folder / _EVALUATION)
+        rows = evaluation["motions"]
+        summary |= {
+            "success_rate": evaluation["success_rate"],
+            "errors": evaluation["errors"],
+            "followed": [row["motion"] for row in rows if row["success"]],
+            "lost": {row["motion"]: row["tracked_s"] for row in rows if not row["success"]},
+        }
+    return summary
 
 
 def _with_task(policy: Policy, run: RunContext) -> Policy:

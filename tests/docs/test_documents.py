@@ -168,6 +168,9 @@ def test_command_is_valid(path, command, tmp_path):
     elif words[0] == "parc":
         check_parc(path, words[1:], tmp_path)
         check_options(words[1:], [name for group in optional for name in re.findall(r"-[-\w]+", group)])
+    elif words[0] == "torchrun":
+        assert "parc_core.cli.main" in words
+        check_parc(path, words[words.index("parc_core.cli.main") + 1 :], tmp_path)
     elif words[0] == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
         assert words[1] in targets

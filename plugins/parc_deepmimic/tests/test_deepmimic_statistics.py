@@ -13,6 +13,7 @@ from parc_deepmimic.reference import MotionLibrary
 from parc_deepmimic.statistics import EpisodeStatistics, fail_rate_summary
 from parc_motion.skeletons import load_skeleton
 from parc_testing.builders import make_clip
+from parc_testing.processes import run_threads
 
 
 def _errors(*root_pos):
@@ -66,6 +67,26 @@ def _curriculum(**config):
     library = MotionLibrary([make_clip(61, name="a")], load_skeleton("humanoid"))
     settings = {"first_frame_frac": 0.0, "min_remaining_s": 0.0, "bin_frames": 20, **config}
     return StartCurriculum(library, np.ones(1), StartConfig(**settings))
+
+
+def test_fail_rates_of_two_processes_are_those_of_all_episodes():
+    one, other = (
+        _curriculum(fail_rate_decay=0.5, bin_decay=0.5),
+        _curriculum(fail_rate_decay=0.5, bin_decay=0.5),
+    )
+    motion = torch.zeros(1, dtype=torch.long)
+    run_threads([one.synchronize, other.synchronize])
+    one.update(motion, motion, torch.tensor([False]))
+    one.update(motion, motion, torch.tensor([False]))
+    assert one.motion_rate.tolist() == [0.25] and other.motion_rate.tolist() == [1.0]
+    other.update(motion, motion + 1, torch.tensor([True]))
+    run_threads([one.synchronize, other.synchronize])
+    # three episodes, one failed: 0.5^3 * 1 + (1 - 0.5^3) / 3; bins of their own episodes: 0.5^2 and 1
+    for curriculum in (one, other):
+        assert curriculum.motion_rate.tolist() == pytest.approx([0.125 + 0.875 / 3.0])
+        assert curriculum.bin_rate.tolist() == [0.25, 1.0, 1.0]
+    run_threads([one.synchronize, other.synchronize])  # without episodes nothing changes
+    assert one.bin_rate.tolist() == [0.25, 1.0, 1.0]
 
 
 def _share_of_bins(curriculum, count=6000):

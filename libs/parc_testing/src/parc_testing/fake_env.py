@@ -22,6 +22,7 @@ from parc_core.interfaces import (
     CharacterState,
     Done,
     ObservationGroup,
+    Parallel,
     Reference,
     Scene,
     Step,
@@ -85,6 +86,8 @@ class FakeTrackerEnv(TrackerEnv):
         num_motions: curves of different speed; motion m is 1.5 s plus 0.2 s * m long.
         seed: of the starts that training draws.
     """
+
+    data_parallel = True
 
     def __init__(self, num_envs: int = 32, num_motions: int = 3, seed: int = 0, device: str = "cpu") -> None:
         self.skeleton = make_arm_skeleton()
@@ -212,6 +215,15 @@ class FakeTrackerEnv(TrackerEnv):
             self.fail_rates[m] = state["fail_rates"].get(name, 1.0)
         raw = np.frombuffer(base64.b64decode(state["rng"]), dtype=np.uint8).copy()
         self._rng.set_state(torch.from_numpy(raw))
+
+    def synchronize(self, parallel: Parallel) -> None:
+        """Mean fail rates of all processes."""
+        parallel.sum_([self.fail_rates])
+        self.fail_rates /= parallel.size
+
+    def reseed(self, seed: int) -> None:
+        """Draw other starts from now on."""
+        self._rng.manual_seed(seed)
 
     def close(self) -> None:
         """Close the simulator."""

@@ -11,7 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import BodyState, Done, Reference, Scene, Simulator, Step, TrackerEnv, TrackingFrame
+from parc_core.interfaces import (
+    BodyState,
+    Done,
+    Parallel,
+    Reference,
+    Scene,
+    Simulator,
+    Step,
+    TrackerEnv,
+    TrackingFrame,
+)
 from parc_deepmimic.actions import absolute_bounds, action_spec, lead_targets
 from parc_deepmimic.config import DeepMimicConfig, StartConfig
 from parc_deepmimic.errors import tracking_errors
@@ -46,6 +56,7 @@ class DeepMimicEnv(TrackerEnv):
     env reports its end once, and its motion time stands still afterwards.
     """
 
+    data_parallel = True
     timed_parts: ClassVar[dict[str, str]] = {
         "_observe": "observation",
         "_score": "reward",
@@ -231,6 +242,14 @@ class DeepMimicEnv(TrackerEnv):
         if set(state["fail_rates"]) == set(self.motion_names):
             raw = np.frombuffer(base64.b64decode(state["rng"]), dtype=np.uint8).copy()
             self._rng.set_state(torch.from_numpy(raw))
+
+    def synchronize(self, parallel: Parallel) -> None:
+        """Combine the fail rates of all processes."""
+        self._curriculum.synchronize(parallel)
+
+    def reseed(self, seed: int) -> None:
+        """Sample other motions, starts and perturbations from now on."""
+        self._rng.manual_seed(seed)
 
     def statistics(self) -> dict[str, Any]:
         """Episodes of the training that ended since the last call; see `parc_deepmimic.statistics`.

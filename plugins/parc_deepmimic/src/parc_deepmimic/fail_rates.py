@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
 from torch import Tensor
 
+from parc_core.interfaces import Parallel
 from parc_deepmimic.config import StartConfig
 from parc_deepmimic.reference import MotionLibrary
 
@@ -29,8 +31,17 @@ def decayed(rate: Tensor, ids: Tensor, failed: Tensor, decay: float) -> Tensor:
         ids: entry of each finished episode, ``[E]``.
         failed: 1 where it failed, ``[E]``.
     """
+    return _decayed(rate, _counts(len(rate), ids, failed), decay)
+
+
+def _counts(size: int, ids: Tensor, failed: Tensor) -> Tensor:
+    """Number of episodes, and of those that failed, of each of `size` entries: ``[2, K]``."""
     both = torch.stack([torch.ones_like(failed), failed])
-    count, fails = rate.new_zeros(2, len(rate)).index_add_(1, ids, both)
+    return failed.new_zeros(2, size).index_add_(1, ids, both)
+
+
+def _decayed(rate: Tensor, counts: Tensor, decay: float) -> Tensor:
+    count, fails = counts
     kept = decay**count
     return kept * rate + (1.0 - kept) * fails / count.clamp_min(1.0)
 
@@ -46,6 +57,16 @@ def start_probabilities(motion_weight: Tensor, bin_weight: Tensor, bin_motion: T
     total = torch.zeros_like(motion_weight).index_add(0, bin_motion, bin_weight)
     probability = motion_weight[bin_motion] * bin_weight / total[bin_motion]
     return probability / probability.sum()
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Since:
+    """Rates when the processes last agreed, and the episodes of this process since then."""
+
+    motion_rate: Tensor  # [M]
+    bin_rate: Tensor  # [K]
+    motions: Tensor  # [2, M] episodes, failures
+    bins: Tensor  # [2, K]
 
 
 class StartCurriculum:
@@ -67,6 +88,7 @@ class StartCurriculum:
         left = startable[self._bin_motion] - self._bin_start
         self._bin_size = left.clamp(max=config.bin_frames)  # [K] frames
         self.bin_rate = torch.ones(len(index), device=device)  # [K]
+        self._since: _Since | None = None  # where several processes train together
 
     def sample(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Motions, start frames and bins of `count` episodes, ``[count]`` int64 each."""
@@ -89,8 +111,27 @@ class StartCurriculum:
     def update(self, motion_ids: Tensor, bin_ids: Tensor, failed: Tensor) -> None:
         """Add finished episodes ``[E]``: their motions, the bins that they started in, whether they failed (bool)."""
         failed = failed.to(self.motion_rate.dtype)
+        if self._since is not None:
+            self._since.motions.add_(_counts(len(self.motion_rate), motion_ids, failed))
+            self._since.bins.add_(_counts(len(self.bin_rate), bin_ids, failed))
         self.motion_rate = decayed(self.motion_rate, motion_ids, failed, self._config.fail_rate_decay)
         self.bin_rate = decayed(self.bin_rate, bin_ids, failed, self._config.bin_decay)
+
+    def synchronize(self, parallel: Parallel) -> None:
+        """Rates after the episodes of all processes since the last call; see `TrackerEnv.synchronize`."""
+        if parallel.size == 1:
+            return
+        since, config = self._since, self._config
+        if since is not None:
+            parallel.sum_([since.motions, since.bins])
+            self.motion_rate = _decayed(since.motion_rate, since.motions, config.fail_rate_decay)
+            self.bin_rate = _decayed(since.bin_rate, since.bins, config.bin_decay)
+        self._since = _Since(
+            motion_rate=self.motion_rate.clone(),
+            bin_rate=self.bin_rate.clone(),
+            motions=self.motion_rate.new_zeros(2, len(self.motion_rate)),
+            bins=self.bin_rate.new_zeros(2, len(self.bin_rate)),
+        )
 
     def state(self) -> dict[str, Any]:
         """Rates by motion name, JSON values."""
@@ -102,6 +143,7 @@ class StartCurriculum:
 
     def load(self, state: dict[str, Any]) -> None:
         """Load the rates of motions of equal names (those of bins only where their number is equal)."""
+        self._since = None
         rates, bins = state["fail_rates"], state["bin_rates"]
         for m, name in enumerate(self._names):
             if name in rates:

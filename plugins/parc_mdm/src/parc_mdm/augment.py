@@ -10,10 +10,11 @@ import math
 
 import attrs
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional
 
 from parc_mdm.config import PATCH_SIDE, MdmConfig
+from parc_mdm.draws import Source, rand, randint
 
 __all__ = ["Changes", "augment_patch", "draw_boxes", "max_pool"]
 
@@ -33,7 +34,7 @@ class Changes:
     num_boxes: Tensor  # [N] int64
 
     @staticmethod
-    def draw(count: int, config: MdmConfig, like: Tensor, generator: Generator) -> Changes:
+    def draw(count: int, config: MdmConfig, like: Tensor, generator: Source) -> Changes:
         """Changes for `count` patches on the device of `like`."""
         reach = config.augment_height
         is_flat = _uniform((count,), 0.0, 1.0, like, generator) < config.augment_flat_prob
@@ -58,9 +59,7 @@ class Changes:
         return torch.clamp(draw_boxes(result, self.boxes, self.num_boxes), low, high)
 
 
-def augment_patch(
-    patch: Tensor, low: Tensor, high: Tensor, config: MdmConfig, generator: Generator
-) -> Tensor:
+def augment_patch(patch: Tensor, low: Tensor, high: Tensor, config: MdmConfig, generator: Source) -> Tensor:
     """Patches whose heights differ from the given ones only within their bounds.
 
     Args:
@@ -105,27 +104,27 @@ def draw_boxes(patch: Tensor, boxes: Tensor, number: Tensor) -> Tensor:
     return result.reshape(patch.shape)
 
 
-def _boxes(count: int, most: int, reach: float, like: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+def _boxes(count: int, most: int, reach: float, like: Tensor, generator: Source) -> tuple[Tensor, Tensor]:
     """Boxes of any place, angle and height ``[N, most, 6]``, and how many of them each patch gets ``[N]``."""
     ranges = [(0.0, PATCH_SIDE)] * 2 + [(0.5 * side, 0.5 * _BOX_SIDES[1]) for side in _BOX_SIDES[:1] * 2]
     low, high = torch.tensor([*ranges, (0.0, 2.0 * math.pi), (-reach, reach)], device=like.device).T
     share = _uniform((count, most, 6), 0.0, 1.0, like, generator)
-    number = torch.randint(0, most + 1, (count,), generator=generator, device=like.device)
+    number = randint(0, most + 1, count, source=generator, device=like.device)
     return low + (high - low) * share, number
 
 
-def _pool_radii(count: int, chance: float, like: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+def _pool_radii(count: int, chance: float, like: Tensor, generator: Source) -> tuple[Tensor, Tensor]:
     """Radii of three pools per sample (square, along x, along y; each maybe none) in an order drawn per sample.
 
     Returns:
         Along x and along y, ``[N, 3]`` points each.
     """
     device = like.device
-    order = torch.rand(count, 3, generator=generator, device=device).argsort(dim=1)
-    radius = torch.randint(0, _MAX_RADIUS + 1, (count, 3), generator=generator, device=device)
-    radius = radius * (torch.rand(count, 3, generator=generator, device=device) < chance)
+    order = rand(count, 3, source=generator, device=device).argsort(dim=1)
+    radius = randint(0, _MAX_RADIUS + 1, count, 3, source=generator, device=device)
+    radius = radius * (rand(count, 3, source=generator, device=device) < chance)
     return radius * (order != 2), radius * (order != 1)
 
 
-def _uniform(shape: tuple[int, ...], low: float, high: float, like: Tensor, generator: Generator) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype)
+def _uniform(shape: tuple[int, ...], low: float, high: float, like: Tensor, generator: Source) -> Tensor:
+    return low + (high - low) * rand(*shape, source=generator, device=like.device, dtype=like.dtype)

@@ -53,6 +53,8 @@ _STD_FLOOR = 0.01  # rad or m: joints that rest in these clips may move in the n
 class MdmGenerator(Generator):
     """Motion diffusion over windows of half a second, conditioned on the ground ahead and a direction."""
 
+    data_parallel = True
+
     def __init__(self, config: MdmConfig, *, skeleton: Skeleton, device: str = "cpu") -> None:
         self.config, self.skeleton, self.device = config, skeleton, device
         self.model: MotionModel | None = None
@@ -60,14 +62,20 @@ class MdmGenerator(Generator):
     def fit(self, dataset: MotionDataset, ctx: StageContext) -> None:
         """Train on every clip of the data set; see `Generator.fit`."""
         config, window = self.config, num_window_frames(self.config)
-        clips, usable = usable_clips(dataset, ctx.cache, self.skeleton, window, config.short_clips)
-        names = [dataset.entries[m].name for m in usable]
-        held = hold_out(names, config.validation_share)
-        store = self._store(clips, usable[~held])
-        held_out = self._store(clips, usable[held]) if held.any() else None
-        if self.model is None or config.refit_statistics:
-            kept = [name for name, is_held in zip(names, held) if not is_held]
-            self._set_statistics(store, [dataset.digest, kept], ctx)
+        if config.batch_size < ctx.parallel.size:
+            raise ConfigError(
+                f"generator mdm: batch_size is {config.batch_size}, too few for {ctx.parallel.size} processes. Raise "
+                "it, or lower train_gen.processes."
+            )
+        with ctx.parallel.main_first():
+            clips, usable = usable_clips(dataset, ctx.cache, self.skeleton, window, config.short_clips)
+            names = [dataset.entries[m].name for m in usable]
+            held = hold_out(names, config.validation_share)
+            store = self._store(clips, usable[~held])
+            held_out = self._store(clips, usable[held]) if held.any() else None
+            if self.model is None or config.refit_statistics:
+                kept = [name for name, is_held in zip(names, held) if not is_held]
+                self._set_statistics(store, [dataset.digest, kept], ctx)
         log.info(
             "%d clips (mirror images included), %d windows", store.num_clips, int(store.num_starts.sum())
         )

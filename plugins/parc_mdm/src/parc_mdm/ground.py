@@ -8,12 +8,13 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from parc_mdm.augment import Changes, augment_patch
 from parc_mdm.compiled import ground as ground_kernel
 from parc_mdm.compiled.jit import array, parallel_for
 from parc_mdm.config import MdmConfig
+from parc_mdm.draws import Source, rand
 from parc_mdm.features import Anchor
 from parc_mdm.store import MotionStore
 from parc_motion.geometry import grid_offsets, height_patch
@@ -48,7 +49,7 @@ def draw_ground(
     frames: Tensor,
     anchor: Anchor,
     config: MdmConfig,
-    generator: Generator,
+    generator: Source,
 ) -> Tensor:
     """Heights over the anchors of windows, changed as `config.augment` says, ``[N, 31, 31]`` m.
 
@@ -59,7 +60,7 @@ def draw_ground(
     offsets = patch_offsets(xy.device)
     if config.augment == "none":
         return height_patch(store.terrains, clip_ids, xy, anchor.heading, offsets) - root_z
-    slope = config.augment_shear * (2.0 * torch.rand(len(xy), 1, generator=generator, device=xy.device) - 1.0)
+    slope = config.augment_shear * (2.0 * rand(len(xy), 1, source=generator, device=xy.device) - 1.0)
     if config.augment == "maxpool_and_boxes" and xy.device.type == "cpu":
         changes = Changes.draw(len(xy), config, offsets, generator)
         return compiled_ground(store, clip_ids, frames, anchor, slope[:, 0], changes)

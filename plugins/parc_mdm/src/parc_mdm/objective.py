@@ -5,16 +5,14 @@ Source: `parc_motion.published` for the conditions' drop rates. The noise on the
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import attrs
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from parc_core.interfaces import Condition
 from parc_mdm.config import MdmConfig
 from parc_mdm.diffusion import add_noise
+from parc_mdm.draws import Source, dropout_from, rand, randint, randn
 from parc_mdm.features import NUM_HISTORY, REFERENCE, FeatureLayout
 from parc_mdm.losses import CollisionPoints, further_losses, loss_terms
 from parc_mdm.model import MotionModel
@@ -35,7 +33,7 @@ class Objective:
         self.collision = CollisionPoints.of(model.kin.skeleton, model.device) if wanted else None
         self.further = further_losses(config.losses, model.kin.skeleton, str(model.device))
 
-    def losses(self, windows: Windows, noise: Generator, dropout: Generator) -> dict[str, Tensor]:
+    def losses(self, windows: Windows, noise: Source, dropout: Source) -> dict[str, Tensor]:
         """Unweighted loss of each term whose weight is not 0.
 
         Args:
@@ -46,15 +44,13 @@ class Objective:
         count, device = len(windows.features), model.device
         windows = drift_history(windows, model.layout, config.history_drift, noise)
         x0 = model.standardize(windows.features)
-        t = torch.randint(0, model.schedule.num_steps, (count,), generator=noise, device=device)
-        xt = add_noise(model.schedule, x0, t, torch.randn(x0.shape, generator=noise, device=device))
-        rolls = torch.rand(4, count, generator=noise, device=device)
+        t = randint(0, model.schedule.num_steps, count, source=noise, device=device)
+        xt = add_noise(model.schedule, x0, t, randn(*x0.shape, source=noise, device=device))
+        rolls = rand(4, count, source=noise, device=device, axis=1)
         history = x0[:, :NUM_HISTORY]
         if config.history_noise:
-            history = history + config.history_noise * torch.randn(
-                history.shape, generator=noise, device=device
-            )
-        with _dropout_from(dropout, device):
+            history = history + config.history_noise * randn(*history.shape, source=noise, device=device)
+        with dropout_from(dropout, device):
             cond = Condition(
                 height_tokens=model.denoiser.encode_heights(windows.patch),
                 target=windows.target,
@@ -77,16 +73,7 @@ class Objective:
         )
 
 
-@contextlib.contextmanager
-def _dropout_from(stream: Generator, device: torch.device) -> Iterator[None]:
-    """Dropout can only draw from the global generator: seed it for this step from a stream that is saved."""
-    seed = int(torch.randint(0, 2**62, (), generator=stream, device=device))
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-def drift_history(windows: Windows, layout: FeatureLayout, size: float, generator: Generator) -> Windows:
+def drift_history(windows: Windows, layout: FeatureLayout, size: float, generator: Source) -> Windows:
     """Windows whose history floats above or sinks into the ground, and whose later frames come back to it.
 
     Generated histories are never exactly at their height; without such windows the network has never seen one and
@@ -99,10 +86,8 @@ def drift_history(windows: Windows, layout: FeatureLayout, size: float, generato
         return windows
     count, frames = windows.features.shape[:2]
     device = windows.features.device
-    far = torch.rand(count, 1, generator=generator, device=device) < _FAR_SHARE
-    lift = (
-        size * torch.randn(count, 1, generator=generator, device=device) * torch.where(far, _FAR_FACTOR, 1.0)
-    )
+    far = rand(count, 1, source=generator, device=device) < _FAR_SHARE
+    lift = size * randn(count, 1, source=generator, device=device) * torch.where(far, _FAR_FACTOR, 1.0)
     place = torch.arange(frames, device=lift.device)
     back = -lift * ((place - REFERENCE) / _DRIFT_FRAMES).clamp(0.0, 1.0)  # [N, S] m
     if layout.from_floor:  # then the ground stays, and the motion is higher

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from parc_mdm.compiled import targets as target_kernel
 from parc_mdm.compiled.jit import array, parallel_for
 from parc_mdm.config import MdmConfig
+from parc_mdm.draws import Source, rand, randn
 from parc_mdm.features import FPS, REFERENCE, Anchor
 from parc_mdm.store import MotionStore
 from parc_motion.kinematics import rotations as rot
@@ -51,7 +52,7 @@ def draw_targets(
     start: Tensor,
     anchor: Anchor,
     config: MdmConfig,
-    generator: Generator,
+    generator: Source,
 ) -> Tensor:
     """Directions from the anchors of windows to where their roots are later, ``[N, 2]``.
 
@@ -59,8 +60,8 @@ def draw_targets(
         start: first frame of each window in its clip, ``[N]``.
     """
     count, device = len(clip_ids), clip_ids.device
-    share = torch.rand(count, generator=generator, device=device)
-    noise = config.target_noise * torch.randn(count, 2, generator=generator, device=device)
+    share = rand(count, source=generator, device=device)
+    noise = config.target_noise * randn(count, 2, source=generator, device=device)
     make = compiled_targets if device.type == "cpu" else plain_targets
     return make(store, clip_ids, start, anchor, config, share, noise)
 

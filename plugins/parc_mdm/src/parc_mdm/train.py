@@ -14,6 +14,7 @@ from torch import Tensor
 
 from parc_core.interfaces import StageContext, Stopped
 from parc_mdm.config import MdmConfig, plain_settings
+from parc_mdm.draws import Rows, Source
 from parc_mdm.guard import DivergenceGuard
 from parc_mdm.losses import total_loss
 from parc_mdm.model import MotionModel
@@ -45,7 +46,11 @@ def learning_rate(config: MdmConfig, iteration: int) -> float:
 
 
 class Trainer:
-    """Trains a model on a store of motions; after `run`, the model's denoiser holds the averaged weights."""
+    """Trains a model on a store of motions; after `run`, the model's denoiser holds the averaged weights.
+
+    With several processes (`StageContext.parallel`) each computes the gradient of its rows of every batch; their sum
+    is that of the whole batch, so all processes take the same steps, which are those of one process up to rounding.
+    """
 
     def __init__(
         self,
@@ -90,6 +95,9 @@ class Trainer:
         checkpoint = self.ctx.checkpoints.latest()
         if checkpoint is not None:
             self._load(checkpoint)
+        # nobody writes a checkpoint before all have looked, and rounding on another machine changes nothing
+        model = self.model
+        self.ctx.parallel.broadcast_([model.mean, model.std, *self.params, *self.averaged])
         per_epoch = self.config.iters_per_epoch
         total = self.config.epochs * per_epoch
         self.denoiser.train()
@@ -117,15 +125,19 @@ class Trainer:
             StageFailed: on a CPU, the loss or its gradient is not finite, or the loss has become huge; the weights are
                 those before the step.
         """
+        sources = {name: self._source(stream) for name, stream in self.streams.items()}
         windows = draw_windows(
-            self.store, self.model.layout, self.config, self.denoiser.num_frames, self.streams["windows"]
+            self.store, self.model.layout, self.config, self.denoiser.num_frames, sources["windows"]
         )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.iteration)
-        terms = self.objective.losses(windows, self.streams["noise"], self.streams["dropout"])
+        terms = self.objective.losses(windows, sources["noise"], sources["dropout"])
         loss = total_loss(terms, self.config.losses)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if self.ctx.parallel.size == 1:
+            loss.backward()
+        else:
+            terms, loss = self._backward_together(terms, loss, len(windows.features))
         norm = torch.nn.utils.clip_grad_norm_(self.params, self.config.grad_clip)
         self.guard.look(loss, norm, terms)
         if loss.device.type == "cpu":  # elsewhere asking waits for the device; `run` asks now and then
@@ -136,6 +148,29 @@ class Trainer:
         for name, value in {**terms, "total": loss, "grad_norm": norm}.items():
             self._pending[name] = self._pending.get(name, 0.0) + value.detach().double()
         return loss.detach()
+
+    def _source(self, stream: torch.Generator) -> Source:
+        """The stream, which gives only this process's rows of a batch if there are several processes."""
+        parallel, total = self.ctx.parallel, self.config.batch_size
+        return stream if parallel.size == 1 else Rows(stream=stream, total=total, rows=parallel.share(total))
+
+    def _backward_together(
+        self, terms: dict[str, Tensor], loss: Tensor, count: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Leave the gradient of the whole batch in the parameters; the batch's terms and their weighted sum.
+
+        Args:
+            terms: means over the `count` rows of this process.
+            loss: their weighted sum.
+        """
+        # mean over the batch = sum over processes of (rows of the process / rows of the batch) * mean over its rows
+        weight = count / self.config.batch_size
+        (weight * loss).backward()
+        values = weight * torch.stack([value.detach().float() for value in terms.values()])
+        grads = [param.grad for param in self.params if param.grad is not None]
+        self.ctx.parallel.sum_([*grads, values])
+        terms = dict(zip(terms, values))
+        return terms, total_loss(terms, self.config.losses)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -165,7 +200,12 @@ class Trainer:
         }
         values["train_gen/grad_norm"] = self.sums["grad_norm"] / per_epoch
         values["train_gen/learning_rate"] = learning_rate(self.config, self.iteration - 1)
-        if self.validation is not None and epoch % self.config.validation_epochs == 0:
+        # the others go on meanwhile, up to the next sum of gradients
+        if (
+            self.validation is not None
+            and self.ctx.parallel.is_main
+            and epoch % self.config.validation_epochs == 0
+        ):
             found = self.validation.measure(self.averaged)
             values |= {f"train_gen/validation/{name}": value for name, value in found.items()}
         self.ctx.metrics.write(self.iteration * self.config.batch_size, values)
@@ -175,6 +215,8 @@ class Trainer:
     def _save(self) -> None:
         self.guard.check(self.iteration)
         self._flush()
+        if not self.ctx.parallel.is_main:
+            return
         model = self.model
         tensors = {"mean": model.mean, "std": model.std, "start_height": model.start_height}
         names = [name for name, _ in self.denoiser.named_parameters()]

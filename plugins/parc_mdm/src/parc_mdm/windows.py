@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import attrs
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from parc_mdm.compiled.gather import Parts, gather
 from parc_mdm.compiled.jit import array, parallel_for
 from parc_mdm.config import MdmConfig
+from parc_mdm.draws import Source, choose, num_rows, rand
 from parc_mdm.features import REFERENCE, Anchor, FeatureLayout
 from parc_mdm.ground import draw_ground
 from parc_mdm.store import MotionStore
@@ -42,11 +43,12 @@ class Windows:
 
 
 def draw_windows(
-    store: MotionStore, layout: FeatureLayout, config: MdmConfig, window: int, generator: Generator
+    store: MotionStore, layout: FeatureLayout, config: MdmConfig, window: int, generator: Source
 ) -> Windows:
-    """`config.batch_size` windows: clips by weight, starts uniform over the clip, ground augmented."""
-    clip_ids = torch.multinomial(store.weights, config.batch_size, replacement=True, generator=generator)
-    share = torch.rand(config.batch_size, generator=generator, device=clip_ids.device)
+    """`config.batch_size` windows, or some of them: clips by weight, starts uniform over the clip, ground augmented."""
+    rows = num_rows(generator, config.batch_size)
+    clip_ids = choose(store.weights, rows, source=generator)
+    share = rand(rows, source=generator, device=clip_ids.device)
     count = store.num_starts[clip_ids]
     start = torch.minimum((share * count).long(), count - 1)
     frames = (store.first[clip_ids] + start)[:, None] + torch.arange(window, device=clip_ids.device)

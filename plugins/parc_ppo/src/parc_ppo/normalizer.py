@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from parc_core.interfaces import ObservationGroup
+from parc_core.interfaces import ObservationGroup, Parallel
 
 __all__ = ["Normalizer"]
 
@@ -58,8 +58,11 @@ class Normalizer(nn.Module):
         return torch.sub(obs, self.mean, out=out).div_(self.std).clamp_(-self.limit, self.limit)
 
     @torch.no_grad()
-    def record(self, obs: Tensor) -> None:
+    def record(self, obs: Tensor, parallel: Parallel | None = None) -> None:
         """Add observations ``[..., O]`` to the statistics, unless frozen.
+
+        Args:
+            parallel: add those of all processes, which give equally many; None: of this one only.
 
         Source: Chan et al. 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances".
         """
@@ -68,12 +71,15 @@ class Normalizer(nn.Module):
         rows = obs.reshape(-1, obs.shape[-1])
         mean = rows.mean(dim=0)
         var = (rows - mean).square_().mean(dim=0)  # torch.var_mean takes seven times as long
-        old, new = self.count.double(), float(len(rows))
+        size = 1 if parallel is None else parallel.size
+        if parallel is not None and size > 1:
+            mean, var = _of_all(mean.double(), var.double(), parallel)
+        old, new = self.count.double(), float(len(rows) * size)
         total = old + new
         shift = mean.double() - self.total_mean
         self.total_dev += var.double() * new + shift.square() * (old * new / total)
         self.total_mean += shift * (new / total)
-        self.count += len(rows)  # in place: it stays a buffer
+        self.count += len(rows) * size  # in place: it stays a buffer
 
     @torch.no_grad()
     def apply_recorded(self) -> None:
@@ -83,3 +89,13 @@ class Normalizer(nn.Module):
         std = (self.total_dev / self.count).sqrt().clamp_min(_MIN_STD)
         self.mean.copy_(torch.where(self.active, self.total_mean, 0.0))
         self.std.copy_(torch.where(self.active, std, 1.0))
+
+
+def _of_all(mean: Tensor, var: Tensor, parallel: Parallel) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the rows of all processes, from those of equally many rows of each."""
+    whole = mean.clone()
+    parallel.sum_([whole])
+    whole /= parallel.size
+    spread = var + (mean - whole).square()
+    parallel.sum_([spread])
+    return whole, spread / parallel.size

@@ -69,11 +69,14 @@ def save_policy(
     env: TrackerEnv,
     samples: int,
     extra: dict[str, Any],
+    write: bool = True,
 ) -> Policy:
-    """Write a policy into a folder; files of the same names are replaced."""
-    make_folder(folder)
-    write_tensors(folder / _WEIGHTS, network.state_dict())
-    return Policy(
+    """Write a policy into a folder; files of the same names are replaced.
+
+    Args:
+        write: False in a process that is not the main one: the policy is only described.
+    """
+    policy = Policy(
         folder=folder,
         agent=agent,
         skeleton=env.skeleton.id,
@@ -88,7 +91,12 @@ def save_policy(
             "pictures": describe_pictures(env),
             **extra,
         },
-    ).save()
+    )
+    if not write:
+        return policy
+    make_folder(folder)
+    write_tensors(folder / _WEIGHTS, network.state_dict())
+    return policy.save()
 
 
 def load_network(

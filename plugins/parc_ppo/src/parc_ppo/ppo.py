@@ -37,7 +37,7 @@ class PpoAgent(Agent):
     >>> agent.test_model(32)["mean_return"]
     """
 
-    name = "ppo"
+    name, data_parallel = "ppo", True
     accepts = frozenset(AGENTS)
 
     def __init__(self, config: PpoConfig, *, device: str = "cpu", env: TrackerEnv | None = None) -> None:
@@ -204,6 +204,7 @@ class PpoAgent(Agent):
             env=env,
             samples=trainer.samples,
             extra=trainer.summary(),
+            write=ctx.parallel.is_main,
         )
 
     def _policy(self) -> ActorCritic:

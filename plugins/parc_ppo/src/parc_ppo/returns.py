@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import Done
+from parc_core.interfaces import Done, Parallel
 
-__all__ = ["next_values", "normalized_advantage", "td_lambda_returns", "value_bounds"]
+__all__ = ["moments", "next_values", "normalized_advantage", "td_lambda_returns", "value_bounds"]
 
 
 def value_bounds(reward_range: tuple[float, float], discount: float) -> tuple[float, float]:
@@ -68,17 +68,35 @@ def td_lambda_returns(
     return returns
 
 
+def moments(values: Tensor, parallel: Parallel) -> tuple[int, Tensor, Tensor]:
+    """Number, mean and variance of the values of all processes."""
+    if parallel.size == 1:
+        return values.numel(), values.mean(), values.var(correction=0)
+    total = torch.stack([values.new_tensor(values.numel(), dtype=torch.float64), values.double().sum()])
+    parallel.sum_([total])
+    mean = total[1] / total[0].clamp_min(1.0)
+    square = (values.double() - mean).square().sum()
+    parallel.sum_([square])
+    return int(total[0]), mean.to(values.dtype), (square / total[0].clamp_min(1.0)).to(values.dtype)
+
+
 def normalized_advantage(
-    advantage: Tensor, sampled: Tensor | None, clip: float
+    advantage: Tensor, sampled: Tensor | None, clip: float, parallel: Parallel | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Advantages with mean 0 and standard deviation 1, clipped; and that mean and deviation.
 
     Args:
         sampled: which actions were sampled (the others are mean actions), bool; only they count. None: all.
+        parallel: normalize over the samples of all processes; None: of this one only.
     """
     counted = advantage if sampled is None else advantage[sampled]
-    if counted.numel() < 2:
+    if parallel is None or parallel.size == 1:
+        number = counted.numel()
+        std, mean = torch.std_mean(counted, correction=0) if number > 1 else (counted.sum(), counted.sum())
+    else:
+        number, mean, var = moments(counted, parallel)
+        std = var.sqrt()
+    if number < 2:
         return torch.zeros_like(advantage), advantage.new_zeros(()), advantage.new_ones(())
-    std, mean = torch.std_mean(counted, correction=0)
     scaled = (advantage - mean) / std.clamp_min(1e-5)
     return scaled.clamp(-clip, clip), mean, std

@@ -9,12 +9,12 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import TrackerEnv
+from parc_core.interfaces import Parallel, TrackerEnv
 from parc_ppo import distribution
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.config import PpoConfig
-from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns, value_bounds
+from parc_ppo.returns import moments, next_values, normalized_advantage, td_lambda_returns, value_bounds
 from parc_ppo.stats import EpisodeStats
 
 __all__ = ["Batch", "action_std", "collect", "decide", "explore_prob", "prepare"]
@@ -129,12 +129,15 @@ def prepare(
     config: PpoConfig,
     sample_prob: float,
     reward_range: tuple[float, float] | None = None,
+    parallel: Parallel | None = None,
 ) -> Batch:
     """Returns and advantages of a full buffer.
 
     Args:
         reward_range: bounds the values of states by what such rewards can add up to; None: not bounded.
+        parallel: processes over whose samples advantages are normalized; None: this one.
     """
+    parallel = Parallel() if parallel is None else parallel
     # V(s_t) of all states of the rollout, and of the last states of episodes, which auto-reset has replaced in `obs`
     value = _values(network, buffer.norm_obs.flatten(0, 1)).view_as(buffer.obs[..., 0])
     final_value = torch.zeros_like(buffer.reward)
@@ -154,8 +157,9 @@ def prepare(
     target = td_lambda_returns(buffer.reward, following, buffer.done, config.discount, config.td_lambda)
     residual = (target - value[:-1]).flatten()
     sampled = None if sample_prob >= 1.0 else buffer.sampled.flatten()
-    advantage, mean, std = normalized_advantage(residual, sampled, config.norm_adv_clip)
-    return_var = target.var(correction=0)
+    advantage, mean, std = normalized_advantage(residual, sampled, config.norm_adv_clip, parallel)
+    _, return_mean, return_var = moments(target, parallel)
+    _, _, residual_var = moments(residual, parallel)
     norm_obs, action = buffer.norm_obs[:-1].flatten(0, 1), buffer.action.flatten(0, 1)
     return Batch(
         obs=norm_obs,
@@ -167,8 +171,8 @@ def prepare(
         stats={
             "advantage_mean": float(mean),
             "advantage_std": float(std),
-            "return_mean": float(target.mean()),
-            "explained_variance": float(1.0 - residual.var(correction=0) / return_var.clamp_min(1e-8)),
+            "return_mean": float(return_mean),
+            "explained_variance": float(1.0 - residual_var / return_var.clamp_min(1e-8)),
         },
     )
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import Done, Step
+from parc_core.interfaces import Done, Parallel, Step
 
 __all__ = ["EpisodeStats"]
 
 
 class EpisodeStats:
-    """Rewards, tracking errors and ends of episodes since the last `means`."""
+    """Rewards, tracking errors and ends of episodes since the last `means`.
 
-    def __init__(self, num_envs: int, device: str) -> None:
+    With several processes, the main one has the sums over all of them after each `merge`.
+    """
+
+    def __init__(self, num_envs: int, device: str, parallel: Parallel) -> None:
+        self._parallel = parallel
         self._return = torch.zeros(num_envs, device=device)
         self._length = torch.zeros(num_envs, device=device)
         self._sums: dict[str, Tensor] = {}
@@ -30,11 +34,14 @@ class EpisodeStats:
         self._return += step.reward
         self._length += 1.0
         ended = step.done != Done.NULL
-        self._sum("reward/mean", step.reward.mean())
+        size = (
+            self._parallel.size
+        )  # means over environments: a process has so many times fewer than all together
+        self._sum("reward/mean", step.reward.mean() / size)
         for name, value in step.reward_terms.items():
-            self._sum(f"reward/{name}", value.mean())
+            self._sum(f"reward/{name}", value.mean() / size)
         for name, value in step.errors.items():
-            self._sum(f"error/{name}", value.mean())
+            self._sum(f"error/{name}", value.mean() / size)
         self._sum("ends", ended.sum())
         self._sum("fails", (step.done == Done.FAIL).sum())
         self._sum("return", (self._return * ended).sum())
@@ -42,10 +49,22 @@ class EpisodeStats:
         self._return *= ~ended
         self._length *= ~ended
 
+    def merge(self) -> None:
+        """Move the sums of all processes to the main one; collective."""
+        # by name: what was read from a checkpoint has another order in each process
+        self._parallel.sum_([self._sums[name] for name in sorted(self._sums)])
+        if not self._parallel.is_main:
+            for value in self._sums.values():
+                value.zero_()
+
     def means(self) -> dict[str, float]:
-        """Means by name, `reward/...`, `error/...`, `episode/...`; restarts the sums. Empty without steps."""
+        """Means by name, `reward/...`, `error/...`, `episode/...`; restarts the sums. Empty without steps.
+
+        Collective; processes other than the main one get no meaningful numbers.
+        """
         if not self._steps:
             return {}
+        self.merge()
         sums = {name: float(value) for name, value in self._sums.items()}
         ends = sums.pop("ends")
         episode = {
@@ -70,6 +89,9 @@ class EpisodeStats:
         """Restore sums that `tensors` returned."""
         self._sums = {name: value.to(self._return.device) for name, value in tensors.items()}
         self._steps = int(self._sums.pop("steps", torch.zeros(())))
+        if not self._parallel.is_main:
+            for value in self._sums.values():
+                value.zero_()
 
     def _sum(self, name: str, value: Tensor) -> None:
         before = self._sums.get(name)

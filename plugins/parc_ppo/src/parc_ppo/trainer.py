@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from parc_core.errors import ConfigError
 from parc_core.interfaces import StageContext, Stopped, TrackerEnv
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.ahead import AheadCollector
@@ -50,6 +51,11 @@ class Trainer:
     A resumed training equals an uninterrupted one: a checkpoint holds the whole `TrainingState`, and the environment,
     whose simulation it does not hold, resets after each checkpoint in either case. With `overlap` no rollout is
     collected ahead of such a reset.
+
+    With several processes (`StageContext.parallel`) each collects with its own environments and learns from what it
+    has collected; gradients, statistics of the normalizer and fail rates are those of all together, so that all hold
+    the same weights. The main process evaluates, saves and reports, and its random generators are those of a training
+    in one process; the others begin new random numbers after each checkpoint.
     """
 
     def __init__(
@@ -63,6 +69,12 @@ class Trainer:
         hooks: Hooks,
     ) -> None:
         self.config, self.env, self.ctx, self.hooks = config, env, ctx, hooks
+        self.parallel = ctx.parallel
+        if config.batch_size % self.parallel.size:
+            raise ConfigError(
+                f"agent: batch_size is {config.batch_size}, which {self.parallel.size} processes cannot divide evenly. "
+                "Choose a multiple of train_tracker.processes."
+            )
         sizes = (config.steps_per_iter, env.num_envs, env.obs_size, len(env.action.lower), device)
         #: the rollout of the present update
         self.buffer = RolloutBuffer(*sizes, hooks.make_extras(env))
@@ -73,7 +85,7 @@ class Trainer:
             optimizer=make_optimizer(config.optimizer, network.parameters()),
             noise=ctx.seeds.torch("action_noise", device),
             shuffle=ctx.seeds.torch("shuffle", device),
-            stats=EpisodeStats(env.num_envs, device),
+            stats=EpisodeStats(env.num_envs, device, self.parallel),
             extras=self.buffer.extras,
         )
         self._next_buffer = RolloutBuffer(*sizes) if config.overlap else self.buffer
@@ -105,14 +117,16 @@ class Trainer:
             SimulationDiverged: the environment returned values that are not finite.
         """
         state, checkpoint = self.state, self.ctx.checkpoints.latest()
+        if checkpoint is not None:
+            where = str(self.ctx.checkpoints.folder)
+            state.load(checkpoint, self.env, self.ctx.threads, self.parallel.size, where)
+            log.info("continuing at iteration %d, %d samples", state.iteration, state.samples)
+        self._begin_together()
         if checkpoint is None:
             self._warm_up()
-            if restored and self.config.select == "best":
+            if restored and self.config.select == "best" and self.parallel.is_main:
                 self._evaluate()
             self._save()
-        else:
-            state.load(checkpoint, self.env, self.ctx.threads, str(self.ctx.checkpoints.folder))
-            log.info("continuing at iteration %d, %d samples", state.iteration, state.samples)
         if self.config.overlap:
             self._ahead = AheadCollector(self.env, state.network, state.noise, state.stats)
         try:
@@ -164,6 +178,7 @@ class Trainer:
             learned_at = time.perf_counter()
         finally:
             self._next_obs = self._ahead.finish() if self._ahead is not None else None
+        self.env.synchronize(self.parallel)
         self._spent["rollout_s"] += collected - begin + time.perf_counter() - learned_at
         self._spent["update_s"] += learned_at - collected
         # 4. metrics
@@ -173,7 +188,7 @@ class Trainer:
 
     def _collect_ahead(self, obs: Tensor) -> None:
         """Start the next rollout, unless episodes restart before it."""
-        samples = self.samples + self.buffer.reward.numel()
+        samples = self.samples + self._samples_per_iteration
         if self._ahead is not None and not self._due(self.state.iteration + 1, samples):
             sample_prob = explore_prob(self.config, samples)
             self._ahead.start(self.state.network, self._next_buffer, obs, sample_prob)
@@ -183,20 +198,20 @@ class Trainer:
         config, state = self.config, self.state
         network, progress = state.network, state.samples / config.max_samples
         # TD(lambda) returns and generalized advantage estimates
-        batch = prepare(network, self.buffer, config, sample_prob, self._reward_range)
+        batch = prepare(network, self.buffer, config, sample_prob, self._reward_range, self.parallel)
         # epochs of PPO at the scheduled, KL-adaptive learning rate
         rate = set_learning_rate(state.optimizer, config.optimizer, progress, state.rate_factor)
-        losses = update(network, state.optimizer, batch, config, state.shuffle)
+        losses = update(network, state.optimizer, batch, config, state.shuffle, self.parallel)
         check_weights(network, losses, state, self.ctx.checkpoints.steps())
         state.rate_factor = adapted_factor(state.rate_factor, losses["kl"], config.optimizer.kl_target)
         # the normalizer changes after the update: the whole rollout was normalized alike
-        network.normalizer.record(self.buffer.obs[:-1])
+        network.normalizer.record(self.buffer.obs[:-1], self.parallel)
         network.normalizer.apply_recorded()
         state.iteration += 1
         if state.has_ema:
             update_ema(state.policy, network, config.average_decay, state.iteration)
-        state.samples += self.buffer.reward.numel()
-        self._spent_samples += self.buffer.reward.numel()
+        state.samples += self._samples_per_iteration
+        self._spent_samples += self._samples_per_iteration
         return {**losses, **batch.stats, "learning_rate": rate, "explore_prob": sample_prob}
 
     # --- between iterations
@@ -205,11 +220,12 @@ class Trainer:
         """Test, evaluate and save where due; whether episodes have to restart."""
         begin = time.perf_counter()
         due = self._due(self.state.iteration, self.samples)
-        if due.test:
+        is_main = self.parallel.is_main  # which tests and evaluates with its environments; the others wait
+        if due.test and is_main:
             found = run_episodes(self.env, self.policy, self.config.test_episodes)
             found = self.hooks.select_test(found)
             self._write({f"test/{name}": value for name, value in found.items()})
-        if due.evaluation:
+        if due.evaluation and is_main:
             self._evaluate()
         if due.checkpoint:
             self._save()
@@ -225,7 +241,7 @@ class Trainer:
         """
         config = self.config
         finished = samples >= config.max_samples
-        every, before = config.samples_per_checkpoint, samples - self.buffer.reward.numel()
+        every, before = config.samples_per_checkpoint, samples - self._samples_per_iteration
         by_samples = every > 0 and samples // every > before // every
         return _Due(
             finished=finished,
@@ -250,10 +266,38 @@ class Trainer:
 
     def _save(self) -> None:
         state = self.state
-        tensors, values = state.tensors(), state.values(self.env, self.ctx.threads)
+        state.stats.merge()
+        self.env.synchronize(self.parallel)
+        if not self.parallel.is_main:
+            self._reseed()
+            return
+        tensors, values = state.tensors(), state.values(self.env, self.ctx.threads, self.parallel.size)
         # files beside the checkpoint first: after a kill in between they are written again
         self.hooks.on_checkpoint(self.env, self.ctx, state.samples)
         self.ctx.checkpoints.save(state.samples, tensors, values)
+
+    def _begin_together(self) -> None:
+        """Agree on the weights, after all processes have looked for a checkpoint; all but the main one are reseeded."""
+        if self.parallel.size == 1:
+            return
+        for network in (self.state.network, self.state.policy):
+            values = network.state_dict().values()
+            self.parallel.broadcast_([value for value in values if value.dtype != torch.bool])
+        self.env.synchronize(self.parallel)
+        if not self.parallel.is_main:
+            self._reseed()
+
+    def _reseed(self) -> None:
+        """Random numbers of this process from here on, which no checkpoint holds: they follow from its number."""
+        seeds = self.ctx.seeds.child("process", number=self.parallel.rank, samples=self.samples)
+        for name, stream in (("action_noise", self.state.noise), ("shuffle", self.state.shuffle)):
+            stream.manual_seed(seeds.integer(name) % (1 << 63))
+        self.env.reseed(seeds.integer("env") % (1 << 63))
+
+    @property
+    def _samples_per_iteration(self) -> int:
+        """Control steps of a rollout, of all environments of all processes."""
+        return self.buffer.reward.numel() * self.parallel.size
 
     def _output(self, metrics: dict[str, float]) -> None:
         values = self.state.stats.means()
@@ -290,8 +334,8 @@ class Trainer:
             return
         obs = self.env.reset()
         for _ in range(self.config.normalizer_warmup_steps):
-            normalizer.record(obs)
+            normalizer.record(obs, self.parallel)
             obs = self.env.step(state.network.act(obs, state.noise)).obs
-            state.samples += len(obs)
+            state.samples += len(obs) * self.parallel.size
         normalizer.apply_recorded()
         state.policy.normalizer.load_state_dict(normalizer.state_dict())

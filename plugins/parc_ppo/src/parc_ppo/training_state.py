@@ -72,8 +72,8 @@ class TrainingState:
         }
         return {f"{group}/{name}": value for group, entry in groups.items() for name, value in entry.items()}
 
-    def values(self, env: TrackerEnv, threads: int) -> dict[str, Any]:
-        """The JSON values of a checkpoint."""
+    def values(self, env: TrackerEnv, threads: int, processes: int) -> dict[str, Any]:
+        """The JSON values of a checkpoint of a training with so many PyTorch threads in each of its processes."""
         best = self.best and {
             "score": attrs.asdict(self.best.score),
             "samples": self.best.samples,
@@ -83,6 +83,7 @@ class TrainingState:
             "iteration": self.iteration,
             "samples": self.samples,
             "threads": threads,
+            "processes": processes,
             "model": describe_model(self.model),
             "network_code": describe_code(self.model),
             "normalizer_samples": self.network.normalizer.max_samples,
@@ -92,10 +93,12 @@ class TrainingState:
             "curriculum": env.curriculum_state(),
         }
 
-    def load(self, checkpoint: Checkpoint, env: TrackerEnv, threads: int, where: str) -> None:
+    def load(self, checkpoint: Checkpoint, env: TrackerEnv, threads: int, processes: int, where: str) -> None:
         """Restore a checkpoint that `tensors` and `values` made, into this state and the environment.
 
         Args:
+            threads: PyTorch threads of each process.
+            processes: that train together.
             where: the checkpoint's folder, for messages.
 
         Raises:
@@ -103,6 +106,14 @@ class TrainingState:
         """
         values = checkpoint.state
         self._check(values, threads, where)
+        before = values.get("processes", 1)  # not in checkpoints of earlier versions
+        if before != processes:
+            log.info(
+                "The checkpoint is that of a training in %d processes, now %d: weights and statistics go on, episodes "
+                "and their random numbers begin again.",
+                before,
+                processes,
+            )
         groups: dict[str, dict[str, Tensor]] = collections.defaultdict(dict)
         for key, tensor in checkpoint.tensors.items():
             group, name = key.split("/", 1)
@@ -116,7 +127,8 @@ class TrainingState:
         self.noise.set_state(groups["rng"]["noise"])
         self.shuffle.set_state(groups["rng"]["shuffle"])
         self.stats.load(groups["stats"])
-        if self.extras is not None and groups["extras"]:  # empty: `record_extras` was off until now
+        # empty: `record_extras` was off until now; episodes are counted per environment of a process
+        if self.extras is not None and groups["extras"] and before == processes:
             self.extras.load(groups["extras"])
         self.rate_factor = values.get("rate_factor", 1.0)
         self.iteration, self.samples = values["iteration"], values["samples"]

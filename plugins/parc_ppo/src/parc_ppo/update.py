@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from parc_core.interfaces import Parallel
 from parc_ppo import distribution
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import PpoConfig
@@ -20,11 +23,18 @@ def update(
     batch: Batch,
     config: PpoConfig,
     rng: torch.Generator,
+    parallel: Parallel | None = None,
 ) -> dict[str, float]:
     """Learn from a batch; mean losses by name. A value that is not finite means that the weights are unusable.
 
     Each epoch visits all samples once, shuffled with `rng`.
+
+    Args:
+        parallel: processes that learn together, each from its own samples; their number divides `config.batch_size`,
+            and all have equally many samples. A mini-batch consists of a part of each. None: this one alone.
     """
+    parallel = Parallel() if parallel is None else parallel
+    size = config.batch_size // parallel.size
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     names: tuple[str, ...] = ()
     rows: list[Tensor] = []  # losses of each gradient step; read at the end, so that a GPU need not wait
@@ -33,11 +43,15 @@ def update(
         # 1. shuffle the samples and go through them in mini-batches
         order = torch.randperm(len(batch.obs), generator=rng, device=batch.obs.device)
         begin = len(rows)
-        for mini_batch in batch.mini_batches(order, config.batch_size):
+        weights = _sampled_weights(batch, order, size, parallel)
+        for mini_batch, weight in zip(batch.mini_batches(order, size), weights):
             # 2. gradient of the loss of actor and critic together
-            loss, parts = _losses(network, mini_batch, config)
+            loss, parts = _losses(network, mini_batch, config, weight, parallel)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            if parallel.size == 1:
+                loss.backward()
+            else:
+                parts = _backward_together(loss, parts, parameters, parallel)
             # 3. clip the gradient's L2 norm: g <- g min(1, max_grad_norm / |g|)
             if config.clip_grad_norm:
                 parts["grad_norm"] = nn.utils.clip_grad_norm_(parameters, config.max_grad_norm, foreach=True)
@@ -56,10 +70,44 @@ def update(
     return {**dict(zip(names, means, strict=True)), "epochs": float(epochs)}
 
 
-def _losses(network: ActorCritic, mini_batch: Batch, config: PpoConfig) -> tuple[Tensor, dict[str, Tensor]]:
+def _sampled_weights(batch: Batch, order: Tensor, size: int, parallel: Parallel) -> Sequence[Tensor | None]:
+    """How much the sampled actions of this process count in each mini-batch; their mean over the processes is 1.
+
+    A mean over the sampled actions of all processes is the mean over processes of (weight * mean of a process).
+    None: as much as those of any other process, because all actions are sampled.
+    """
+    parts = order.split(size)
+    if batch.sampled is None or parallel.size == 1:
+        return [None] * len(parts)
+    own = torch.stack([batch.sampled[rows].sum() for rows in parts]).to(batch.advantage.dtype)
+    mean = own.clone()
+    parallel.sum_([mean])
+    mean /= parallel.size
+    return torch.where(mean > 0, own / mean.clamp_min(1e-9), 1.0).unbind()
+
+
+def _backward_together(
+    loss: Tensor, parts: dict[str, Tensor], parameters: Sequence[nn.Parameter], parallel: Parallel
+) -> dict[str, Tensor]:
+    """Leave the gradient of the mean loss of all processes in the parameters; the means of its parts."""
+    (loss / parallel.size).backward()
+    for parameter in parameters:
+        if parameter.grad is None:  # without sampled actions here, but not in every process
+            parameter.grad = torch.zeros_like(parameter)
+    values = torch.stack(list(parts.values())).detach() / parallel.size
+    parallel.sum_([*(parameter.grad for parameter in parameters if parameter.grad is not None), values])
+    return dict(zip(parts, values))
+
+
+def _losses(
+    network: ActorCritic, mini_batch: Batch, config: PpoConfig, weight: Tensor | None, parallel: Parallel
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of one mini-batch, and its parts by name.
 
     ``L = L_clip + c_bound L_bound - c_entropy H + c_reg L_reg + c_critic L_critic``
+
+    Args:
+        weight: of means over sampled actions, see `_sampled_weights`.
     """
     # critic: error of V(s) to the TD(lambda) return
     value_loss = critic_loss(network.value(mini_batch.obs), mini_batch.target, config.critic_loss_type)
@@ -75,6 +123,8 @@ def _losses(network: ActorCritic, mini_batch: Batch, config: PpoConfig) -> tuple
         surrogate = clipped_surrogate(log_ratio, advantage, config.ppo_clip_ratio)
     else:
         surrogate = mean.sum() * 0.0
+    if weight is not None:
+        surrogate = weight * surrogate
     actor = surrogate
     parts = {"actor": surrogate, "critic": value_loss}
     # penalty on mean actions outside -1..1: sum_j max(|mu_j| - 1, 0)^2
@@ -91,9 +141,12 @@ def _losses(network: ActorCritic, mini_batch: Batch, config: PpoConfig) -> tuple
         actor = actor + config.action_reg_weight * parts["reg"]
     # advantages of an inaccurate critic mislead: then only the critic learns. Source: see parc_motion.published
     if config.critic_loss_gate is not None:
-        actor = actor * (value_loss.detach() <= config.critic_loss_gate)
+        gate = value_loss.detach() / parallel.size
+        parallel.sum_([gate])
+        actor = actor * (gate <= config.critic_loss_gate)
     with torch.no_grad():
-        parts |= _policy_change(log_ratio, config.ppo_clip_ratio)
+        change = _policy_change(log_ratio, config.ppo_clip_ratio)
+        parts |= change if weight is None else {name: weight * value for name, value in change.items()}
     return actor + config.critic_loss_weight * value_loss, parts
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from parc_core.interfaces import Done, TrackerEnv
+from parc_core.interfaces import Done, Parallel, TrackerEnv
+from parc_testing.processes import run_threads
 
 __all__ = ["TrackerEnvContract"]
 
@@ -94,6 +95,32 @@ class TrackerEnvContract:
         for _ in range(25):
             assert torch.equal(env.step(_nothing(env)).obs, other.step(_nothing(other)).obs)
         assert env.curriculum_state() == other.curriculum_state()
+
+    def test_processes_that_train_together_agree_on_the_curriculum(self, make) -> None:
+        env, other = make(seed=1), make(seed=2)
+        if not env.data_parallel:
+            pytest.skip("this environment is for one process")
+        run_threads([env.synchronize, other.synchronize])
+        for one in (env, other):
+            one.reset()
+            for _ in range(25):
+                one.step(_nothing(one))
+        run_threads([env.synchronize, other.synchronize])
+        env.reseed(5)
+        other.reseed(5)
+        assert env.curriculum_state() == other.curriculum_state()
+        assert torch.equal(env.reset(), other.reset())
+        env.reseed(6)
+        assert not torch.equal(env.reset(), other.reset())
+
+    def test_one_process_synchronizes_with_nobody(self, make) -> None:
+        env = make(seed=1)
+        env.reset()
+        for _ in range(25):
+            env.step(_nothing(env))
+        before = env.curriculum_state()
+        env.synchronize(Parallel())
+        assert env.curriculum_state() == before
 
     def test_playback_starts_exactly_on_the_reference(self, make) -> None:
         env = make()
