@@ -1,7 +1,6 @@
 """A generator for tests that learns one number, quickly, in any number of processes."""
 
 import os
-import pathlib
 import sys
 import time
 from typing import Literal
@@ -20,7 +19,9 @@ from parc_motion.storage import make_folder, write_manifest, write_text
 class Config:
     steps: int = setting(5, help="Number of steps.")
     step_s: float = setting(0.0, help="Time that a step takes, s.")
-    fails: Literal["never", "exits", "raises", "hangs", "is killed"] = setting("never", help="How process 1 ends.")
+    fails: Literal["never", "exits", "raises", "hangs", "is killed"] = setting(
+        "never", help="How process 1 ends."
+    )
 
 
 class OneNumber(Generator):
@@ -79,5 +80,3 @@ class OneNumber(Generator):
 
 class InOneProcess(OneNumber):
     data_parallel = False
-
-

@@ -55,7 +55,14 @@ def train(path: pathlib.Path, *overrides: str, reporter: Collected | None = None
 
 
 def start(path: pathlib.Path, *words: str) -> subprocess.Popen:
-    command = [*(words or (sys.executable, "-m")), "parc_core.cli.main", "run", str(path), "--only", "train_gen"]
+    command = [
+        *(words or (sys.executable, "-m")),
+        "parc_core.cli.main",
+        "run",
+        str(path),
+        "--only",
+        "train_gen",
+    ]
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -158,7 +165,9 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path):
 @pytest.mark.slow
 def test_torchrun_trains_and_only_its_main_process_writes(tmp_path):
     path = iteration_file(tmp_path)
-    run = start(path, sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m")
+    run = start(
+        path, sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"
+    )
     printed = run.communicate(timeout=100)[0]
     assert run.returncode == 0, printed
     assert learned(path) == pytest.approx(VALUE)
