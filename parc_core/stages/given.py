@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Callable, Iterable
 
 from parc_core.config import IterationConfig
@@ -11,12 +12,13 @@ from parc_core.stages.manifests import balance, clip_files, entries_of
 from parc_core.stages.weighting import weighted
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
+from parc_motion.storage import MODEL
 
 __all__ = ["given_clips", "given_generator", "given_policy"]
 
 
 def given_generator(setting: str, path: str) -> pathlib.Path:
-    """Folder of the generator at a path: of a run's last iteration, an iteration, a stage, or the folder itself.
+    """Folder of the generator at a path: of a run's last iteration, an iteration, a stage, a checkpoint, or itself.
 
     Args:
         setting: name of the setting, for errors.
@@ -30,7 +32,7 @@ def given_generator(setting: str, path: str) -> pathlib.Path:
 
 
 def given_policy(setting: str, path: str) -> pathlib.Path:
-    """Folder of the policy at a path: of a run's last iteration, an iteration, a stage, or the folder itself.
+    """Folder of the policy at a path: of a run's last iteration, an iteration, a stage, a checkpoint, or itself.
 
     Args:
         setting: name of the setting, for errors.
@@ -89,13 +91,23 @@ def _model(
     iterations: Iterable[IterationFolder] = [IterationFolder(place)]
     if RunFolder(place).exists:
         iterations = reversed(RunFolder(place).iterations())
-    for folder in (place, *(folder for one in iterations for folder in inside(one))):
+    for folder in (place, *(folder for one in iterations for folder in inside(one)), *_of_checkpoints(place)):
         if (folder / marker).is_file():
             return folder
     raise DataError(
-        f"{setting}: there is no {what} at {place} ({marker} is missing). Give a run, an iteration, a stage, or the "
-        f"folder that holds {marker}."
+        f"{setting}: there is no {what} at {place} ({marker} is missing). Give a run, an iteration, a stage, a "
+        f"checkpoint, or the folder that holds {marker}."
     )
+
+
+def _of_checkpoints(place: pathlib.Path) -> list[pathlib.Path]:
+    """Models in a checkpoint, or in those of a training, the newest first, also while it goes on."""
+    unfinished = place.with_name(f"{place.name}.partial")
+    found = [place / MODEL]
+    for folder in (place, place / "checkpoints", unfinished / "checkpoints"):
+        steps = [path for path in folder.glob("*_*") if re.fullmatch(r".+_\d{10}", path.name)]
+        found += [path / MODEL for path in sorted(steps, key=lambda path: path.name[-10:], reverse=True)]
+    return found
 
 
 def _clip_folders(place: pathlib.Path) -> list[pathlib.Path]:

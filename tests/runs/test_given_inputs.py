@@ -29,6 +29,25 @@ def test_motions_are_generated_with_a_generator_from_elsewhere(parc, home, first
     assert load_clip(made / "p2_kin_gen" / "motions_0_1" / "motions_0_0_opt.npz").num_frames == 20
 
 
+def test_checkpoints_serve_as_generators(parc, home, first):
+    """The one that is named, the newest of a training, and that of a training which is not finished."""
+    assert parc("other.yaml", "--only", "train_gen", "--set", "train_gen.generator.epochs=3")[0] == 0
+    stage = home / "runs" / "other" / "iter_001" / "p1_train_gen"
+    checkpoints = stage / "checkpoints"
+    steps = sorted(checkpoints.iterdir())
+    assert [path.name for path in steps] == [f"model_000000000{k}" for k in (1, 2, 3)]
+    assert given_generator("x", str(steps[1])) == steps[1] / "model"
+    assert given_generator("x", str(checkpoints)) == steps[2] / "model"
+    (stage / "final_model").rename(stage / "removed")
+    assert given_generator("x", str(stage)) == steps[2] / "model"
+    stage.rename(stage.with_name("p1_train_gen.partial"))
+    unfinished = stage.with_name("p1_train_gen.partial")
+    assert given_generator("x", str(stage)) == unfinished / "checkpoints" / steps[2].name / "model"
+    assert parc("quick.yaml", "--set", "name=third", "--set", f"train_gen.input_model_path={stage}")[0] == 0
+    given = f"kin_gen.generator_path={unfinished / 'checkpoints' / steps[0].name}"
+    assert parc("quick.yaml", "--set", "name=fourth", "--only", "kin_gen", "--set", given)[0] == 0
+
+
 def test_motions_from_elsewhere_are_recorded_with_a_policy_from_elsewhere(parc, home, first):
     policy, motions = first / "iter_001" / "p3_tracker", first / "iter_001" / "p2_kin_gen" / "motions_2_3"
     given = ("--set", f"phys_record.policy={policy}", "--set", f"phys_record.dataset={motions}")

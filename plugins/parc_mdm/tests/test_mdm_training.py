@@ -204,6 +204,31 @@ def test_checkpoint_of_other_settings_is_refused_by_name(tmp_path, dataset):
     )
 
 
+def test_more_epochs_continue_from_the_last_checkpoint(tmp_path, dataset):
+    whole, context = generator(epochs=4), make_context(tmp_path / "whole")
+    whole.fit(dataset, context)
+    context = make_context(tmp_path / "longer")
+    generator(epochs=2).fit(dataset, context)
+    longer = generator(epochs=4)
+    longer.fit(dataset, context)
+    assert weights(longer).equal(weights(whole))
+    with pytest.raises(DataError, match="epochs is 3, there 4"):
+        generator(epochs=3).fit(dataset, context)
+
+
+def test_checkpoint_holds_the_generator_that_the_training_would_end_with(tmp_path, dataset):
+    ended, context = generator(epochs=1), make_context(tmp_path / "ended")
+    ended.fit(dataset, context)
+    context = make_context(tmp_path / "longer")
+    longer = generator(epochs=2)
+    longer.fit(dataset, context)
+    found = generator()
+    found.restore(context.checkpoints.folder / "model_0000000001" / "model")
+    assert weights(found).equal(weights(ended)) and not weights(found).equal(weights(longer))
+    found.restore(context.checkpoints.folder / "model_0000000002" / "model")
+    assert weights(found).equal(weights(longer))
+
+
 def test_checkpoint_of_another_data_set_is_refused(tmp_path, dataset):
     context = make_context(tmp_path)
     generator().fit(dataset, context)

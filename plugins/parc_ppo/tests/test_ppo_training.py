@@ -69,6 +69,20 @@ def test_ppo_learns_to_follow_every_wave(tmp_path):
     assert policy.extra["evaluation"]["success_rate"] == 1.0
 
 
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_checkpoint_holds_the_policy_that_the_training_would_end_with(tmp_path, select):
+    settings = {"select": select, "eval_every_iters": 1, "average_decay": 0.8}
+    policy = train(tmp_path, **settings)
+    folder = tmp_path / "checkpoints" / f"model_{4 * SAMPLES:010d}" / "model"
+    found = Policy.load(folder)
+    assert found.num_samples == policy.num_samples == 4 * SAMPLES
+    assert found.extra == policy.extra
+    assert all(value.equal(weights(policy)[name]) for name, value in weights(found).items())
+    agent, env = DmPpoAgent(config()), FakeTrackerEnv(num_envs=16)
+    agent.restore(found, env)
+    assert agent.evaluate(env)["success_rate"] >= 0.0
+
+
 def test_killed_training_ends_with_the_same_bits(tmp_path):
     settings = {"select": "best", "eval_every_iters": 1, "average_decay": 0.8}
     whole = train(tmp_path / "whole", **settings)

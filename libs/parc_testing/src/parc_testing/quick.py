@@ -67,7 +67,7 @@ class QuickGenerator(Generator):
             self.weights = checkpoint.state["weights"]
         for epoch in range(checkpoint.step if checkpoint else 0, self.config.epochs):
             self.weights = digest_json([self.weights, dataset.digest])
-            ctx.checkpoints.save(epoch + 1, {}, {"weights": self.weights})
+            ctx.checkpoints.save(epoch + 1, {}, {"weights": self.weights}, model=self.save)
             ctx.metrics.write(epoch + 1, {"epoch": epoch + 1})
             if ctx.should_stop():
                 raise Stopped

@@ -18,9 +18,10 @@ from parc_core.errors import ConfigError
 from parc_core.interfaces import Generator, StageContext
 from parc_core.plugins import Registry
 from parc_mdm.clips import hold_out, usable_clips
-from parc_mdm.config import SHAPE_SETTINGS, MdmConfig, plain_settings
+from parc_mdm.config import SHAPE_SETTINGS, MdmConfig
 from parc_mdm.features import FPS, FeatureLayout
 from parc_mdm.model import MotionModel, num_window_frames
+from parc_mdm.model_file import STATISTICS, WEIGHTS, write_model
 from parc_mdm.path_guides import PathGuides
 from parc_mdm.rollout import Rollout, roll_out
 from parc_mdm.statistics import cached_statistics
@@ -33,11 +34,8 @@ from parc_motion.geometry import PackedTerrains
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import (
     digest_json,
-    make_folder,
     read_manifest,
     read_tensors,
-    write_manifest,
-    write_tensors,
 )
 from parc_motion.terrains import Path, Terrain, slice_around
 
@@ -45,8 +43,6 @@ __all__ = ["MdmGenerator"]
 
 log = logging.getLogger(__name__)
 
-_WEIGHTS = "model.safetensors"
-_STATISTICS = ("mean", "std", "start_height")
 _STD_FLOOR = 0.01  # rad or m: joints that rest in these clips may move in the next ones
 
 
@@ -98,24 +94,13 @@ class MdmGenerator(Generator):
             lambda: fit_statistics(store, model.layout, frames),
             self.device,
         )
-        for name in _STATISTICS:
+        for name in STATISTICS:
             getattr(model, name).copy_(found[name])
 
     def save(self, folder: pathlib.Path) -> None:
         """Write `model.safetensors` (averaged weights, statistics) and `generator.json`."""
         model = self._ready("save")
-        make_folder(folder)
-        tensors = {f"denoiser.{name}": value for name, value in model.denoiser.state_dict().items()}
-        tensors |= {name: getattr(model, name) for name in _STATISTICS}
-        write_tensors(folder / _WEIGHTS, tensors)
-        fields = {
-            "provider": "mdm",
-            "skeleton": self.skeleton.id,
-            "num_features": model.layout.width,
-            "shape": {name: plain_settings(model.config)[name] for name in SHAPE_SETTINGS},
-            "settings": plain_settings(model.config),
-        }
-        write_manifest(folder, "generator", fields)
+        write_model(model, folder, model.denoiser.state_dict())
 
     def restore(self, folder: pathlib.Path) -> None:
         """Take over saved weights; the settings that shape the network come from the file.
@@ -134,13 +119,13 @@ class MdmGenerator(Generator):
             )
         config = _merge(self.config, fields["shape"], folder)
         model = MotionModel.of(config, self.skeleton, self.device)
-        tensors = read_tensors(folder / _WEIGHTS, self.device)
+        tensors = read_tensors(folder / WEIGHTS, self.device)
         expected = {f"denoiser.{name}": value for name, value in model.denoiser.state_dict().items()}
-        expected |= {name: getattr(model, name) for name in _STATISTICS}
+        expected |= {name: getattr(model, name) for name in STATISTICS}
         for name, value in expected.items():
             if name not in tensors or tensors[name].shape != value.shape:
                 found = list(tensors[name].shape) if name in tensors else "nothing"
-                raise DataError(f"{folder / _WEIGHTS}: '{name}' is {found}, expected {list(value.shape)}.")
+                raise DataError(f"{folder / WEIGHTS}: '{name}' is {found}, expected {list(value.shape)}.")
             value.copy_(tensors[name])
         model.denoiser.eval()
         self.config, self.model = config, model

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import pathlib
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from parc_mdm.draws import Rows, Source
 from parc_mdm.guard import DivergenceGuard
 from parc_mdm.losses import total_loss
 from parc_mdm.model import MotionModel
+from parc_mdm.model_file import write_model
 from parc_mdm.objective import Objective
 from parc_mdm.store import MotionStore
 from parc_mdm.validation import Validation
@@ -233,7 +235,12 @@ class Trainer:
             "settings": plain_settings(self.config),
             "data": self.data,
         }
-        self.ctx.checkpoints.save(self.iteration // self.config.iters_per_epoch, tensors, state)
+        epoch = self.iteration // self.config.iters_per_epoch
+        self.ctx.checkpoints.save(epoch, tensors, state, model=self._write_model)
+
+    def _write_model(self, folder: pathlib.Path) -> None:
+        averaged = {name: mean for (name, _), mean in zip(self.denoiser.named_parameters(), self.averaged)}
+        write_model(self.model, folder, {**self.denoiser.state_dict(), **averaged})
 
     def _load(self, checkpoint: Checkpoint) -> None:
         self._require_same(checkpoint)
@@ -262,10 +269,11 @@ class Trainer:
         """
         where = f"{self.ctx.checkpoints.folder}: checkpoint {checkpoint.step} was made"
         what_to_do = "Undo the change, or remove the checkpoints to start again."
-        there, here = checkpoint.state.get("settings"), plain_settings(self.config)
-        if there != here:
-            there = there or {}
-            names = [name for name in here if name not in there or there[name] != here[name]]
+        there, here = checkpoint.state.get("settings") or {}, plain_settings(self.config)
+        names = [name for name in here if name not in there or there[name] != here[name]]
+        if "epochs" in names and there.get("epochs", math.inf) < here["epochs"]:
+            names.remove("epochs")  # the training becomes longer
+        if names:
             listed = ", ".join(f"{n} is {here[n]}, there {there.get(n, 'unknown')}" for n in names[:4])
             raise DataError(f"{where} with other generator settings: {listed}. {what_to_do}")
         if checkpoint.state["data"] != self.data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any, Protocol
 
 from parc_core.interfaces import StageContext, TrackerEnv
@@ -27,6 +28,9 @@ class Hooks(Protocol):
 
     def on_checkpoint(self, env: TrackerEnv, ctx: StageContext, samples: int) -> None:
         """A checkpoint is about to be written."""
+
+    def write_policy(self, folder: pathlib.Path) -> None:
+        """Write the policy that would be kept if the training ended now."""
 
     def make_extras(self, env: TrackerEnv) -> ExperienceExtras | None:
         """Storage for additional data of every step of a rollout; None: none is kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -69,11 +70,13 @@ def save_policy(
     env: TrackerEnv,
     samples: int,
     extra: dict[str, Any],
+    weights: Mapping[str, torch.Tensor] | None = None,
     write: bool = True,
 ) -> Policy:
     """Write a policy into a folder; files of the same names are replaced.
 
     Args:
+        weights: instead of those that the network has now.
         write: False in a process that is not the main one: the policy is only described.
     """
     policy = Policy(
@@ -95,7 +98,7 @@ def save_policy(
     if not write:
         return policy
     make_folder(folder)
-    write_tensors(folder / _WEIGHTS, network.state_dict())
+    write_tensors(folder / _WEIGHTS, dict(network.state_dict() if weights is None else weights))
     return policy.save()
 
 

@@ -177,6 +177,12 @@ class PpoAgent(Agent):
     def on_checkpoint(self, env: TrackerEnv, ctx: StageContext, samples: int) -> None:
         """Nothing to add."""
 
+    def write_policy(self, folder: pathlib.Path) -> None:
+        """Write the policy that would be kept if the training ended now."""
+        if self._trainer is None:
+            raise StageFailed(f"agent '{self.name}': there is no training whose policy could be written.")
+        self._save(self._trainer, folder)
+
     def make_extras(self, env: TrackerEnv) -> ExperienceExtras | None:
         """None."""
         return None
@@ -196,15 +202,19 @@ class PpoAgent(Agent):
             self._trainer = trainer
             self._network = trainer.policy  # `act` uses it, also during the training
             trainer.run(restored=self._restored)
+        return self._save(trainer, folder, write=ctx.parallel.is_main)
+
+    def _save(self, trainer: Trainer, folder: pathlib.Path, write: bool = True) -> Policy:
         return save_policy(
-            self._network,
+            trainer.policy,
             folder,
             agent=self.name,
-            model=self._model,
-            env=env,
+            model=trainer.state.model,
+            env=trainer.env,
             samples=trainer.samples,
             extra=trainer.summary(),
-            write=ctx.parallel.is_main,
+            weights=trainer.weights(),
+            write=write,
         )
 
     def _policy(self) -> ActorCritic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -143,6 +144,11 @@ class Trainer:
         kept = {"select": self.config.select, "samples": best.samples if best else self.samples}
         return {"kept": kept, "evaluation": best.evaluation if best else self.state.evaluation}
 
+    def weights(self) -> Mapping[str, Tensor]:
+        """Those of the policy that would be kept if the training ended now."""
+        best = self.state.best if self.config.select == "best" else None
+        return best.weights if best else self.state.policy.state_dict()
+
     # --- one iteration
 
     def _loop(self) -> None:
@@ -274,7 +280,7 @@ class Trainer:
         tensors, values = state.tensors(), state.values(self.env, self.ctx.threads, self.parallel.size)
         # files beside the checkpoint first: after a kill in between they are written again
         self.hooks.on_checkpoint(self.env, self.ctx, state.samples)
-        self.ctx.checkpoints.save(state.samples, tensors, values)
+        self.ctx.checkpoints.save(state.samples, tensors, values, model=self.hooks.write_policy)
 
     def _begin_together(self) -> None:
         """Agree on the weights, after all processes have looked for a checkpoint; all but the main one are reseeded."""

@@ -17,7 +17,7 @@ from parc_motion.storage.atomic import (
     write_with,
 )
 from parc_motion.storage.cache import cached_store
-from parc_motion.storage.checkpoints import Checkpoint, CheckpointStore
+from parc_motion.storage.checkpoints import MODEL, Checkpoint, CheckpointStore
 from parc_motion.storage.digests import (
     digest_bytes,
     digest_file,
@@ -33,6 +33,7 @@ from parc_motion.storage.packed import PackedArrays, PackedField, PackedWriter
 from parc_motion.storage.tensors import read_tensors, write_tensors
 
 __all__ = [
+    "MODEL",
     "ArrayLimits",
     "Checkpoint",
     "CheckpointStore",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,7 +18,7 @@ from parc_motion.storage.tensors import read_tensors, write_tensors
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Checkpoint", "CheckpointStore"]
+__all__ = ["MODEL", "Checkpoint", "CheckpointStore"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ class Checkpoint:
     state: dict[str, Any]
 
 
+MODEL = "model"  # folder in a checkpoint
+
+
 @attrs.frozen(kw_only=True)
 class CheckpointStore:
     """The checkpoints of one job, as `<folder>/<stem>_<step>/`; the last `keep` stay, and every multiple of
@@ -41,12 +45,20 @@ class CheckpointStore:
     keep: int = 3
     keep_every: int = 0
 
-    def save(self, step: int, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> pathlib.Path:
+    def save(
+        self,
+        step: int,
+        tensors: dict[str, torch.Tensor],
+        state: dict[str, Any],
+        model: Callable[[pathlib.Path], object] | None = None,
+    ) -> pathlib.Path:
         """Write a checkpoint durably and drop the oldest; returns its folder.
 
         Args:
             tensors: everything that is a tensor, generator states included.
             state: everything else, JSON values.
+            model: writes the generator or policy as it would be if the training ended now into a folder, `MODEL` of
+                the checkpoint, so that it can be used like a finished one.
         """
         final = self.folder / f"{self.stem}_{step:010d}"
         staged = staged_folder(final)
@@ -54,6 +66,8 @@ class CheckpointStore:
         make_folder(staged)
         write_tensors(staged / "tensors.safetensors", tensors)
         write_json(staged / "state.json", {"step": step, "state": state})
+        if model is not None:
+            model(staged / MODEL)
         digests = {name: digest_file(staged / name) for name in ("tensors.safetensors", "state.json")}
         write_json(staged / "checkpoint.json", {"format": 1, "files": digests})
         remove(final)
