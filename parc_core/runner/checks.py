@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,16 +13,21 @@ from parc_core.config import STAGES, Use, key_of
 from parc_core.errors import ConfigError
 from parc_core.stages import kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
+from parc_core.stages.given import given_clips, given_generator, given_policy
 from parc_core.stages.job import read_record
+from parc_core.stages.manifests import balance, clip_files
+from parc_motion.errors import DataError
 
 __all__ = ["check_files"]
+
+_OF_FIRST = ("input_model_path", "in_model_file")  # later iterations take the model of the iteration before
 
 
 def check_files(runs: Sequence[RunContext], only: str | None = None) -> None:
     """Nothing, if the files that providers of unfinished stages read are there.
 
-    Files inside the run folder may be made by the run itself. Motion sources are not looked at: they are read first of
-    all. Models and clips that a stage is given are not either: another run may make them meanwhile.
+    So are the models and clips that settings name, and that a stage would otherwise miss after days. Files inside the
+    run folder may be made by the run itself. Motion sources are not looked at: they are read first of all.
 
     Args:
         runs: the iterations that will run; what is in their `gone` is made again.
@@ -30,10 +35,14 @@ def check_files(runs: Sequence[RunContext], only: str | None = None) -> None:
 
     Raises:
         ConfigError: a file is missing; the text names the iteration and the setting.
+        DataError: there is no model or clip at a path, or two clips there have the same name.
     """
     for run in runs:
         for stage in STAGES if only is None else (only,):
-            missing = None if _is_finished(run, stage) else _first_missing(run, stage)
+            if _is_finished(run, stage):
+                continue
+            _check_given(run, stage)
+            missing = _first_missing(run, stage)
             if missing is not None:
                 key, path = missing
                 raise ConfigError(
@@ -53,6 +62,27 @@ def _is_finished(run: RunContext, stage: str) -> bool:
         return False
     jobs = kin_gen.batch_folders(run) if stage == kin_gen.STAGE else [folders[stage]]
     return all(read_record(job) is not None for job in jobs)
+
+
+def _check_given(run: RunContext, stage: str) -> None:
+    """Passes if the models and clips that a stage is given are there."""
+    settings = getattr(run.config, stage)
+    for name, find in _GIVEN[stage].items():
+        path = getattr(settings, name)
+        if path is None or (name in _OF_FIRST and run.iteration > 1):
+            continue
+        if not pathlib.Path(path).expanduser().resolve().is_relative_to(run.run_folder.path.resolve()):
+            find(f"{stage}.{name}", path)
+
+
+def _clips(setting: str, path: str) -> None:
+    """Passes if there are clips at a path, of different names as far as manifests tell; clips are not opened."""
+    place = pathlib.Path(path)
+    if place.is_dir() and not any(place.rglob("*.yaml")):
+        if not clip_files(place):
+            raise DataError(f"{setting}: there is no clip below {place}.")
+        return
+    balance(given_clips(setting, path, "input").entries)
 
 
 def _first_missing(run: RunContext, stage: str) -> tuple[str, str] | None:
@@ -84,3 +114,11 @@ def _paths_of_providers(value: Any, key: str, inside: bool = False) -> Iterator[
             elif inside:
                 paths = inner if isinstance(inner, (tuple, list)) else (inner,)
                 yield from ((where, str(path)) for path in paths if path is not None)
+
+
+_GIVEN: dict[str, dict[str, Callable[[str, str], object]]] = {  # how each setting is looked for
+    train_gen.STAGE: {"input_model_path": given_generator, "dataset": _clips},
+    kin_gen.STAGE: {"generator_path": given_generator},
+    train_tracker.STAGE: {"in_model_file": given_policy, "dataset": _clips},
+    phys_record.STAGE: {"dataset": _clips, "policy": given_policy},
+}

@@ -7,7 +7,7 @@ import logging
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -21,14 +21,15 @@ from parc_core.runner.contexts import contexts, device_name, prepare, set_torch_
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
 from parc_core.runner.parts import run_parts
-from parc_core.runner.plan import ALL, STAGES, longer_training, plan, replaced
+from parc_core.runner.plan import ALL, STAGES, plan, replaced
 from parc_core.runner.presence import alone, presence
+from parc_core.runner.redo import set_aside_replaced
 from parc_core.runner.report import collect
 from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
 from parc_core.stages.group import Group, leave, under_torchrun
-from parc_core.stages.job import JobRecord, set_aside
+from parc_core.stages.job import JobRecord
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import ParcError, RunLocked
@@ -106,7 +107,7 @@ def run_file(
             if not others():
                 storage.sweep(folder)
             _write_config(config, folder)
-            _set_aside(runs, redo)
+            set_aside_replaced(runs, redo)
             write_manifest(
                 folder,
                 registry,
@@ -304,19 +305,6 @@ def _check_redo(redo: str | None) -> None:
     choices = (inputs.STAGE, *STAGES, ALL)
     if redo is not None and redo not in choices:
         raise ConfigError(f"--redo {redo}: no such stage. Give one of {', '.join(choices)}.")
-
-
-def _set_aside(runs: Sequence[RunContext], redo: str | None) -> None:
-    """Move what `redo` replaces into `superseded`; a training that is only to be longer goes on from its last state."""
-    training = longer_training(runs, redo)
-    for folder in replaced(runs, redo):
-        if folder.exists():
-            moved = set_aside(folder, runs[-1].run_folder.superseded)
-            if training is not None and folder == training.folder:
-                earlier = moved
-    if training is not None:
-        with training.held():
-            training.begin_from(earlier)
 
 
 def _write_config(config: IterationConfig, folder: pathlib.Path) -> None:

@@ -169,23 +169,28 @@ class Job:
                 log.info("%s was begun with other inputs or settings: %s.", self.partial, _listed(changed))
                 self.set_aside(self.partial)
         if not marker.is_file():
-            storage.make_folder(self.partial)
-            self._keep_settings()
-            fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields, "wall_s": 0.0}
-            storage.write_json(marker, fields)
+            self._mark()
         return self.partial
+
+    def _mark(self) -> None:
+        """Say in the partial folder what is made there."""
+        storage.make_folder(self.partial)
+        self._keep_settings()
+        fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields, "wall_s": 0.0}
+        storage.write_json(self.partial / _JOB, fields)
 
     def _keep_settings(self) -> None:
         if self.settings is not None:
             storage.write_text(self.partial / _SETTINGS, self.settings())
 
     def begin_from(self, earlier: pathlib.Path) -> None:
-        """Begin with the last state of an earlier result of this job, which stays as it is."""
-        folder = self.begin()
+        """Begin with the last state of an earlier result of this job, which stays where it is."""
+        storage.remove(self.partial)
         for file in sorted(earlier.rglob("*")):
             name = file.relative_to(earlier).as_posix()
             if file.is_file() and (name.startswith(_CHECKPOINTS) or file.suffix == ".jsonl"):
-                storage.copy_file(file, folder / name)
+                storage.copy_file(file, self.partial / name)
+        self._mark()
         log.info("%s continues from %s.", self.partial, earlier)
 
     def is_longer_than_begun(self) -> bool:

@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 
+from parc_core.runner import redo
 from parc_core.runner.stop import StopFlag
 from parc_motion.clips import MotionDataset, save_clip
 from parc_motion.storage import digest_file
@@ -147,18 +148,16 @@ def test_number_of_iterations_is_kept(parc, home):
 def test_settings_that_fail_are_not_kept(parc, home):
     assert parc("quick.yaml")[0] == 0
     before = (home / RUN / "config.yaml").read_text()
-    wrong = ("--iterations", "2", "--set", f"kin_gen.generator_path={home / 'nowhere'}")
-    (home / RUN / "iter_002").mkdir(exist_ok=True)
-    code, _, err = parc(RUN, *wrong, "--only", "kin_gen")
-    assert code == 65 and "they are not kept" in err
+    (home / RUN / "iter_002" / "dataset.yaml").unlink()
+    code, _, err = parc(RUN, "--iterations", "2", "--set", "class_weights={swim: 2.0}")
+    assert code == 65 and "no clip of the data set has class 'swim'" in err and "they are not kept" in err
     assert (home / RUN / "config.yaml").read_text() == before
     assert parc(RUN)[0] == 0, "the printed command works"
 
 
 def test_settings_with_which_work_was_begun_are_kept(parc, home):
     assert parc("quick.yaml")[0] == 0
-    providers = (home / "quick.yaml").read_text().partition('generator: {use: "')[2].partition(":Quick")[0]
-    chosen = f"train_gen.generator.use={providers}:BreakingGenerator"
+    chosen = "train_gen.generator.use=parc_testing.quick:BreakingGenerator"
     code, _, err = parc(RUN, "--iterations", "2", "--set", chosen)
     assert code == 65 and "broken" in err and "they are not kept" not in err
     assert "BreakingGenerator" in (home / RUN / "config.yaml").read_text()
@@ -180,10 +179,10 @@ def test_many_iterations_are_planned_at_once(parc, home):
 
 def test_settings_with_which_something_was_finished_are_kept(parc, home):
     assert parc("quick.yaml")[0] == 0
-    wrong = ("--iterations", "2", "--set", f"phys_record.policy={home / 'nowhere'}")
-    code, _, err = parc(RUN, *wrong)
-    assert code == 65 and "they are not kept" not in err
-    assert str(home / "nowhere") in (home / RUN / "config.yaml").read_text()
+    agent = "train_tracker.agent.use=parc_testing.quick:BreakingAgent"
+    code, _, err = parc(RUN, "--iterations", "2", "--set", agent)
+    assert code == 65 and "broken" in err and "they are not kept" not in err
+    assert "BreakingAgent" in (home / RUN / "config.yaml").read_text()
 
 
 def test_motion_numbers_go_on_from_the_data_set(parc, home):
@@ -326,3 +325,58 @@ def test_finished_training_is_lengthened_from_its_last_state(parc, home):
     assert parc(RUN, "--redo", "train_gen")[0] == 0
     assert epochs_trained(made) == [1, 2, 3, 4, 5]
     assert "continues from" in (home / RUN / "log.txt").read_text()
+
+
+def test_redo_that_was_killed_in_the_middle_is_finished_first(parc, home, monkeypatch):
+    assert parc("quick.yaml")[0] == 0
+    moved = []
+    original = redo.set_aside
+
+    def killed(folder, superseded):
+        if moved:
+            raise RuntimeError("killed")
+        moved.append(folder)
+        return original(folder, superseded)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redo, "set_aside", killed)
+        assert parc(RUN, "--redo", "kin_gen")[0] != 0
+    iteration = home / RUN / "iter_001"
+    assert not (iteration / "p2_kin_gen").exists() and (iteration / "p3_tracker").exists()
+    assert parc(RUN)[0] == 0
+    found = sorted(path.name for path in (home / RUN / "superseded").iterdir())
+    assert [name.rsplit("-", 1)[0] for name in found] == [
+        "iter_001-p2_kin_gen",
+        "iter_001-p3_tracker",
+        "iter_001-p4_phys_record",
+    ]
+    assert not (home / RUN / "redo.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "what"),
+    [
+        ("train_gen", "input_model_path", "generator"),
+        ("train_gen", "dataset", "does not exist"),
+        ("kin_gen", "generator_path", "generator"),
+        ("train_tracker", "in_model_file", "policy"),
+        ("train_tracker", "dataset", "does not exist"),
+        ("phys_record", "policy", "policy"),
+        ("phys_record", "dataset", "does not exist"),
+    ],
+)
+def test_what_a_later_stage_is_given_is_looked_for_before_the_first(parc, home, stage, name, what):
+    code, _, err = parc("quick.yaml", "--set", f"{stage}.{name}=nowhere")
+    assert code == 65
+    assert f"{stage}.{name}: " in err and what in err
+    assert not (home / RUN / "iter_001").exists()
+
+
+def test_equal_names_in_a_given_data_set_are_found_before_the_first_stage(parc, home):
+    for folder in ("a", "b"):
+        save_clip(home / "given" / folder / "walk.npz", make_clip(30, name="walk"))
+    rows = [{"file": f"given/{folder}/walk.npz", "weight": 1.0} for folder in ("a", "b")]
+    (home / "given.yaml").write_text(json.dumps({"motions": rows}))
+    code, _, err = parc("quick.yaml", "--set", "train_tracker.dataset=given.yaml")
+    assert code == 65 and "two clips are called 'walk'" in err
+    assert not (home / RUN / "iter_001").exists()

@@ -227,6 +227,15 @@ class StrictAgent(QuickAgent):
     name = "strict"
 
 
+class BreakingAgent(QuickAgent):
+    """Fails in the middle of its training."""
+
+    def train(self, env, ctx):
+        """Write something, and fail."""
+        (ctx.folder / "half.txt").write_text("half")
+        raise DataError("broken")
+
+
 class QuickRecorder(Recorder):
     """Every clip is its own recording, at a speed that depends on the policy."""
 
