@@ -48,6 +48,10 @@ class Provider:
     `target` and `config` are ``"module:attribute"``; they are imported when the provider is chosen. The target is
     called as ``target(config, **collaborators)``; which collaborators, the interface's docstring says. Without
     `config`, the target's signature says what its settings are, see `parc_core.plugins.signature`.
+
+    Releases of code never make finished work unfinished. Where a release makes other results from the same settings on
+    purpose, raise `results_version`: finished work stays, and a run tells that it was made by an earlier version; work
+    that was only begun is begun again.
     """
 
     kind: str = attrs.field(validator=attrs.validators.in_(KINDS))
@@ -55,6 +59,7 @@ class Provider:
     target: str = attrs.field(validator=attrs.validators.matches_re(r"[\w.]+:\w+"))
     config: str = attrs.field(default="", validator=attrs.validators.matches_re(r"([\w.]+:\w+)?"))
     summary: str = ""
+    results_version: int = 1
 
 
 @attrs.frozen(kw_only=True)

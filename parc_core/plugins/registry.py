@@ -61,6 +61,7 @@ class Registered:
             config=provider.config,
             dist=self.dist,
             version=self.version,
+            results_version=provider.results_version,
         )
 
 

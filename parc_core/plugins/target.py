@@ -31,6 +31,7 @@ class Target:
     version: str = ""
     registered: bool = True  # by a plugin; False: the name says where the code is
     file: pathlib.Path | None = None  # the plain file that holds it
+    results_version: int = 1
 
     @property
     def title(self) -> str:

@@ -27,7 +27,9 @@ def provider_key(registry: Registry, kind: str, use: Use) -> dict[str, Any]:
 
     However it was written: as ``name``, ``dist:name``, or a plain file in another folder.
     """
-    return {"use": _name(_target(registry, kind, use)), "settings": _settings(registry, use.config)}
+    target = _target(registry, kind, use)
+    key = {"use": _name(target), "settings": _settings(registry, use.config)}
+    return key if target.results_version == 1 else {**key, "results_version": target.results_version}
 
 
 def extending_settings(use: Use) -> set[str]:

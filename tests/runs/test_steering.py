@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import pathlib
 
+import attrs
 import pytest
 
+from parc_core.plugins import Registered
 from parc_core.runner import redo
 from parc_core.runner.stop import StopFlag
 from parc_motion.clips import MotionDataset, save_clip
@@ -61,6 +63,25 @@ def test_an_upgrade_does_not_start_work_over(parc, home, monkeypatch):
     _, plan, _ = parc(RUN, "--dry-run", "--json")
     assert states(plan) == ["finished"] * 5 and not any(row["changed"] for row in plan["jobs"])
     assert parc(RUN)[0] == 0 and files(home / RUN) == before
+
+
+def test_results_that_changed_on_purpose_are_told_and_finished_work_stays(parc, home, monkeypatch):
+    assert parc("quick.yaml")[0] == 0
+    made = files(home / RUN)
+    original = Registered.target
+
+    def newer(self, name):
+        version = 2 if self.provider.kind == "planner" else 1
+        return attrs.evolve(original(self, name), results_version=version)
+
+    monkeypatch.setattr(Registered, "target", newer)
+    plan = parc(RUN, "--dry-run", "--json")[1]
+    changed = [row["changed"] for row in plan["jobs"] if row["stage"] == "kin_gen"]
+    assert changed == [["providers.planner.results_version null -> 2"]] * 2
+    assert states(plan) == ["finished"] * 5
+    code, _, err = parc(RUN)
+    assert code == 0 and "results_version null -> 2" in err
+    assert files(home / RUN) == made
 
 
 def test_records_say_which_code_made_a_result(parc, home):
