@@ -30,6 +30,11 @@ class IterationFolder:
         return self.path / "dataset.yaml"
 
     @property
+    def metrics(self) -> pathlib.Path:
+        """Means of the clips' metrics, so that a report does not open every clip again."""
+        return self.path / "metrics.json"
+
+    @property
     def train_gen(self) -> pathlib.Path:
         """Folder of stage `train_gen`."""
         return self.path / "p1_train_gen"

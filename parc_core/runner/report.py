@@ -14,12 +14,15 @@ from parc_motion.skeletons import Skeleton, load_skeleton
 
 __all__ = ["collect", "iteration_folders", "records_of"]
 
+_METRICS_FORMAT = 1  # raised when metrics are computed in another way
 
-def collect(folder: pathlib.Path) -> dict[str, Any]:
+
+def collect(folder: pathlib.Path, *, keep: bool = False) -> dict[str, Any]:
     """The report of a run folder: per iteration the stages, the generator's metrics and the tracker's success.
 
     Args:
         folder: a run folder.
+        keep: write the metrics into the folder of each iteration, so that its clips are not opened again.
 
     Returns:
         ``{"folder", "inputs": [...], "iterations": [{"iteration", "stages": [...], "generator": {...}, "tracker":
@@ -32,7 +35,7 @@ def collect(folder: pathlib.Path) -> dict[str, Any]:
             {
                 "iteration": iteration.number,
                 "stages": stages,
-                "generator": _generator_metrics(iteration),
+                "generator": _kept_metrics(iteration, keep),
                 "tracker": _tracker(iteration),
             }
         )
@@ -61,6 +64,20 @@ def _row(record: JobRecord) -> dict[str, Any]:
         "wall_s": record.wall_s,
         "summary": summary,
     }
+
+
+def _kept_metrics(iteration: IterationFolder, keep: bool) -> dict[str, dict[str, float]]:
+    """The metrics of the iteration's clips: those that were kept, if no clip has been made since."""
+    made = [record.digest for record in records_of(iteration) if record.stage in ("kin_gen", "phys_record")]
+    key, path = storage.digest_json([_METRICS_FORMAT, made]), iteration.metrics
+    if path.is_file():
+        document = storage.read_json(path)
+        if document.get("key") == key:
+            return document["metrics"]
+    metrics = _generator_metrics(iteration)
+    if keep:
+        storage.write_json(path, {"key": key, "metrics": metrics})
+    return metrics
 
 
 def _generator_metrics(iteration: IterationFolder) -> dict[str, dict[str, float]]:

@@ -133,7 +133,7 @@ def run_file(
                     "run", f"{folder}: nothing was finished with the new settings, they are not kept"
                 )
             raise
-        report = collect(folder)
+        report = collect(folder, keep=True)
         storage.write_json(RunFolder(folder).report, report)
     return report
 

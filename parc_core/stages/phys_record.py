@@ -105,9 +105,10 @@ def _uses(run: RunContext) -> dict[str, tuple[str, Use | None]]:
 def begin(run: RunContext, dataset: MotionDataset) -> int:
     """Prepare the stage's folder, with a manifest for each chunk; returns their number, 0 if the stage is finished."""
     prepared = _prepared(run, dataset)
-    if isinstance(prepared, JobRecord):
-        return 0
-    run, work, motions = prepared
+    return 0 if isinstance(prepared, JobRecord) else _begin(*prepared)
+
+
+def _begin(run: RunContext, work: Job, motions: MotionDataset) -> int:
     size = run.config.phys_record.chunk
     with work.held(_WAIT_S):
         if work.finished() is not None:
@@ -186,7 +187,7 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     if isinstance(prepared, JobRecord):
         return prepared
     run, work, motions = prepared
-    count = begin(run, dataset)
+    count = _begin(run, work, motions)
     for number in range(count):
         run_chunk(run, number)
     with work.held(_WAIT_S):

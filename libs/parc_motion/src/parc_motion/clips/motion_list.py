@@ -10,6 +10,7 @@ Source: `parc_motion.published`, its motion library and data-set creation.
 from __future__ import annotations
 
 import math
+import os
 import pathlib
 from typing import Any
 
@@ -80,8 +81,9 @@ def read_motion_list(path: pathlib.Path) -> MotionList:
     if is_manifest and document["format"] != _FORMAT:
         raise DataError(f"{path}: manifest of format {document['format']!r}; this version reads {_FORMAT}.")
     _refuse_unknown(document, _MANIFEST_KEYS if is_manifest else ("motions",), f"{path}")
+    folder = os.path.realpath(path.parent)
     motions = tuple(
-        _motion(row, f"{path}: motion {number}", path.parent, is_manifest)
+        _motion(row, f"{path}: motion {number}", folder, is_manifest)
         for number, row in enumerate(document["motions"], 1)
     )
     if not motions and not is_manifest:
@@ -106,7 +108,7 @@ def _document(path: pathlib.Path) -> Any:
             raise CorruptArtifact(f"{path}: not a YAML file: {reason:.200}.") from err
 
 
-def _motion(row: Any, where: str, folder: pathlib.Path, is_manifest: bool) -> ListedMotion:
+def _motion(row: Any, where: str, folder: str, is_manifest: bool) -> ListedMotion:
     if not isinstance(row, dict):
         raise DataError(f"{where} is {row!r:.80}, expected `file:` and `weight:`.")
     file = row.get("file")
@@ -126,7 +128,7 @@ def _motion(row: Any, where: str, folder: pathlib.Path, is_manifest: bool) -> Li
     if is_manifest:
         _check_manifest_row(row, where)
     return ListedMotion(
-        file=(folder / pathlib.Path(file).expanduser()).resolve(),
+        file=pathlib.Path(os.path.normpath(os.path.join(folder, os.path.expanduser(file)))),
         weight=_weight(row.get("weight", 1.0), where),
         motion_class=row.get("class"),
         name=row.get("name"),
