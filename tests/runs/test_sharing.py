@@ -186,7 +186,7 @@ def test_killed_workers_cost_nothing_but_time(home, expected):
     )
     try:
         while run.poll() is None:
-            time.sleep(rng.uniform(0.2, 3.0))
+            time.sleep(rng.uniform(0.2, 1.5))
             workers = _children(run.pid)
             if workers and killed < kills:
                 os.kill(rng.choice(workers), signal.SIGKILL)
@@ -194,7 +194,7 @@ def test_killed_workers_cost_nothing_but_time(home, expected):
         assert run.returncode == 0, run.stderr.read()
     finally:
         run.kill()
-    assert killed > 0
+    assert killed == kills
     assert results(home / RUN) == expected
     iteration = RunFolder(home / RUN).iteration(1)
     assert all(read_record(batch) for batch in iteration.batches())
