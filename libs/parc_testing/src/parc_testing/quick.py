@@ -98,7 +98,8 @@ class Trap:
 
     epochs: int = setting(1, ge=1, extends=True, help="Number of epochs.")
     trap: str = setting(
-        "", help="Folder; the files in it say what happens to who generates: fail, err, exit, kill, hang."
+        "",
+        help="Folder; the files in it say what happens to who generates: fail, err, exit, kill, hang, wait.",
     )
 
 
@@ -131,6 +132,7 @@ _ACTIONS = {
     "err": lambda: 1 // 0,
     "exit": lambda: os._exit(3),
     "hang": lambda: time.sleep(600),
+    "wait": lambda: time.sleep(6),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
 }
 

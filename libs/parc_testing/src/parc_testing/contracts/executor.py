@@ -121,6 +121,7 @@ class Bench:
     def __init__(self, folder: pathlib.Path, make: Callable[[], Executor]) -> None:
         self.folder, self.make = folder, make
         self.updates: list[tuple[str, float, float]] = []
+        self.messages: list[str] = []
         self.results: dict[int, JobResult] = {}
         (folder / "clips").mkdir()
         (folder / "trap").mkdir()
@@ -134,7 +135,7 @@ class Bench:
         ctx = ExecutorContext(
             run_here=self._run_here,
             update=lambda job, done, total, note: self.updates.append((job.name, done, total)),
-            message=lambda text: None,
+            message=self.messages.append,
             should_stop=lambda: len(self.results) >= stop_after,
             pack=lambda job: pack(self.context, job.stage, job.part or 0),
             unpack=self._unpack,
