@@ -87,9 +87,7 @@ class ExecutorContext:
     update: Callable[[JobSpec, float, float, str], None]  # progress of a job: how much, of how much, a remark
     message: Callable[[str], None]  # one line for the user
     should_stop: Callable[[], bool]  # the user asked to stop: jobs stop at their next safe point
-    pack: Callable[
-        [JobSpec], bytes
-    ]  # a job with all that it reads: a zip for `parc job run`
+    pack: Callable[[JobSpec], bytes]  # a job with all that it reads: a zip for `parc job run`
     unpack: Callable[[bytes], None]  # takes over what `parc job run` made of it, the .result.zip
     threads: int = 1  # simulator threads that all jobs together may use on this machine
     device: str = "cpu"
