@@ -243,3 +243,19 @@ def test_variables_at_the_beginning_of_paths_are_replaced(parc, home, monkeypatc
     monkeypatch.delenv("DATA_DIR")
     code, _, err = parc("quick.yaml", "--dry-run")
     assert code == 2 and "the environment variable DATA_DIR is not set" in err
+
+
+def test_executor_that_cannot_work_is_refused_before_the_training(parc, home):
+    (home / "lacking.py").write_text(
+        "from parc_core.errors import ProviderUnavailable\n"
+        "from parc_testing.quick import NoSettings\n"
+        "class Lacking:\n"
+        "    def __init__(self, config: NoSettings):\n"
+        "        raise ProviderUnavailable('pip install something')\n"
+    )
+    choice = ("--set", 'phys_record.executor={use: "./lacking.py:Lacking"}')
+    code, _, err = parc("quick.yaml", *choice)
+    assert (code, "pip install something" in err) == (2, True), err
+    assert not list((home / "runs/quick").glob("iter_*/*"))
+    assert parc("quick.yaml")[0] == 0
+    assert parc("runs/quick", *choice)[0] == 0  # finished jobs need no executor

@@ -70,20 +70,21 @@ class TestRay(WorkersContract):
         assert "has parc-core 0.1.0, this run has 9.9.9. Install the same" in bench.results[0].error
 
     def test_jobs_that_travel_give_the_same(self, bench):
-        expected = bench.serial()
+        expected, before = bench.serial(), _folders()
         bench.make = lambda: RayExecutor(RayConfig(retries=1, shared_folder=False))
         bench.lay("kill-once")
         assert set(bench.run().values()) == {"finished"}
         assert "signal 9 (SIGKILL)" in bench.messages[0]
         assert bench.digests() == expected
-        assert not list(pathlib.Path(tempfile.gettempdir()).glob("parc-ray-*"))
+        assert _folders() == before
 
     def test_caller_that_leaves_leaves_no_process_behind(self, bench, monkeypatch):
+        before = _folders()
         bench.lay("hang")
         monkeypatch.setattr(bench, "updates", _Leaving())
         with pytest.raises(KeyboardInterrupt):
             bench.run()
-        assert _until(lambda: not _jobs())
+        assert _until(lambda: not _jobs() and _folders() == before)
 
     def test_more_than_any_node_has_is_told_and_waited_for(self, bench):
         looks = iter([False, False, True])
@@ -110,6 +111,11 @@ class _Leaving(list):
     def append(self, update):
         assert _until(_jobs)
         raise KeyboardInterrupt
+
+
+def _folders():
+    """Folders of jobs on the nodes; another test may have left some of a node that it killed."""
+    return set(pathlib.Path(tempfile.gettempdir()).glob("parc-ray-*"))
 
 
 def _until(condition, seconds=60.0):

@@ -7,13 +7,10 @@ import contextlib
 import importlib
 import logging
 import os
-import pathlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-
-import attrs
 
 import parc_core
 from parc_core.errors import ConfigError
@@ -29,6 +26,7 @@ __all__ = ["RayExecutor"]
 _TICK_S = 0.5  # between looks at the wish to stop and at what jobs say
 _COUNT_S = 5.0  # between counts of the nodes, which may come and go
 _BOARD_S = 10.0  # how long the board may take to answer
+_CANCEL_S = 5.0  # how long a task may take to end after it was canceled
 
 
 class RayExecutor(Executor):
@@ -130,10 +128,13 @@ class _Call:
 
     def end(self) -> None:
         """Leave nothing running, also if the caller has gone."""
-        for reference in self.running:
-            with contextlib.suppress(Exception):
-                self.ray.cancel(reference, force=True)
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # the connection may be what the caller has lost
+            left = list(self.running)
+            for force in (False, True):
+                for reference in left:
+                    self.ray.cancel(reference, force=force)
+                if left:
+                    _, left = self.ray.wait(left, num_returns=len(left), timeout=_CANCEL_S)
             self.ray.kill(self.board)
 
     def _count(self) -> int:
@@ -145,7 +146,7 @@ class _Call:
     def _begin(self, index: int) -> JobResult | None:
         job = self.jobs[index]
         order = {
-            "job": attrs.evolve(job, run=str(pathlib.Path(job.run).absolute())).plain(),
+            "job": job.plain(),
             "index": index,
             "token": self.token,
             "version": parc_core.__version__,

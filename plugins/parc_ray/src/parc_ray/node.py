@@ -85,7 +85,7 @@ def carry_out(order: dict[str, Any], packed: bytes | None, board: Any) -> dict[s
         if packed is not None and ended.get("result", {}).get("state") == "finished":
             ended["packed"] = (folder / "job.result.zip").read_bytes()
     finally:
-        if "result" in ended or order["last"]:
+        if "died" not in ended or order["last"]:
             remove(folder)
     return {"lines": link.waiting, **ended}
 
