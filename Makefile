@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LIBS := motion testing
-PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc sinks slurm
+PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc sinks slurm ray
 
 .PHONY: help setup demo test lint types api clean
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import NoReturn
 
 import click
 
@@ -21,8 +22,14 @@ def job() -> None:
 @click.option(
     "--threads", type=click.IntRange(min=0), default=0, help="Simulator threads. 0 takes the run's number."
 )
+@click.option(
+    "--json-lines",
+    is_flag=True,
+    help="Write progress, messages, log records and the result to stdout, one JSON object per line, and end when stdin "
+    "is closed: for programs that start this command.",
+)
 @click.pass_context
-def run_job_file(ctx: click.Context, file: pathlib.Path, threads: int) -> None:
+def run_job_file(ctx: click.Context, file: pathlib.Path, threads: int, json_lines: bool) -> None:
     """Carry out the job in FILE, and print how it ended as JSON.
 
     FILE is a job (.json) whose run folder is seen here, or an exported job (.zip); the result of FILE.zip is written
@@ -31,12 +38,30 @@ def run_job_file(ctx: click.Context, file: pathlib.Path, threads: int) -> None:
     from parc_core.cli.progress import console_reporter
     from parc_core.runner.job_files import carry_out_file
 
+    if json_lines:
+        _run_with_lines(file, threads)
     with console_reporter(debug=bool(ctx.find_root().params.get("debug"))) as reporter:
         result = carry_out_file(file, reporter, threads)
     print_json(result.plain())
     if result.state != "finished":
         click.echo(result.error, err=True)
         raise click.exceptions.Exit(result.exit_code)
+
+
+def _run_with_lines(file: pathlib.Path, threads: int) -> NoReturn:
+    from parc_core.interfaces import JobResult
+    from parc_core.runner.job_files import carry_out_file
+    from parc_core.runner.worker import end_with_stdin, open_wire
+    from parc_motion.errors import ParcError
+
+    end_with_stdin()
+    wire = open_wire()
+    try:
+        result = carry_out_file(file, wire, threads)
+    except ParcError as err:  # there is no job in the file: this, too, is told as a result
+        result = JobResult(state="failed", error=str(err), exit_code=err.exit_code)
+    wire.send("result", result.plain())
+    raise click.exceptions.Exit(result.exit_code)
 
 
 @job.command("export")

@@ -29,7 +29,7 @@ from parc_core.runner.stop import StopFlag
 from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
 from parc_core.stages.group import Group, leave, under_torchrun
-from parc_core.stages.job import JobRecord
+from parc_core.stages.job import JobRecord, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import ParcError, RunLocked
@@ -146,6 +146,8 @@ class _Iteration:
 
     def run(self, only: str | None, batch: int | None) -> None:
         run = self.run_context
+        if only is None and read_record(run.folder.train_gen) is None:
+            self._check_executors()
         self._job(inputs.STAGE, lambda: self._waiting(inputs.STAGE, inputs.import_inputs))
         dataset = inputs.iteration_dataset(run)
         if only in (None, train_gen.STAGE):
@@ -164,6 +166,12 @@ class _Iteration:
             run.registry.call_lifecycle(
                 "parc_iteration_finished", iteration=run.iteration, folder=str(run.folder.path)
             )
+
+    def _check_executors(self) -> None:
+        """What an executor lacks, a package say, is an error now and not after hours of training."""
+        run = self.run_context
+        for stage in (run.config.kin_gen, run.config.phys_record):
+            run.registry.create("executor", stage.executor or run.config.executor)
 
     def _batches(self, batch: int | None) -> list[JobRecord]:
         run = self.run_context

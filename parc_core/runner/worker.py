@@ -1,5 +1,7 @@
 """A worker process of executor `local`: jobs come as JSON lines on stdin, and what happens goes as lines to stdout.
 
+`parc job run --json-lines` writes the same lines.
+
 In come ``{"job": {...}, "threads": n}`` and ``{"stop": true}``; out go ``{"alive": true}``, ``{"update": [done, total,
 note]}``, ``{"message": [stage, text]}``, ``{"log": {...}}`` and, at the end of a job, ``{"result": {...}}``. When stdin
 ends, whoever started the worker is gone, and so it ends too: at once, because its job continues from its checkpoints.
@@ -20,7 +22,7 @@ from typing import Any, TextIO
 
 from parc_core.interfaces import JobSpec
 
-__all__ = ["ALIVE_S", "main"]
+__all__ = ["ALIVE_S", "Wire", "end_with_stdin", "main", "open_wire"]
 
 ALIVE_S = 2.0  # between signs of life
 
@@ -29,15 +31,10 @@ def main() -> None:
     """Carry out jobs until stdin ends."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started the worker says when to stop
-    wire = _Wire(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not end up among the lines
+    wire = open_wire()
     stop = threading.Event()
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
-    threading.Thread(target=_beat, args=(wire,), daemon=True).start()
-    logging.getLogger().addHandler(_ToWire(wire))
-    logging.getLogger().setLevel(logging.INFO)
-    logging.getLogger("parc_core").setLevel(logging.DEBUG)
     from parc_core.runner.jobs import carry_out
     from parc_core.runner.outcome import outcome_of
 
@@ -50,6 +47,28 @@ def main() -> None:
             os._exit(1)  # out of memory: what this process still holds is given back
 
 
+def open_wire() -> Wire:
+    """Lines to stdout from now on: signs of life, log records, and what the caller sends."""
+    wire = Wire(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not end up among the lines
+    threading.Thread(target=_beat, args=(wire,), daemon=True).start()
+    logging.getLogger().addHandler(_ToWire(wire))
+    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("parc_core").setLevel(logging.DEBUG)
+    return wire
+
+
+def end_with_stdin() -> None:
+    """End this process as soon as whoever holds the other end of stdin is gone."""
+
+    def listen() -> None:
+        for _ in sys.stdin:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
 def _listen(jobs: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
     for line in sys.stdin:
         order = json.loads(line)
@@ -60,13 +79,13 @@ def _listen(jobs: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
     os._exit(0)
 
 
-def _beat(wire: _Wire) -> None:
+def _beat(wire: Wire) -> None:
     while True:
         wire.send("alive", True)
         time.sleep(ALIVE_S)
 
 
-class _Wire:
+class Wire:
     """Writes lines; it is also the reporter of a job."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -82,16 +101,18 @@ class _Wire:
             os._exit(0)
 
     def message(self, stage: str, text: str) -> None:
+        """One line for a person who follows the run."""
         self.send("message", [stage, text])
 
     def update(self, stage: str, done: float, total: float, note: str) -> None:
+        """How far the job is."""
         self.send("update", [done, total, note])
 
 
 class _ToWire(logging.Handler):
     """Log records as lines, so that one process writes the log of the run."""
 
-    def __init__(self, wire: _Wire) -> None:
+    def __init__(self, wire: Wire) -> None:
         super().__init__(logging.DEBUG)
         self.wire = wire
 

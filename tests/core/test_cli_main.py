@@ -171,8 +171,15 @@ def test_run_hands_its_options_over_and_prints_the_report_as_json(parc, run_file
 
 
 def test_dry_run_shows_the_plan(parc, run_file):
-    job = {"iteration": 1, "stage": "kin_gen", "folder": "x/iter_001", "state": "to do", "changed": []}
-    done = {**job, "state": "finished", "changed": ["seed 3 -> 4"]}
+    job = {
+        "iteration": 1,
+        "stage": "kin_gen",
+        "folder": "x/iter_001",
+        "state": "to do",
+        "changed": [],
+        "note": "",
+    }
+    done = {**job, "state": "finished", "changed": ["seed 3 -> 4"], "note": ""}
     run_file(lambda path, **_: {"name": "x", "folder": "runs/x", "jobs": [job, done]})
     code, out, _ = parc("run", "x.yaml", "--dry-run")
     assert code == 0 and "kin_gen" in out and "to do" in out and "seed 3 -> 4" in out

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from parc_core.cli.main import main
-from parc_core.interfaces import RunFolder
+from parc_core.interfaces import JobSpec, RunFolder
 from parc_core.stages.job import read_record
 from parc_motion.storage import Lease, digest_folder
 
@@ -175,6 +175,39 @@ def test_file_that_holds_no_job_is_one_clear_error(home, capsys, text, reason):
     (home / "job.json").write_text(text)
     assert call("job", "run", "job.json") == 65
     assert reason in capsys.readouterr().err
+
+
+def job_with_lines(file):
+    command = [sys.executable, "-m", "parc_core.cli.main", "job", "run", file, "--json-lines"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_job_tells_a_program_what_it_does(parc, home):
+    assert parc("quick.yaml", "--only", "train_gen")[0] == 0
+    job = JobSpec(run=RUN, iteration=1, stage="kin_gen", part=0, ids=(0, 2))
+    (home / "job.json").write_text(json.dumps(job.plain()))
+    with job_with_lines("job.json") as process:
+        lines = [json.loads(line) for line in process.stdout]
+        assert process.wait(timeout=60) == 0
+    assert {kind for line in lines for kind in line} == {"alive", "update", "result"}
+    assert lines[-1] == {"result": {"state": "finished", "error": "", "exit_code": 0}}
+    (home / "job.json").write_text("[]")
+    with job_with_lines("job.json") as process:
+        *_, last = process.stdout
+        assert process.wait(timeout=60) == 65
+    assert "not a job" in json.loads(last)["result"]["error"]
+
+
+def test_job_ends_with_the_program_that_started_it(parc, home):
+    assert parc("quick.yaml", "--only", "train_gen")[0] == 0
+    job = JobSpec(run=RUN, iteration=1, stage="kin_gen", part=0, ids=(0, 2))
+    (home / "job.json").write_text(json.dumps(job.plain()))
+    with job_with_lines("job.json") as process:
+        assert json.loads(process.stdout.readline()) == {"alive": True}
+        process.stdin.close()
+        assert b"result" not in process.stdout.read()
+        assert process.wait(timeout=60) == 0
+    assert parc(RUN)[0] == 0
 
 
 def test_killed_workers_cost_nothing_but_time(home, expected):

@@ -401,3 +401,19 @@ def test_equal_names_in_a_given_data_set_are_found_before_the_first_stage(parc, 
     code, _, err = parc("quick.yaml", "--set", "train_tracker.dataset=given.yaml")
     assert code == 65 and "two clips are called 'walk'" in err
     assert not (home / RUN / "iter_001").exists()
+
+
+def test_executor_that_cannot_work_is_refused_before_the_training(parc, home):
+    (home / "lacking.py").write_text(
+        "from parc_core.errors import ProviderUnavailable\n"
+        "from parc_testing.quick import NoSettings\n"
+        "class Lacking:\n"
+        "    def __init__(self, config: NoSettings):\n"
+        "        raise ProviderUnavailable('pip install something')\n"
+    )
+    choice = ("--set", 'phys_record.executor={use: "./lacking.py:Lacking"}')
+    code, _, err = parc("quick.yaml", *choice)
+    assert (code, "pip install something" in err) == (2, True), err
+    assert not list((home / "runs/quick").glob("iter_*/*"))
+    assert parc("quick.yaml")[0] == 0
+    assert parc("runs/quick", *choice)[0] == 0  # finished jobs need no executor

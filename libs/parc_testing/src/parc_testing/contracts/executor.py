@@ -24,8 +24,6 @@ from parc_testing.quick import ITERATION_FILE
 
 __all__ = ["ExecutorContract", "WorkersContract"]
 
-BATCHES = 5
-
 
 class ExecutorContract:
     """Subclass it and give a fixture ``make`` that returns a function making a fresh executor.
@@ -36,10 +34,12 @@ class ExecutorContract:
             return lambda: MyExecutor(MyConfig(workers=2))
     """
 
+    batches = 5  # jobs of each test, at least 3; each takes no time apart from the start of its process
+
     @pytest.fixture
     def bench(self, tmp_path: pathlib.Path, make: Callable[[], Executor]) -> Bench:
         """A run whose batches are to be made."""
-        return Bench(tmp_path, make)
+        return Bench(tmp_path, make, self.batches)
 
     def test_is_an_executor(self, make: Callable[[], Executor]) -> None:
         assert isinstance(make(), Executor)
@@ -49,9 +49,9 @@ class ExecutorContract:
 
     def test_every_job_ends_once_with_what_one_process_would_make(self, bench: Bench) -> None:
         expected = bench.serial()
-        assert bench.run() == {index: "finished" for index in range(BATCHES)}
+        assert bench.run() == {index: "finished" for index in range(bench.batches)}
         assert bench.digests() == expected
-        assert len(expected) == BATCHES
+        assert len(expected) == bench.batches
 
     def test_finished_jobs_are_finished(self, bench: Bench) -> None:
         bench.run()
@@ -71,7 +71,7 @@ class ExecutorContract:
     def test_job_that_fails_is_told_and_costs_no_other(self, bench: Bench, trap: str, text: str) -> None:
         bench.lay(f"{trap}-once")
         states = sorted(bench.run().values())
-        assert states == ["failed", *["finished"] * (BATCHES - 1)]
+        assert states == ["failed", *["finished"] * (bench.batches - 1)]
         (failed,) = [result for result in bench.results.values() if result.state == "failed"]
         assert failed.error.startswith(text)
         assert failed.exit_code > 0
@@ -85,13 +85,13 @@ class ExecutorContract:
             states = bench.run()
         assert states[1] == "held"
         assert "works on it" in bench.results[1].error
-        assert [state for index, state in states.items() if index != 1] == ["finished"] * (BATCHES - 1)
+        assert [state for index, state in states.items() if index != 1] == ["finished"] * (bench.batches - 1)
         assert set(bench.run().values()) == {"finished"}
 
     def test_stops_when_it_is_asked_to_and_goes_on_later(self, bench: Bench) -> None:
         expected = bench.serial()
         states = bench.run(stop_after=1)
-        assert sorted(states) == list(range(BATCHES))
+        assert sorted(states) == list(range(bench.batches))
         assert set(states.values()) == {"finished", "stopped"}
         assert set(bench.run().values()) == {"finished"}
         assert bench.digests() == expected
@@ -118,8 +118,8 @@ class WorkersContract(ExecutorContract):
 class Bench:
     """A run of quick providers whose generator is trained and whose batches are to be made."""
 
-    def __init__(self, folder: pathlib.Path, make: Callable[[], Executor]) -> None:
-        self.folder, self.make = folder, make
+    def __init__(self, folder: pathlib.Path, make: Callable[[], Executor], batches: int) -> None:
+        self.folder, self.make, self.batches = folder, make, batches
         self.updates: list[tuple[str, float, float]] = []
         self.messages: list[str] = []
         self.results: dict[int, JobResult] = {}
@@ -179,7 +179,7 @@ class Bench:
         )
         file = self.folder / f"{name}.yaml"
         file.write_text(text.replace("./clips", f"{self.folder}/clips"))
-        settings = (f"name={name}", f"output={self.folder}", "device=cpu", f"kin_gen.batches={BATCHES}")
+        settings = (f"name={name}", f"output={self.folder}", "device=cpu", f"kin_gen.batches={self.batches}")
         run_file(file, overrides=settings, only="train_gen", reporter=_Quiet())
         registry = Registry.discover()
         config, folder = prepare(self.folder / name, (), registry)

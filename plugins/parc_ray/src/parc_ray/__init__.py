@@ -1,0 +1,1 @@
+"""Jobs of a run on a Ray cluster."""
