@@ -23,7 +23,7 @@ __all__ = ["cli", "main"]
 _VERBS = {
     "run": ("parc_core.cli.run:run", "run an iteration file, or continue a run folder"),
     "job": ("parc_core.cli.job:job", "carry out single jobs of a run, for schedulers and other machines"),
-    "setup": ("parc_core.cli.setup:setup", "write the run folder and its per-stage files, run nothing"),
+    "setup": ("parc_core.cli.setup:setup", "prepare a run, and print the command of every job"),
     "info": ("parc_core.cli.info:info", "what is in a run folder, clip, data set or policy"),
     "plugins": ("parc_core.cli.plugins:plugins", "what is installed, and the settings of each provider"),
     "schema": ("parc_core.cli.schema:schema", "JSON Schema of iteration files, for editors"),

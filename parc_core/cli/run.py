@@ -16,9 +16,14 @@ __all__ = ["run"]
 
 
 @click.command()
-@click.argument("path", metavar="FILE|RUNFOLDER", type=click.Path(path_type=pathlib.Path))
+@click.argument("path", metavar="FILE|RUNFOLDER|STAGEFILE", type=click.Path(path_type=pathlib.Path))
 @set_option
 @click.option("--only", type=click.Choice(STAGES), help="Run this stage alone.")
+@click.option(
+    "--iteration",
+    type=click.IntRange(min=1),
+    help="With --only: the stage of this iteration, counted from 1. By default the last one.",
+)
 @click.option(
     "--batch", type=click.IntRange(min=0), help="With --only kin_gen: this batch alone, counted from 0."
 )
@@ -31,8 +36,8 @@ __all__ = ["run"]
 @click.option(
     "--redo",
     type=click.Choice(("inputs", *STAGES, "all")),
-    help="Make finished work again: this stage of the last iteration and those after it, the inputs alone, or all. "
-    "What it replaces is kept in the folder superseded.",
+    help="Make finished work again: this stage of the last iteration (or of --iteration) and those after it, the "
+    "inputs alone, or all. What it replaces is kept in the folder superseded.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -40,7 +45,7 @@ __all__ = ["run"]
 def run(
     ctx: click.Context, path: pathlib.Path, overrides: tuple[str, ...], as_json: bool, **choices: Any
 ) -> None:
-    """Carry out an iteration file, or continue the run in a folder.
+    """Carry out an iteration file, or continue the run in a folder; or carry out the stage in a file of `parc setup`.
 
     Finished work is skipped, even if settings have changed since; changed settings apply from the first unfinished job
     on. A run that was stopped or killed continues from its last checkpoint. Ctrl-C stops at the next safe point, a

@@ -24,6 +24,7 @@ from parc_core.config.nodes import (
 )
 from parc_core.config.overrides import apply_override
 from parc_core.config.schema import iteration_schema
+from parc_core.config.stage_file import StageFile, read_stage_file
 from parc_core.config.structuring import Structured, structure
 from parc_core.config.yaml_source import load_plain, parse_text, read_text
 
@@ -39,6 +40,7 @@ __all__ = [
     "Problem",
     "ScalarNode",
     "SequenceNode",
+    "StageFile",
     "Structured",
     "Use",
     "apply_override",
@@ -54,6 +56,7 @@ __all__ = [
     "load_plain",
     "load_settings",
     "parse_text",
+    "read_stage_file",
     "read_text",
     "setting",
     "structure",

@@ -12,7 +12,8 @@ import attrs
 from parc_core.config.dumping import dump_yaml
 from parc_core.config.iteration import IterationConfig
 from parc_core.config.nodes import InvalidConfig, MappingNode, Problem
-from parc_core.config.overrides import apply_override
+from parc_core.config.overrides import apply_override, apply_stage_file
+from parc_core.config.stage_file import StageFile
 from parc_core.config.structuring import structure
 from parc_core.config.yaml_source import parse_text, read_text
 from parc_core.plugins import Registry
@@ -40,8 +41,13 @@ class LoadedConfig:
         return dump_yaml(self.config, heading)
 
 
-def load_iteration(path: pathlib.Path, overrides: Sequence[str], registry: Registry) -> LoadedConfig:
+def load_iteration(
+    path: pathlib.Path, overrides: Sequence[str], registry: Registry, stage_file: StageFile | None = None
+) -> LoadedConfig:
     """The settings in an iteration file with ``key=value`` overrides applied.
+
+    Args:
+        stage_file: a stage of this run; what its settings change is applied before the overrides.
 
     Raises:
         InvalidConfig: anything is wrong; the text lists all of it as ``file:line:col: key: message``.
@@ -50,7 +56,13 @@ def load_iteration(path: pathlib.Path, overrides: Sequence[str], registry: Regis
     path = pathlib.Path(path)
     text = read_text(path)
     config, dropped = load_settings(
-        text, str(path), IterationConfig, registry, base=path.parent, overrides=overrides
+        text,
+        str(path),
+        IterationConfig,
+        registry,
+        base=path.parent,
+        overrides=overrides,
+        stage_file=stage_file,
     )
     for problem in dropped:
         log.info("%s", problem)
@@ -68,6 +80,7 @@ def load_settings(
     base: pathlib.Path | None = None,
     overrides: Sequence[str] = (),
     warn_renamed: bool = True,
+    stage_file: StageFile | None = None,
 ) -> tuple[Any, tuple[Problem, ...]]:
     """Settings of any class from a YAML text, and the settings that an override made inapplicable.
 
@@ -76,6 +89,7 @@ def load_settings(
         base: folder for relative paths.
         warn_renamed: whether old names of settings are logged; not for a text that a program recorded, which its user
             cannot be expected to change.
+        stage_file: see `load_iteration`.
 
     Raises:
         InvalidConfig: anything is wrong.
@@ -88,6 +102,10 @@ def load_settings(
                 Problem(node.at, "", "the file holds no `key: value` lines. Is it an iteration file?"),
             ]
         )
+    if stage_file is not None:
+        config = structure(node, cls, registry, base=base, problems=problems, warn_renamed=False).config
+        node = apply_stage_file(node, stage_file, config)
+        problems += stage_file.problems
     for override in overrides:
         try:
             node, more = apply_override(node, override)

@@ -7,6 +7,7 @@ import re
 import attrs
 
 from parc_core.config.changes import FROM, with_block
+from parc_core.config.iteration import IterationConfig
 from parc_core.config.nodes import (
     INVALID,
     InvalidConfig,
@@ -18,9 +19,10 @@ from parc_core.config.nodes import (
     ScalarNode,
     SequenceNode,
 )
+from parc_core.config.stage_file import StageFile
 from parc_core.config.yaml_source import parse_text
 
-__all__ = ["apply_override"]
+__all__ = ["apply_override", "apply_stage_file"]
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,3}")
 
@@ -55,6 +57,29 @@ def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[
         first, place = (parts[1], parts[2:-1]) if parts[0] == FROM else ("1", parts[:-1])
         changed = _inherit_in_blocks(changed, first, place)
     return changed, problems
+
+
+def apply_stage_file(node: MappingNode, file: StageFile, config: IterationConfig) -> MappingNode:
+    """The values of a run with those that a stage file changes.
+
+    They hold as if ``--set`` gave them: from the first iteration on, or in the block of ``from`` of a later one.
+
+    Args:
+        config: the settings in `node`.
+    """
+    first = str(file.iteration)
+    for changed in file.changes(config):
+        place = list(changed.place)
+        at = changed.key.at
+        if file.iteration > 1:
+            place = [FROM, first, *place]
+            node = with_block(node, first, at)
+        assigned = _assign(node, place, changed.key.node, at, changed.name)
+        assert isinstance(assigned, MappingNode)  # the root remains a mapping
+        node = assigned
+        if isinstance(changed.key.node, MappingNode):  # another provider
+            node = _inherit_in_blocks(node, first, list(changed.place))
+    return node
 
 
 def _assign(node: Node | None, parts: list[str], value: Node, at: Position, path: str) -> Node:

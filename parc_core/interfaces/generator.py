@@ -24,6 +24,17 @@ class Generator(ABC):
     #: whether `fit` can be called in several processes at once, which train together; see `Parallel`
     data_parallel: ClassVar[bool] = False
 
+    def prepare(self, dataset: MotionDataset, ctx: StageContext) -> None:
+        """Make in `ctx.cache` what `fit` will read of this data set, so that it need not; by default nothing.
+
+        Called by `parc setup`, on a machine that may have no GPU, with the device "cpu"; after `restore` where the
+        training will continue from weights. Only `ctx.cache` may be written to.
+
+        Raises:
+            DataError: the same mistakes in the data set as in `fit`.
+        """
+        return
+
     @abstractmethod
     def fit(self, dataset: MotionDataset, ctx: StageContext) -> None:
         """Train. Continues exactly from the newest checkpoint in `ctx.checkpoints`, if there is one.

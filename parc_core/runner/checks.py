@@ -9,16 +9,18 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import STAGES, Use, key_of
+from parc_core.config import STAGES, IterationConfig, Use, key_of
 from parc_core.errors import ConfigError
-from parc_core.stages import kin_gen, phys_record, train_gen, train_tracker
+from parc_core.plugins import Registry
+from parc_core.runner.plan import ALL
+from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator, given_policy
 from parc_core.stages.job import read_record
 from parc_core.stages.manifests import balance, clip_files
 from parc_motion.errors import DataError
 
-__all__ = ["check_files"]
+__all__ = ["check_choice", "check_files", "check_processes", "check_redo"]
 
 _OF_FIRST = ("input_model_path", "in_model_file")  # later iterations take the model of the iteration before
 
@@ -49,6 +51,53 @@ def check_files(runs: Sequence[RunContext], only: str | None = None) -> None:
                     f"{key}: {path} does not exist (looked from {pathlib.Path.cwd()}), and iteration {run.iteration} "
                     "needs it. Correct the path, or put the file there."
                 )
+
+
+def check_processes(
+    config: IterationConfig, registry: Registry, only: str | None, world_size: int, device: str | None
+) -> None:
+    """Refuse what no training could begin with, and processes of torchrun that would have nothing to do."""
+    trainings = {train_gen.STAGE: train_gen.check, train_tracker.STAGE: train_tracker.check}
+    wanted = [stage for stage in trainings if only in (None, stage)]
+    if world_size > 1 and not wanted:
+        raise ConfigError(
+            f"--only {only} trains nothing, but torchrun has started {world_size} processes. Start it without torchrun."
+        )
+    for stage in wanted:
+        trainings[stage](config, registry, device, world_size)
+
+
+def check_choice(only: str | None, iteration: int | None, batch: int | None, config: IterationConfig) -> None:
+    """Refuse a stage, iteration or batch that there is not.
+
+    Raises:
+        ConfigError: the text says which there are.
+    """
+    if only is not None and only not in STAGES:
+        raise ConfigError(f"--only {only}: no such stage. Stages: {', '.join(STAGES)}.")
+    if iteration is not None:
+        if only is None:
+            raise ConfigError("--iteration chooses the iteration of one stage; give --only STAGE with it.")
+        if not 1 <= iteration <= config.iterations:
+            raise ConfigError(
+                f"--iteration {iteration}: the run has iterations 1..{config.iterations}. To give it more, add "
+                f"--iterations {max(iteration, 1)}."
+            )
+    if batch is None:
+        return
+    if only != kin_gen.STAGE:
+        raise ConfigError("--batch chooses a batch of kin_gen; give --only kin_gen with it.")
+    number = config.iterations if iteration is None else iteration
+    batches = config.at(number).kin_gen.batches
+    if not 0 <= batch < batches:
+        raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{batches - 1}.")
+
+
+def check_redo(redo: str | None) -> None:
+    """Refuse to make something again that there is not."""
+    choices = (inputs.STAGE, *STAGES, ALL)
+    if redo is not None and redo not in choices:
+        raise ConfigError(f"--redo {redo}: no such stage. Give one of {', '.join(choices)}.")
 
 
 def _is_finished(run: RunContext, stage: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from parc_core.config import IterationConfig, load_iteration
+from parc_core.config import IterationConfig, StageFile, load_iteration
 from parc_core.errors import ConfigError
 from parc_core.interfaces import RunFolder
 from parc_core.plugins import Registry
@@ -19,9 +19,21 @@ __all__ = ["contexts", "device_name", "prepare", "set_torch_threads"]
 
 
 def prepare(
-    path: pathlib.Path, overrides: tuple[str, ...], registry: Registry, resume: bool = False
+    path: pathlib.Path,
+    overrides: tuple[str, ...],
+    registry: Registry,
+    resume: bool = False,
+    stage_file: StageFile | None = None,
 ) -> tuple[IterationConfig, pathlib.Path]:
-    """Configuration and run folder of an iteration file or of an existing run folder."""
+    """Configuration and run folder of an iteration file or of an existing run folder.
+
+    Args:
+        resume: refuse an iteration file whose run has not begun.
+        stage_file: what lies at `path`, if it is the file of a stage.
+    """
+    if stage_file is not None:
+        config_file = RunFolder(stage_file.run).config
+        return load_iteration(config_file, overrides, registry, stage_file).config, stage_file.run
     path = pathlib.Path(path)
     if path.is_dir():
         if not RunFolder(path).exists:

@@ -9,20 +9,21 @@ from typing import Any
 import attrs
 
 from parc_core.config import dump
+from parc_core.errors import ConfigError
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Begun, Job, differences, read_record
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
 
-__all__ = ["ALL", "STAGES", "longer_training", "plan", "replaced"]
+__all__ = ["ALL", "STAGES", "longer_training", "plan", "redo_scope", "replaced"]
 
 STAGES = (train_gen.STAGE, kin_gen.STAGE, train_tracker.STAGE, phys_record.STAGE)
 ALL = "all"
 _INPUTS = tuple(f"inputs.{name} " for name in ("dataset", "model", "policy", "start"))
 
 
-def plan(runs: Sequence[RunContext], redo: str | None = None) -> dict[str, Any]:
+def plan(runs: Sequence[RunContext], redo: str | None = None, iteration: int | None = None) -> dict[str, Any]:
     """What a run would do: a row per job in the order of the work.
 
     A row has ``iteration`` (0 of inputs), ``stage``, ``folder``, ``state``, ``changed`` and ``note``. States are
@@ -32,9 +33,11 @@ def plan(runs: Sequence[RunContext], redo: str | None = None) -> dict[str, Any]:
 
     Args:
         runs: the iterations of a run, in order.
+        iteration: that `redo` is about, see `redo_scope`.
     """
-    again = {folder for folder in replaced(runs, redo) if folder.exists()}
-    longer = longer_training(runs, redo)
+    scope = redo_scope(runs, redo, iteration)
+    again = {folder for folder in replaced(scope, redo) if folder.exists()}
+    longer = longer_training(scope, redo)
     runs = [attrs.evolve(run, gone=frozenset(again)) for run in runs]
     rows = []
     for run in runs:
@@ -68,6 +71,26 @@ def plan(runs: Sequence[RunContext], redo: str | None = None) -> dict[str, Any]:
     }
 
 
+def redo_scope(runs: Sequence[RunContext], redo: str | None, iteration: int | None) -> Sequence[RunContext]:
+    """The iterations that `redo` is about: those up to one whose stages are made again, the last one by default.
+
+    Args:
+        iteration: counted from 1; None for the last one.
+
+    Raises:
+        ConfigError: a later iteration has begun, and builds on what would be made again.
+    """
+    if iteration is None or redo not in STAGES:
+        return runs
+    for later in runs[iteration:]:
+        if any(path.exists() for path in _with_partial(_stage_folders(later))):
+            raise ConfigError(
+                f"--redo {redo}: iteration {later.iteration} has begun, and builds on iteration {iteration}. Make all "
+                "iterations again (--redo all), or begin another run."
+            )
+    return runs[:iteration]
+
+
 def replaced(runs: Sequence[RunContext], redo: str | None) -> list[pathlib.Path]:
     """The folders that `redo` replaces, and their partial ones, whether or not they are there.
 
@@ -79,9 +102,17 @@ def replaced(runs: Sequence[RunContext], redo: str | None) -> list[pathlib.Path]
     if redo in (inputs.STAGE, ALL):
         folders += runs[-1].run_folder.input_folders()
     for run in runs if redo == ALL else runs[-1:]:
-        one = run.folder
-        stages = [one.train_gen, one.kin_gen, one.train_tracker, one.phys_record]
+        stages = _stage_folders(run)
         folders += stages if redo == ALL else stages[STAGES.index(redo) :] if redo in STAGES else []
+    return _with_partial(folders)
+
+
+def _stage_folders(run: RunContext) -> list[pathlib.Path]:
+    one = run.folder
+    return [one.train_gen, one.kin_gen, one.train_tracker, one.phys_record]
+
+
+def _with_partial(folders: Sequence[pathlib.Path]) -> list[pathlib.Path]:
     return [path for folder in folders for path in (folder, folder.with_name(f"{folder.name}.partial"))]
 
 

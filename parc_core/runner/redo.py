@@ -33,7 +33,14 @@ def set_aside_replaced(runs: Sequence[RunContext], redo: str | None) -> None:
     root = runs[-1].run_folder.path
     folders = [folder for folder in replaced(runs, redo) if folder.exists() and folder != last]
     names = [folder.relative_to(root).as_posix() for folder in folders]
-    storage.write_json(intent, {"folders": names, "longer": None if longer is None else redo})
+    storage.write_json(
+        intent,
+        {
+            "folders": names,
+            "longer": None if longer is None else redo,
+            "iteration": len(runs),
+        },
+    )
     _carry_out(runs, intent)
 
 
@@ -43,7 +50,7 @@ def _carry_out(runs: Sequence[RunContext], intent: pathlib.Path) -> None:
         if (run_folder.path / name).exists():
             set_aside(run_folder.path / name, run_folder.superseded)
     # its finished folder goes last, because its state is copied from there
-    training = longer_training(runs, plan["longer"])
+    training = longer_training(runs[: plan["iteration"]], plan["longer"])
     if training is not None:
         training.begin_from(training.folder)
         set_aside(training.folder, run_folder.superseded)

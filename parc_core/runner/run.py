@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import pathlib
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
-from parc_core.config import IterationConfig, dump_yaml
-from parc_core.errors import ConfigError, StageFailed
+from parc_core.config import StageFile, dump_yaml, load_iteration, read_stage_file
+from parc_core.errors import ConfigError
 from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
-from parc_core.runner.checks import check_files
+from parc_core.runner.checks import check_choice, check_files, check_processes, check_redo
 from parc_core.runner.contexts import contexts, device_name, prepare, set_torch_threads
+from parc_core.runner.iteration import IterationJobs
 from parc_core.runner.logs import run_log
 from parc_core.runner.manifest import write_manifest
-from parc_core.runner.parts import run_parts
-from parc_core.runner.plan import ALL, STAGES, plan, replaced
+from parc_core.runner.plan import plan, redo_scope, replaced
 from parc_core.runner.presence import alone, presence
 from parc_core.runner.redo import set_aside_replaced
 from parc_core.runner.report import collect
+from parc_core.runner.settings import KeptConfig, check_alone
 from parc_core.runner.stop import StopFlag
-from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import Reporter, RunContext
 from parc_core.stages.group import Group, leave, under_torchrun
-from parc_core.stages.job import JobRecord, read_record
 from parc_motion import storage
-from parc_motion.clips import MotionDataset
-from parc_motion.errors import ParcError, RunLocked
 
 __all__ = ["run_file"]
-
-log = logging.getLogger(__name__)
-
-_ORPHANS_END_S = 5.0
-_LOOK_AGAIN_S = 1.0  # at a job that another process works on
 
 
 def run_file(
@@ -47,6 +36,7 @@ def run_file(
     *,
     overrides: tuple[str, ...] = (),
     only: str | None = None,
+    iteration: int | None = None,
     batch: int | None = None,
     resume: bool = False,
     iterations: int | None = None,
@@ -61,14 +51,16 @@ def run_file(
     for those that it needs.
 
     Args:
-        path: an iteration file, or a run folder (its `config.yaml` is taken).
+        path: an iteration file; a run folder (its `config.yaml` is taken); or the file of a stage that `parc setup`
+            wrote, which says what `only` and `iteration` say otherwise.
         overrides: ``key=value`` texts that change single settings.
-        only: run just this stage of the (last) iteration.
+        only: run just this stage of one iteration.
+        iteration: with `only`: which one, counted from 1; by default the last one.
         batch: with ``only="kin_gen"``: run just this batch, counted from 0.
         resume: refuse to begin a new run; continue an existing one.
         iterations: how many iterations, instead of the file's number; kept in the run folder.
-        redo: make finished work again: this stage and those after it in the last iteration, "inputs" alone, or "all";
-            what it replaces is kept in `superseded`.
+        redo: make finished work again: this stage and those after it in the last iteration, or in that of `iteration`;
+            "inputs" alone; or "all". What it replaces is kept in `superseded`.
         dry_run: say what would be done, and do nothing.
 
     Returns:
@@ -81,33 +73,37 @@ def run_file(
         StageFailed: a stage raised something that is not a `ParcError`.
     """
     registry = Registry.discover()
-    config, folder = prepare(path, overrides, registry, resume)
+    stage_file = read_stage_file(path)
+    if stage_file is not None:
+        only, iteration = _chosen_by(stage_file, only, iteration)
+    config, folder = prepare(path, overrides, registry, resume, stage_file)
     if iterations is not None:
         config = attrs.evolve(config, iterations=iterations)
-    _check_choice(only, batch, config)
-    _check_redo(redo)
+    check_choice(only, iteration, batch, config)
+    check_redo(redo)
     world_size = int(os.environ["WORLD_SIZE"]) if under_torchrun(os.environ) else 1
     device = None if dry_run else device_name(config.device)
     for number in (1, *config.from_):
-        _check_processes(config.at(number), registry, only, world_size, device)
+        check_processes(config.at(number), registry, only, world_size, device)
 
     if dry_run:
-        return plan(contexts(config, registry, folder, reporter), redo)
+        return plan(contexts(config, registry, folder, reporter), redo, iteration)
     with presence(folder) as others, StopFlag() as stop, run_log(RunFolder(folder).log):
         with alone(folder):
             runs = contexts(config, registry, folder, reporter, stop)
-            again = frozenset(replaced(runs, redo))
-            check_files(
-                [attrs.evolve(run, gone=again) for run in (runs if only is None else runs[-1:])], only
-            )
+            scope = redo_scope(runs, redo, iteration)
+            again = frozenset(replaced(scope, redo))
+            check_files([attrs.evolve(run, gone=again) for run in _chosen(runs, only, iteration)], only)
             set_torch_threads(config.torch_threads)
-            kept = _KeptConfig(RunFolder(folder))
+            kept = KeptConfig(RunFolder(folder))
             if redo is not None or kept.text != dump_yaml(config):
-                _check_alone(others, folder, redo)
+                check_alone(others, folder, redo)
             if not others():
                 storage.sweep(folder)
-            _write_config(config, folder)
-            set_aside_replaced(runs, redo)
+            if stage_file is not None:
+                _tell_of_changes(stage_file, registry, reporter)
+            kept.replace(config)
+            set_aside_replaced(scope, redo)
             write_manifest(
                 folder,
                 registry,
@@ -118,8 +114,8 @@ def run_file(
         try:
             group = None if world_size == 1 else Group.of_torchrun(runs[0].device, stop)
             runs = [attrs.evolve(run, group=group) for run in runs]
-            for run in runs if only is None else runs[-1:]:
-                _Iteration(run).run(only, batch)
+            for run in _chosen(runs, only, iteration):
+                IterationJobs(run).run(only, batch)
             if group is not None:
                 group.post(None)
                 leave()
@@ -138,195 +134,26 @@ def run_file(
     return report
 
 
-@attrs.define
-class _Iteration:
-    """One iteration: the stages in order, with events and hooks around each job."""
+def _chosen(runs: Sequence[RunContext], only: str | None, iteration: int | None) -> Sequence[RunContext]:
+    """The iterations that are carried out: all, or with `only` one of them."""
+    if only is None:
+        return runs
+    return [runs[-1 if iteration is None else iteration - 1]]
 
-    run_context: RunContext
 
-    def run(self, only: str | None, batch: int | None) -> None:
-        run = self.run_context
-        if only is None and read_record(run.folder.train_gen) is None:
-            self._check_executors()
-        self._job(inputs.STAGE, lambda: self._waiting(inputs.STAGE, inputs.import_inputs))
-        dataset = inputs.iteration_dataset(run)
-        if only in (None, train_gen.STAGE):
-            self._job(train_gen.STAGE, lambda: self._waiting(train_gen.STAGE, train_gen.run_stage, dataset))
-        if only in (None, kin_gen.STAGE):
-            self._job(kin_gen.STAGE, lambda: self._batches(batch))
-        if only in (None, train_tracker.STAGE):
-            self._job(
-                train_tracker.STAGE,
-                lambda: self._waiting(train_tracker.STAGE, train_tracker.run_stage, dataset),
+def _chosen_by(file: StageFile, only: str | None, iteration: int | None) -> tuple[str, int]:
+    """Stage and iteration that the file of a stage chooses; options may repeat it, and not say anything else."""
+    for option, given, written in (("only", only, file.only), ("iteration", iteration, file.iteration)):
+        if given not in (None, written):
+            raise ConfigError(
+                f"--{option} {given}: {file.path} says `{option}: {written}`. Leave the option out, or give the run "
+                f"folder instead of the file: parc run {file.run}"
             )
-        if only in (None, phys_record.STAGE):
-            self._job(phys_record.STAGE, lambda: self._recordings(dataset))
-            self._next_dataset()
-            storage.remove(run.run_folder.cache)  # the next iteration learns from other clips
-            run.registry.call_lifecycle(
-                "parc_iteration_finished", iteration=run.iteration, folder=str(run.folder.path)
-            )
-
-    def _check_executors(self) -> None:
-        """What an executor lacks, a package say, is an error now and not after hours of training."""
-        run = self.run_context
-        for stage in (run.config.kin_gen, run.config.phys_record):
-            run.registry.create("executor", stage.executor or run.config.executor)
-
-    def _batches(self, batch: int | None) -> list[JobRecord]:
-        run = self.run_context
-        jobs = parts.batches(run)
-        if batch is not None and batch >= len(jobs):
-            raise ConfigError(f"--batch {batch}: iteration {run.iteration} has batches 0..{len(jobs) - 1}.")
-        jobs = jobs if batch is None else jobs[batch : batch + 1]
-        if batch is None:
-            run_parts(run, run.config.kin_gen.executor, jobs)
-        return [parts.run_job(run, job) for job in jobs]
-
-    def _recordings(self, dataset: MotionDataset) -> JobRecord:
-        run = self.run_context
-        run_parts(run, run.config.phys_record.executor, parts.chunks(run, dataset))
-        return phys_record.run_stage(run, dataset)
-
-    def _waiting(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Any:
-        """`work`; where another process does it already, wait until that one has finished or is gone."""
-        run, told = self.run_context, False
-        while True:
-            try:
-                return work(run, *arguments)
-            except storage.Held as held:
-                if not told:
-                    run.reporter.message(stage, f"{held} Waiting for it.")
-                told = True
-            if run.should_stop():
-                raise Stopped
-            time.sleep(_LOOK_AGAIN_S)
-
-    def _job(self, stage: str, work: Callable[[], JobRecord | list[JobRecord]]) -> None:
-        run = self.run_context
-        if run.should_stop():
-            raise Stopped
-        self._event("started", stage)
-        run.registry.call_lifecycle("parc_stage_started", stage=stage, folder=str(run.folder.path))
-        started = time.monotonic()
-        try:
-            records = work()
-        except Exception as err:
-            self._event("failed", stage, error=f"{type(err).__name__}: {err}")
-            run.registry.call_lifecycle("parc_stage_failed", stage=stage, error=str(err))
-            command = f"parc run {run.run_folder.path}"
-            if isinstance(err, ParcError):
-                run.reporter.message(stage, f"failed; when the cause is gone, continue with: {command}")
-                raise
-            raise StageFailed(
-                f"{stage} failed in {run.folder.path}: {type(err).__name__}: {err}. "
-                f"Continue with: {command}  (--debug shows where it failed)"
-            ) from err
-        seconds = time.monotonic() - started
-        for record in records if isinstance(records, list) else [records]:
-            self._event("finished", stage, summary=record.summary, seconds=round(seconds, 3))
-            run.registry.call_lifecycle(
-                "parc_stage_finished", stage=stage, folder=str(run.folder.path), summary=record.summary
-            )
-            run.reporter.message(stage, _one_line(record, seconds))
-
-    def _next_dataset(self) -> None:
-        """The data set that the next iteration will start from: the inputs plus everything recorded so far."""
-        inputs.iteration_dataset(attrs.evolve(self.run_context, iteration=self.run_context.iteration + 1))
-
-    def _event(self, event: str, stage: str, **fields: Any) -> None:
-        line = {
-            "time": round(time.time(), 3),
-            "iteration": self.run_context.iteration,
-            "event": event,
-            "stage": stage,
-            **fields,
-        }
-        storage.append_line(
-            self.run_context.run_folder.events, json.dumps(line, allow_nan=False, default=str)
-        )
+    return file.only, file.iteration
 
 
-def _check_processes(
-    config: IterationConfig, registry: Registry, only: str | None, world_size: int, device: str | None
-) -> None:
-    """Refuse what no training could begin with, and processes of torchrun that would have nothing to do."""
-    trainings = {train_gen.STAGE: train_gen.check, train_tracker.STAGE: train_tracker.check}
-    wanted = [stage for stage in trainings if only in (None, stage)]
-    if world_size > 1 and not wanted:
-        raise ConfigError(
-            f"--only {only} trains nothing, but torchrun has started {world_size} processes. Start it without torchrun."
-        )
-    for stage in wanted:
-        trainings[stage](config, registry, device, world_size)
-
-
-def _check_choice(only: str | None, batch: int | None, config: IterationConfig) -> None:
-    if only is not None and only not in STAGES:
-        raise ConfigError(f"--only {only}: no such stage. Stages: {', '.join(STAGES)}.")
-    if batch is None:
-        return
-    if only != kin_gen.STAGE:
-        raise ConfigError("--batch chooses a batch of kin_gen; give --only kin_gen with it.")
-    batches = config.at(config.iterations).kin_gen.batches
-    if not 0 <= batch < batches:
-        raise ConfigError(f"--batch {batch}: kin_gen has batches 0..{batches - 1}.")
-
-
-def _check_alone(others: Callable[[], list[str]], folder: pathlib.Path, redo: str | None) -> None:
-    """Refuse to change what others work with; workers of a run that was just killed get the time to end."""
-    until = time.monotonic() + _ORPHANS_END_S
-    while (found := others()) and time.monotonic() < until:
-        time.sleep(0.1)
-    if found:
-        what = f"--redo {redo}" if redo is not None else "other settings"
-        raise RunLocked(
-            f"{folder}: {what} cannot be used while others work here: {'; '.join(found)}. Stop them first, or run "
-            "without changes: then the work is shared."
-        )
-
-
-class _KeptConfig:
-    """The configuration of a run before this start, and the folders that its jobs had by then."""
-
-    def __init__(self, run: RunFolder) -> None:
-        self.run = run
-        self.text = run.config.read_text() if run.exists else None
-        self.folders = self._folders()
-
-    def restore(self) -> bool:
-        """Write it back if it was changed and no job has been begun or finished since; whether that is so."""
-        if self.text is None or self.run.config.read_text() == self.text or self._folders() != self.folders:
-            return False
-        storage.write_text(self.run.config, self.text)
-        return True
-
-    def _folders(self) -> set[tuple[pathlib.Path, int]]:
-        """Folders of finished and begun jobs, with their inodes."""
-        found = self.run.input_folders()
-        for iteration in self.run.iterations():
-            found += [*iteration.path.iterdir(), *iteration.kin_gen.glob("*")]
-        return {(path, path.stat().st_ino) for path in found if path.is_dir()}
-
-
-def _check_redo(redo: str | None) -> None:
-    choices = (inputs.STAGE, *STAGES, ALL)
-    if redo is not None and redo not in choices:
-        raise ConfigError(f"--redo {redo}: no such stage. Give one of {', '.join(choices)}.")
-
-
-def _write_config(config: IterationConfig, folder: pathlib.Path) -> None:
-    text = dump_yaml(config)
-    path = RunFolder(folder).config
-    if not path.is_file() or path.read_text() != text:
-        storage.write_text(path, text)
-
-
-def _one_line(record: JobRecord, seconds: float) -> str:
-    summary = record.summary
-    parts = [f"{summary.get('in', '?')} in, {summary.get('out', '?')} out"]
-    rejected = ", ".join(f"{count} {reason}" for reason, count in summary.get("rejected", {}).items())
-    if rejected:
-        parts.append(f"({rejected})")
-    parts.append("finished before" if seconds < 0.5 and record.wall_s > 1.0 else f"{seconds:.1f} s")
-    return "  ".join(parts)
+def _tell_of_changes(file: StageFile, registry: Registry, reporter: Reporter) -> None:
+    config = load_iteration(RunFolder(file.run).config, (), registry).config
+    changes = [f"{one.name} {one.run_has} -> {one.file_has}" for one in file.changes(config)]
+    if changes:
+        reporter.message("run", f"{file.path} changes {', '.join(changes)}")

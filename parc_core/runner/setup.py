@@ -1,4 +1,4 @@
-"""`parc setup`: write the run folder and its per-stage files without running anything (stage 0 of the documents)."""
+"""`parc setup`: what can be made before the first training, and files and commands for every job of the run."""
 
 from __future__ import annotations
 
@@ -7,49 +7,89 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import STAGES, dump, dump_yaml
-from parc_core.interfaces import RunFolder
+from parc_core.config import dump_yaml, read_stage_file
+from parc_core.errors import ConfigError
+from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
+from parc_core.runner.checks import check_files, check_processes
 from parc_core.runner.contexts import contexts, prepare
+from parc_core.runner.iteration import IterationJobs
+from parc_core.runner.logs import run_log
 from parc_core.runner.plan import plan
-from parc_core.runner.presence import alone
-from parc_motion import storage
+from parc_core.runner.presence import alone, presence
+from parc_core.runner.settings import KeptConfig, check_alone
+from parc_core.runner.setup_files import commands_of, write_setup_files
+from parc_core.runner.stop import StopFlag
+from parc_core.stages.context import Reporter, RunContext
+from parc_core.stages.job import read_record
 
-__all__ = ["write_setup"]
+__all__ = ["set_up"]
 
 
-def write_setup(
-    path: pathlib.Path, overrides: tuple[str, ...] = (), iterations: int | None = None
+def set_up(
+    path: pathlib.Path,
+    *,
+    overrides: tuple[str, ...] = (),
+    iterations: int | None = None,
+    reporter: Reporter,
 ) -> dict[str, Any]:
-    """Write `config.yaml` and `setup/<stage>.yaml` into the run folder; returns the plan.
+    """Prepare a run: import its motions, write the data set and the caches of the next trainings, and `setup/`.
 
-    Stages that change at an iteration are written again, as `setup/from_<iteration>/<stage>.yaml`.
+    Nothing is trained, and no GPU is needed. Finished work stays, and what was prepared before is not made again.
 
-    Any stage or batch can then be run by itself, also on another machine that sees the folder:
-    ``parc run FOLDER --only kin_gen --batch 3``.
+    Args:
+        path: an iteration file, or a run folder.
+        overrides: ``key=value`` texts that change single settings.
+        iterations: how many iterations, instead of the file's number; kept in the run folder.
+
+    Returns:
+        The plan of the run (`parc_core.runner.plan.plan`), and under "commands" those of `commands_of`.
+
+    Raises:
+        ConfigError: the file or an override is wrong, or a file that a stage needs is missing.
+        DataError: the motions cannot be used.
+        RunLocked: settings are to change while other processes work in the run folder.
     """
+    if read_stage_file(path) is not None:
+        raise ConfigError(f"{path}: the file of a stage. Give an iteration file or a run folder.")
     registry = Registry.discover()
     config, folder = prepare(path, overrides, registry)
     if iterations is not None:
         config = attrs.evolve(config, iterations=iterations)
-    with alone(folder):
-        storage.write_text(RunFolder(folder).config, dump_yaml(config))
-        before: dict[str, Any] = {}
-        for number in (1, *config.from_):
-            plain = dump(config.at(number))
-            setup = folder / "setup" / (f"from_{number}" if number > 1 else "")
-            for stage in STAGES:
-                if plain[stage] != before.get(stage):
-                    storage.write_json(setup / f"{stage}.yaml", {stage: plain[stage]})
-            before = plain
-    return plan(contexts(config, registry, folder, _Quiet()))
+    for number in (1, *config.from_):
+        check_processes(config.at(number), registry, None, 1, None)
+    with presence(folder) as others, StopFlag() as stop, run_log(RunFolder(folder).log):
+        runs = contexts(config, registry, folder, reporter)
+        with alone(folder):
+            check_files(runs)
+            kept = KeptConfig(RunFolder(folder))
+            if kept.text != dump_yaml(config):
+                check_alone(others, folder, None)
+            kept.replace(config)
+        try:
+            following = _next_to_train(runs)
+            if following is not None:  # what is prepared is the same on every device
+                IterationJobs(attrs.evolve(following, device="cpu", should_stop=stop)).prepare()
+            if stop():
+                raise Stopped
+        except Stopped as stopped:
+            stopped.exit_code = stop.exit_code
+            raise
+        except Exception:
+            if not others() and kept.restore():
+                reporter.message(
+                    "setup", f"{folder}: nothing was prepared with the new settings, they are not kept"
+                )
+            raise
+        with alone(folder):
+            write_setup_files(runs, reporter)
+    return {**plan(runs), "commands": commands_of(runs)}
 
 
-class _Quiet:
-    """A reporter without output: nothing runs here."""
-
-    def message(self, stage: str, text: str) -> None:
-        pass
-
-    def update(self, stage: str, done: float, total: float, note: str) -> None:
-        pass
+def _next_to_train(runs: list[RunContext]) -> RunContext | None:
+    """The first iteration that has not trained its generator; None where it waits for the one before it."""
+    for run in runs:
+        if read_record(run.folder.train_gen) is None:
+            before = run.run_folder.iteration(run.iteration - 1)
+            return run if run.iteration == 1 or read_record(before.phys_record) is not None else None
+    return None

@@ -128,24 +128,33 @@ class RunContext:
 
         Only the main process of a training has sinks, and tells the reporter.
         """
-        parallel = self.parallel
-        chosen = self.config.metrics if parallel.is_main else ()
+        chosen = self.config.metrics if self.parallel.is_main else ()
         sinks = [self.registry.create("metric_sink", use, folder=folder) for use in chosen]
         try:
-            yield StageContext(
-                folder=folder,
-                checkpoints=CheckpointStore(folder=folder / "checkpoints", stem=checkpoint_stem),
-                cache=self.run_folder.cache,
-                seeds=self.seeds(stage),
-                metrics=_Sinks(tuple(sinks)),
-                progress=_StageProgress(stage=stage, reporter=self.reporter),
-                threads=self.torch_threads,
-                should_stop=lambda: parallel.any(self.should_stop()),
-                parallel=parallel,
-            )
+            yield self._context(stage, folder, checkpoint_stem, sinks)
         finally:
             for sink in sinks:
                 sink.close()
+
+    def context_before(self, stage: str, folder: pathlib.Path) -> StageContext:
+        """The context for a provider that prepares a stage: nothing is written to its folder, metrics go nowhere."""
+        return self._context(stage, folder, "model", [])
+
+    def _context(
+        self, stage: str, folder: pathlib.Path, checkpoint_stem: str, sinks: list[MetricSink]
+    ) -> StageContext:
+        parallel = self.parallel
+        return StageContext(
+            folder=folder,
+            checkpoints=CheckpointStore(folder=folder / "checkpoints", stem=checkpoint_stem),
+            cache=self.run_folder.cache,
+            seeds=self.seeds(stage),
+            metrics=_Sinks(tuple(sinks)),
+            progress=_StageProgress(stage=stage, reporter=self.reporter),
+            threads=self.torch_threads,
+            should_stop=lambda: parallel.any(self.should_stop()),
+            parallel=parallel,
+        )
 
 
 @attrs.frozen

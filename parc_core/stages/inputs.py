@@ -43,8 +43,8 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
     the iteration is trained.
 
     Raises:
-        DataError: there is no clip, two have the same name, `class_weights` names a class that no clip has, or no clip
-            has a weight above 0.
+        DataError: an earlier iteration has not recorded yet, there is no clip, two have the same name, `class_weights`
+            names a class that no clip has, or no clip has a weight above 0.
     """
     if run.folder.dataset.is_file() and read_record(run.folder.train_gen) is not None:
         return MotionDataset.load(run.folder.dataset)
@@ -53,6 +53,13 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
         for number, use in enumerate(run.config.dataset)
     ]
     for earlier in range(1, run.iteration):
+        recording = run.run_folder.iteration(earlier).phys_record
+        if read_record(recording) is None:
+            raise DataError(
+                f"{recording}: iteration {earlier} has not recorded its motions yet, "
+                f"and iteration {run.iteration} learns from them. Finish it first: parc run {run.run_folder.path} "
+                f"--only phys_record --iteration {earlier}"
+            )
         groups.append((run.run_folder.iteration(earlier).recorded_motions, "recorded", 1.0))
     entries = [entry for folder, origin, weight in groups for entry in entries_of(folder, origin, weight)]
     if not entries:

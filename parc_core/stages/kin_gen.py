@@ -69,12 +69,19 @@ def first_motion_id(run: RunContext) -> int:
     if run.iteration > 1:
         before = attrs.evolve(run, iteration=run.iteration - 1)
         taken.append(motion_ids(before)[-1].stop - 1)
-    if run.folder.dataset.is_file():
+    dataset = _latest_dataset(run)
+    if dataset is not None:
         pattern = re.compile(rf"{re.escape(settings.save_name)}_(\d+)_.*")
         # what this run has recorded itself has the numbers of its earlier iterations
-        inputs = [one for one in MotionDataset.load(run.folder.dataset).entries if one.origin == "input"]
+        inputs = [one for one in MotionDataset.load(dataset).entries if one.origin == "input"]
         taken += [int(match[1]) for one in inputs if (match := pattern.fullmatch(one.name))]
     return max(taken) + 1
+
+
+def _latest_dataset(run: RunContext) -> pathlib.Path | None:
+    """The manifest of this iteration's data set, or where it is not there yet that of one before: it has the inputs."""
+    manifests = (run.run_folder.iteration(number).dataset for number in range(run.iteration, 0, -1))
+    return next((file for file in manifests if file.is_file()), None)
 
 
 def _has_trained_on_generated(iteration: IterationFolder) -> bool:

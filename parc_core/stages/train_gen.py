@@ -6,6 +6,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from parc_core.config import dump
+from parc_core.interfaces import Generator
 from parc_core.stages.begun import as_begun, prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator
@@ -24,6 +25,7 @@ __all__ = [
     "STAGE",
     "check",
     "job",
+    "prepare",
     "run_stage",
     "start_folder",
     "take_part",
@@ -63,6 +65,14 @@ def training_dataset(run: RunContext, dataset: MotionDataset) -> MotionDataset:
     """What the generator learns from: the iteration's data set, unless `train_gen.dataset` names another."""
     given = run.config.train_gen.dataset
     return dataset if given is None else given_clips("train_gen.dataset", given, "input", run.config)
+
+
+def prepare(run: RunContext, dataset: MotionDataset) -> None:
+    """Let the generator make what its training will read of the data set; see `Generator.prepare`."""
+    if read_record(run.folder.train_gen) is not None:
+        return
+    learned, start = training_dataset(run, dataset), start_folder(run)
+    _generator(run, start).prepare(learned, run.context_before(STAGE, run.folder.train_gen))
 
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
@@ -105,14 +115,20 @@ def take_part(run: RunContext, folder: pathlib.Path) -> None:
 
 
 def _train(run: RunContext, folder: pathlib.Path, learned: MotionDataset, start: pathlib.Path | None) -> None:
-    use = run.config.train_gen.generator
-    generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
-    if start is not None:
-        generator.restore(start)
+    generator = _generator(run, start)
     with run.stage_context(STAGE, folder) as ctx:
         generator.fit(learned, ctx)
     if run.parallel.is_main:
         generator.save(folder / "final_model")
+
+
+def _generator(run: RunContext, start: pathlib.Path | None) -> Generator:
+    """The generator before its training."""
+    use = run.config.train_gen.generator
+    generator: Generator = run.registry.create("generator", use, skeleton=run.skeleton, device=run.device)
+    if start is not None:
+        generator.restore(start)
+    return generator
 
 
 def trained_generator(run: RunContext) -> tuple[pathlib.Path, str]:

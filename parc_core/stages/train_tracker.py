@@ -34,6 +34,7 @@ __all__ = [
     "check",
     "job",
     "make_env",
+    "prepare",
     "run_stage",
     "take_part",
     "tracker_dataset",
@@ -177,6 +178,18 @@ def make_env(
         rng=run.seeds(stage).torch("env"),
         device=run.device,
     )
+
+
+def prepare(run: RunContext, dataset: MotionDataset) -> None:
+    """Pack the motions of the training, if they are known before anything is generated.
+
+    With generated motions the data set is another one, and so is its cache: packing a part of it would save nothing.
+    """
+    settings = run.config.train_tracker
+    if settings.dataset is None and settings.generated_weight > 0:
+        return
+    if read_record(run.folder.train_tracker) is None:
+        cached_clips(tracker_dataset(run, dataset), run.run_folder.cache)
 
 
 def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:

@@ -156,13 +156,15 @@ def test_run_hands_its_options_over_and_prints_the_report_as_json(parc, run_file
         return {"folder": "runs/x"}
 
     run_file(function)
-    options = "--set seed=3 --set a.b=c=d --only kin_gen --batch 2 --iterations 4 --redo all --json"
+    options = (
+        "--set seed=3 --set a.b=c=d --only kin_gen --iteration 3 --batch 2 --iterations 4 --redo all --json"
+    )
     code, out, err = parc("run", "x.yaml", *options.split())
     assert (code, json.loads(out)) == (0, {"folder": "runs/x"})
     del seen["reporter"]
     assert seen == {
-        "path": "x.yaml", "overrides": ("seed=3", "a.b=c=d"), "only": "kin_gen", "batch": 2, "resume": False,
-        "iterations": 4, "redo": "all", "dry_run": False,
+        "path": "x.yaml", "overrides": ("seed=3", "a.b=c=d"), "only": "kin_gen", "iteration": 3, "batch": 2,
+        "resume": False, "iterations": 4, "redo": "all", "dry_run": False,
     }  # fmt: skip
     assert [re.sub(r"^\S+ ", "", line) for line in err.splitlines()] == [
         "kin_gen        kept 3 of 4",

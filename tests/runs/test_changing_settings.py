@@ -8,10 +8,8 @@ import pathlib
 import pytest
 
 from parc_core.interfaces import RunFolder
-from parc_core.runner.setup import write_setup
 from parc_core.runner.stop import StopFlag
 from parc_motion.clips import MotionDataset, save_terrain
-from parc_motion.storage import read_json
 from parc_testing.builders import make_terrain
 
 RUN = "runs/quick"
@@ -168,16 +166,3 @@ def test_the_batch_of_a_command_is_one_of_the_last_iteration(parc, scheduled):
     assert parc(RUN, *last, "2")[0] == 0, "the first iteration has 2 batches, the last one 3"
     code, _, err = parc(RUN, *last, "3")
     assert code == 2 and "--batch 3: kin_gen has batches 0..2" in err
-
-
-def test_set_up_writes_the_stages_that_change(home, scheduled):
-    write_setup(home / "quick.yaml")
-    setup = home / RUN / "setup"
-    written = sorted(path.relative_to(setup).as_posix() for path in setup.rglob("*.yaml"))
-    assert written == [
-        *(f"from_2/{stage}.yaml" for stage in ("kin_gen", "train_gen", "train_tracker")),
-        "from_3/kin_gen.yaml",
-        *(f"from_4/{stage}.yaml" for stage in ("kin_gen", "phys_record", "train_tracker")),
-        *(f"{stage}.yaml" for stage in ("kin_gen", "phys_record", "train_gen", "train_tracker")),
-    ]
-    assert read_json(setup / "from_4" / "kin_gen.yaml")["kin_gen"]["candidates"] == 3

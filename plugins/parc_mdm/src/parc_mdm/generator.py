@@ -55,27 +55,38 @@ class MdmGenerator(Generator):
         self.config, self.skeleton, self.device = config, skeleton, device
         self.model: MotionModel | None = None
 
+    def prepare(self, dataset: MotionDataset, ctx: StageContext) -> None:
+        """Pack the clips, and their frames with those of their mirror images; see `Generator.prepare`."""
+        self._stores(dataset, ctx)
+
     def fit(self, dataset: MotionDataset, ctx: StageContext) -> None:
         """Train on every clip of the data set; see `Generator.fit`."""
-        config, window = self.config, num_window_frames(self.config)
+        config = self.config
         if config.batch_size < ctx.parallel.size:
             raise ConfigError(
                 f"generator mdm: batch_size is {config.batch_size}, too few for {ctx.parallel.size} processes. Raise "
                 "it, or lower train_gen.processes."
             )
         with ctx.parallel.main_first():
-            clips, usable = usable_clips(dataset, ctx.cache, self.skeleton, window, config.short_clips)
-            names = [dataset.entries[m].name for m in usable]
-            held = hold_out(names, config.validation_share)
-            store = self._store(clips, usable[~held])
-            held_out = self._store(clips, usable[held]) if held.any() else None
+            store, held_out, kept = self._stores(dataset, ctx)
             if self.model is None or config.refit_statistics:
-                kept = [name for name, is_held in zip(names, held) if not is_held]
                 self._set_statistics(store, [dataset.digest, kept], ctx)
         log.info(
             "%d clips (mirror images included), %d windows", store.num_clips, int(store.num_starts.sum())
         )
         Trainer(self._ready("train"), store, ctx, held_out=held_out, data=dataset.digest).run()
+
+    def _stores(
+        self, dataset: MotionDataset, ctx: StageContext
+    ) -> tuple[MotionStore, MotionStore | None, list[str]]:
+        """What the training learns from, what is held out, and the names of the clips that it learns from."""
+        config, window = self.config, num_window_frames(self.config)
+        clips, usable = usable_clips(dataset, ctx.cache, self.skeleton, window, config.short_clips)
+        names = [dataset.entries[m].name for m in usable]
+        held = hold_out(names, config.validation_share)
+        store = self._store(clips, usable[~held])
+        held_out = self._store(clips, usable[held]) if held.any() else None
+        return store, held_out, [name for name, is_held in zip(names, held) if not is_held]
 
     def _store(self, clips: PackedClips, chosen: np.ndarray) -> MotionStore:
         window, mirror = num_window_frames(self.config), self.config.mirror

@@ -1,0 +1,154 @@
+"""The jobs of one iteration, carried out in order."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from parc_core.errors import ConfigError, StageFailed
+from parc_core.interfaces import Stopped
+from parc_core.runner.parts import run_parts
+from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
+from parc_core.stages.context import RunContext
+from parc_core.stages.job import JobRecord, read_record
+from parc_motion import storage
+from parc_motion.clips import MotionDataset
+from parc_motion.errors import ParcError
+
+__all__ = ["IterationJobs"]
+
+_LOOK_AGAIN_S = 1.0  # at a job that another process works on
+
+
+@attrs.define
+class IterationJobs:
+    """One iteration: the stages in order, with events and hooks around each job."""
+
+    run_context: RunContext
+
+    def prepare(self) -> None:
+        """Make what the iteration needs before its first training: the inputs, the data set, the trainings' caches."""
+        run = self.run_context
+        dataset = self._dataset()
+        for stage in (train_gen, train_tracker):
+            stage.prepare(run, dataset)
+
+    def run(self, only: str | None, batch: int | None) -> None:
+        """Carry out every stage, or one, or one batch of `kin_gen`; what is finished is skipped."""
+        run = self.run_context
+        if only is None and read_record(run.folder.train_gen) is None:
+            self._check_executors()
+        dataset = self._dataset()
+        if only in (None, train_gen.STAGE):
+            self._job(train_gen.STAGE, lambda: self._waiting(train_gen.STAGE, train_gen.run_stage, dataset))
+        if only in (None, kin_gen.STAGE):
+            self._job(kin_gen.STAGE, lambda: self._batches(batch))
+        if only in (None, train_tracker.STAGE):
+            self._job(
+                train_tracker.STAGE,
+                lambda: self._waiting(train_tracker.STAGE, train_tracker.run_stage, dataset),
+            )
+        if only in (None, phys_record.STAGE):
+            self._job(phys_record.STAGE, lambda: self._recordings(dataset))
+            self._next_dataset()
+            storage.remove(run.run_folder.cache)  # the next iteration learns from other clips
+            run.registry.call_lifecycle(
+                "parc_iteration_finished", iteration=run.iteration, folder=str(run.folder.path)
+            )
+
+    def _dataset(self) -> MotionDataset:
+        self._job(inputs.STAGE, lambda: self._waiting(inputs.STAGE, inputs.import_inputs))
+        return inputs.iteration_dataset(self.run_context)
+
+    def _check_executors(self) -> None:
+        """What an executor lacks, a package say, is an error now and not after hours of training."""
+        run = self.run_context
+        for stage in (run.config.kin_gen, run.config.phys_record):
+            run.registry.create("executor", stage.executor or run.config.executor)
+
+    def _batches(self, batch: int | None) -> list[JobRecord]:
+        run = self.run_context
+        jobs = parts.batches(run)
+        if batch is not None and batch >= len(jobs):
+            raise ConfigError(f"--batch {batch}: iteration {run.iteration} has batches 0..{len(jobs) - 1}.")
+        jobs = jobs if batch is None else jobs[batch : batch + 1]
+        if batch is None:
+            run_parts(run, run.config.kin_gen.executor, jobs)
+        return [parts.run_job(run, job) for job in jobs]
+
+    def _recordings(self, dataset: MotionDataset) -> JobRecord:
+        run = self.run_context
+        run_parts(run, run.config.phys_record.executor, parts.chunks(run, dataset))
+        return phys_record.run_stage(run, dataset)
+
+    def _waiting(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        """`work`; where another process does it already, wait until that one has finished or is gone."""
+        run, told = self.run_context, False
+        while True:
+            try:
+                return work(run, *arguments)
+            except storage.Held as held:
+                if not told:
+                    run.reporter.message(stage, f"{held} Waiting for it.")
+                told = True
+            if run.should_stop():
+                raise Stopped
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _job(self, stage: str, work: Callable[[], JobRecord | list[JobRecord]]) -> None:
+        run = self.run_context
+        if run.should_stop():
+            raise Stopped
+        self._event("started", stage)
+        run.registry.call_lifecycle("parc_stage_started", stage=stage, folder=str(run.folder.path))
+        started = time.monotonic()
+        try:
+            records = work()
+        except Exception as err:
+            self._event("failed", stage, error=f"{type(err).__name__}: {err}")
+            run.registry.call_lifecycle("parc_stage_failed", stage=stage, error=str(err))
+            command = f"parc run {run.run_folder.path}"
+            if isinstance(err, ParcError):
+                run.reporter.message(stage, f"failed; when the cause is gone, continue with: {command}")
+                raise
+            raise StageFailed(
+                f"{stage} failed in {run.folder.path}: {type(err).__name__}: {err}. "
+                f"Continue with: {command}  (--debug shows where it failed)"
+            ) from err
+        seconds = time.monotonic() - started
+        for record in records if isinstance(records, list) else [records]:
+            self._event("finished", stage, summary=record.summary, seconds=round(seconds, 3))
+            run.registry.call_lifecycle(
+                "parc_stage_finished", stage=stage, folder=str(run.folder.path), summary=record.summary
+            )
+            run.reporter.message(stage, _one_line(record, seconds))
+
+    def _next_dataset(self) -> None:
+        """The data set that the next iteration will start from: the inputs plus everything recorded so far."""
+        inputs.iteration_dataset(attrs.evolve(self.run_context, iteration=self.run_context.iteration + 1))
+
+    def _event(self, event: str, stage: str, **fields: Any) -> None:
+        line = {
+            "time": round(time.time(), 3),
+            "iteration": self.run_context.iteration,
+            "event": event,
+            "stage": stage,
+            **fields,
+        }
+        storage.append_line(
+            self.run_context.run_folder.events, json.dumps(line, allow_nan=False, default=str)
+        )
+
+
+def _one_line(record: JobRecord, seconds: float) -> str:
+    summary = record.summary
+    parts = [f"{summary.get('in', '?')} in, {summary.get('out', '?')} out"]
+    rejected = ", ".join(f"{count} {reason}" for reason, count in summary.get("rejected", {}).items())
+    if rejected:
+        parts.append(f"({rejected})")
+    parts.append("finished before" if seconds < 0.5 and record.wall_s > 1.0 else f"{seconds:.1f} s")
+    return "  ".join(parts)
