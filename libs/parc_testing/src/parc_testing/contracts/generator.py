@@ -140,6 +140,19 @@ class GeneratorContract:
         after = _proposals(generator, 5)[0]
         assert not np.array_equal(before.root_pos, after.root_pos)
 
+    def test_what_is_prepared_lies_in_the_cache_and_changes_no_weights(
+        self, make: Make, tmp_path: pathlib.Path
+    ) -> None:
+        _fitted(make, tmp_path / "alone").save(tmp_path / "alone" / "saved")
+        dataset, context = tiny_dataset(tmp_path / "data"), make_context(tmp_path / "prepared")
+        make().prepare(dataset, context)
+        assert {path.name for path in (tmp_path / "prepared").iterdir()} <= {"out", "cache"}
+        assert not list(context.folder.iterdir())
+        generator = make()
+        generator.fit(dataset, context)
+        generator.save(tmp_path / "prepared" / "saved")
+        assert digest_folder(tmp_path / "prepared" / "saved") == digest_folder(tmp_path / "alone" / "saved")
+
     def test_training_reports_numbers_and_progress(self, make: Make, tmp_path: pathlib.Path) -> None:
         context = make_context(tmp_path)
         make().fit(tiny_dataset(tmp_path / "data"), context)
