@@ -41,6 +41,8 @@ def executor(**override) -> SlurmExecutor:
 
 
 class TestSlurm(WorkersContract):
+    batches = 3
+
     @pytest.fixture
     def make(self):
         return executor
