@@ -195,12 +195,14 @@ def test_an_option_for_all_iterations_stays_below_the_blocks(load):
         (
             "from: {3: {seed: 8}}\n",
             "iteration.yaml:4:12: from.3.seed: holds for the whole run and cannot change; what can is train_gen, "
-            "kin_gen, train_tracker, phys_record, metrics",
+            "kin_gen, train_tracker, phys_record, "
+            "balance, class_weights, recorded_share, executor, metrics",
         ),
         (
             "from: {3: {from: {4: {}}}}\n",
             "iteration.yaml:4:12: from.3.from: holds for the whole run and cannot change; what can is train_gen, "
-            "kin_gen, train_tracker, phys_record, metrics",
+            "kin_gen, train_tracker, phys_record, "
+            "balance, class_weights, recorded_share, executor, metrics",
         ),
         (
             "from: {3: {kingen: {}}}\n",
