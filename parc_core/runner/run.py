@@ -96,7 +96,7 @@ def run_file(
             check_files([attrs.evolve(run, gone=again) for run in _chosen(runs, only, iteration)], only)
             set_torch_threads(config.torch_threads)
             kept = KeptConfig(RunFolder(folder))
-            if redo is not None or kept.text != dump_yaml(config):
+            if redo is not None or kept.text not in (None, dump_yaml(config)):
                 check_alone(others, folder, redo)
             if not others():
                 storage.sweep(folder)

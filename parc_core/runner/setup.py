@@ -63,7 +63,7 @@ def set_up(
         with alone(folder):
             check_files(runs)
             kept = KeptConfig(RunFolder(folder))
-            if kept.text != dump_yaml(config):
+            if kept.text not in (None, dump_yaml(config)):
                 check_alone(others, folder, None)
             kept.replace(config)
         try:

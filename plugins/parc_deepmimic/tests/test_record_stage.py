@@ -93,6 +93,9 @@ def stage(tmp_path_factory):
 
     go.built = built
     with pytest.MonkeyPatch.context() as patch:
+        # the settings are a stand-in that no file can hold
+        patch.setattr("parc_core.stages.context.dump_yaml", lambda config: "stand-in\n")
+        patch.setattr(phys_record, "as_begun", lambda run, partial: run)
         patch.setattr(phys_record.train_tracker, "make_env", make_env)
         patch.setattr(phys_record.train_tracker, "trained_policy", lambda run: (None, "policy"))
         yield go
