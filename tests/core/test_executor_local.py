@@ -24,6 +24,8 @@ class TestInThisProcess(ExecutorContract):
 
 
 class TestTwoWorkers(WorkersContract):
+    batches = 3
+
     @pytest.fixture
     def make(self):
         return lambda: LocalExecutor(LocalConfig(workers=2, retries=1))
