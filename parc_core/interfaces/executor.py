@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
+from parc_core.interfaces.run_folder import STAGE_FOLDERS
 from parc_motion.errors import DataError
 
 __all__ = ["Executor", "ExecutorContext", "JobResult", "JobSpec"]
@@ -59,6 +60,10 @@ class JobSpec:
         for name, kind in types.items():
             if not isinstance(plain[name], kind) or isinstance(plain[name], bool):
                 raise DataError(f"{where}: {name} is {plain[name]!r}, which it cannot be.")
+        if plain["stage"] not in STAGE_FOLDERS:
+            raise DataError(
+                f"{where}: stage is '{plain['stage']}', expected one of {', '.join(STAGE_FOLDERS)}."
+            )
         ids = plain["ids"]
         if ids is not None and not (len(ids) == 2 and all(isinstance(one, int) for one in ids)):
             raise DataError(f"{where}: ids is {ids}, expected two numbers.")

@@ -20,6 +20,7 @@ import attrs
 
 from parc_core.config import setting
 from parc_core.interfaces import Executor, ExecutorContext, JobResult, JobSpec
+from parc_core.runner.logs import of_job
 
 __all__ = ["LocalConfig", "LocalExecutor"]
 
@@ -150,7 +151,7 @@ def _pass_on(kind: str, value: Any, job: JobSpec, ctx: ExecutorContext) -> None:
     elif kind == "log":
         logger = logging.getLogger(value["name"])
         if logger.isEnabledFor(value["level"]):
-            logger.log(value["level"], "%s", value["text"])
+            logger.log(value["level"], "%s", of_job(job.name, value["text"]))
 
 
 class _Worker:

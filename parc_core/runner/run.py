@@ -197,12 +197,22 @@ class _Iteration:
         run = self.run_context
         if run.should_stop():
             raise Stopped
+        with run_log(run.run_folder.stage_log(stage, run.iteration)):
+            self._logged_job(stage, work)
+
+    def _logged_job(self, stage: str, work: Callable[[], JobRecord | list[JobRecord]]) -> None:
+        run = self.run_context
+        log.debug("iteration %d, %s: started", run.iteration, stage)
         self._event("started", stage)
         run.registry.call_lifecycle("parc_stage_started", stage=stage, folder=str(run.folder.path))
         started = time.monotonic()
         try:
             records = work()
+        except Stopped:
+            log.debug("iteration %d, %s: stopped", run.iteration, stage)
+            raise
         except Exception as err:
+            log.debug("iteration %d, %s: failed", run.iteration, stage, exc_info=err)
             self._event("failed", stage, error=f"{type(err).__name__}: {err}")
             run.registry.call_lifecycle("parc_stage_failed", stage=stage, error=str(err))
             command = f"parc run {run.run_folder.path}"
@@ -219,7 +229,9 @@ class _Iteration:
             run.registry.call_lifecycle(
                 "parc_stage_finished", stage=stage, folder=str(run.folder.path), summary=record.summary
             )
-            run.reporter.message(stage, _one_line(record, seconds))
+            line = _one_line(record, seconds)
+            log.debug("iteration %d, %s: finished  %s", run.iteration, stage, line)
+            run.reporter.message(stage, line)
 
     def _next_dataset(self) -> None:
         """The data set that the next iteration will start from: the inputs plus everything recorded so far."""

@@ -47,6 +47,7 @@ def make_job(tmp_path: pathlib.Path) -> Job:
         folder=tmp_path / "iter_001" / "p1_train_gen",
         key_fields={"seed": 1},
         superseded=tmp_path / "superseded",
+        locks=tmp_path / "locks",
     )
 
 

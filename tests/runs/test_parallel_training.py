@@ -77,7 +77,8 @@ def learned(path: pathlib.Path) -> float:
 
 def steps_of(path: pathlib.Path) -> list[int]:
     lines = (stage_folder(path) / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["step"] for line in lines]
+    rows = [json.loads(line) for line in lines]
+    return [row["step"] for row in rows if row["name"] == "train_gen/loss/value"]
 
 
 def pids_at_work(path: pathlib.Path) -> list[int]:
@@ -238,13 +239,13 @@ def test_number_of_processes_must_be_that_of_torchrun(tmp_path, monkeypatch):
     [
         (
             ["train_tracker.processes=3"],
-            "train_tracker.simulator.num_envs is 256, which 3 processes cannot divide evenly. Choose a multiple of their "
-            "number.",
+            "train_tracker.simulator.num_envs is 256, which 3 processes cannot divide evenly. Choose a multiple of "
+            "their number.",
         ),
         (
             ["train_tracker.processes=2", "train_tracker.agent.use=mpc"],
-            f"train_tracker: agent 'mpc' of parc-mpc {version('parc-mpc')} trains in one process only, but 2 are to train together. Set "
-            "train_tracker.processes to 1 and start without torchrun, or choose another agent.",
+            f"train_tracker: agent 'mpc' of parc-mpc {version('parc-mpc')} trains in one process only, but 2 are to "
+            "train together. Set train_tracker.processes to 1 and start without torchrun, or choose another agent.",
         ),
         (
             ["train_tracker.processes=2", "device=cuda:1"],
