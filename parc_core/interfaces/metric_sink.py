@@ -22,6 +22,7 @@ class JobInfo:
     stage: str  # train_gen, train_tracker or phys_record
     name: str  # of the job within the run: the path of its folder, ``iter_001/p1_train_gen``
     folder: pathlib.Path  # where its files lie once it is finished; the same after every interruption
+    run_folder: pathlib.Path  # for what is no result of the job, such as files that change after `close`
     settings: Mapping[str, Any]  # of the iteration: nested dicts, lists and scalars, as in an iteration file
     versions: Mapping[str, str]  # of the core and the plugins, by distribution
 
@@ -39,9 +40,10 @@ class MetricRecord:
 class MetricSink(ABC):
     """Stores or displays metrics.
 
-    Made with ``target(config, folder=Path)``, one per job; `folder` is the job's and exists. A target with a parameter
-    `job` also gets a `JobInfo`; give it a default, for callers outside of a run. A resumed job makes a new sink for the
-    same folder, which continues what is there; its settings may have changed. All calls come from one thread.
+    Made with ``target(config, folder=Path)``, one per job; `folder` is the job's and exists. What lies in it after
+    `close` is a result of the job, and must not change any more. A target with a parameter `job` also gets a `JobInfo`;
+    give it a default, for callers outside of a run. A resumed job makes a new sink for the same folder, which continues
+    what is there; its settings may have changed. All calls come from one thread.
 
     Besides what a stage reports, a run writes ``time/wall_s``: seconds of work on the job so far, over all attempts.
     `parc_testing.contracts.metric_sink.MetricSinkContract` checks an implementation.

@@ -160,6 +160,7 @@ class RunContext:
             stage=stage,
             name=lasting.relative_to(self.run_folder.path).as_posix(),
             folder=lasting.absolute(),
+            run_folder=self.run_folder.path.absolute(),
             settings=dump(self.config),
             versions={**dict(self.registry.plugins()), "parc-core": __version__},
         )

@@ -41,7 +41,7 @@ class OldSink(MetricSink):
 
 class NewSink(MetricSink):
     def __init__(self, config: NoSettings, *, folder, job=None):
-        plain = {**attrs.asdict(job), "folder": str(job.folder)}
+        plain = {**attrs.asdict(job), "folder": str(job.folder), "run_folder": str(job.run_folder)}
         (folder / "job.json").write_text(json.dumps(plain))
 
     def write(self, records):
@@ -148,6 +148,7 @@ def test_sinks_know_the_job_and_those_that_do_not_ask_work_as_before(parc, home)
     job = read_json(folder / "job.json")
     assert (job["run"], job["iteration"], job["stage"]) == ("quick", 1, "train_gen")
     assert (job["name"], job["folder"]) == ("iter_001/p1_train_gen", str(folder))
+    assert job["run_folder"] == str(home / RUN)
     assert job["settings"]["seed"] == 9 and job["settings"]["train_gen"]["generator"]["epochs"] == 1
     assert {"parc-core", "parc-terrain"} <= set(job["versions"])
     chunk = read_json(home / RUN / "iter_001" / "p4_phys_record" / "chunk_00000" / "job.json")

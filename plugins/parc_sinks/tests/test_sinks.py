@@ -147,7 +147,9 @@ def test_wandb_has_the_settings_and_the_place_of_the_job(runs, tmp_path):
     assert options["name"] == "demo/iter_001/p1_train_gen"
     about = {"name": "iter_001/p1_train_gen", "iteration": 1, "versions": {"parc-core": "0.1.0"}}
     assert options["config"] == {**job.settings, "job": about}
-    assert options["dir"] == str(tmp_path / "p1_train_gen.partial")
+    assert options["dir"] == str(
+        tmp_path
+    )  # what lies in the job's folder must not change when it is finished
 
 
 def test_wandb_run_is_that_of_the_lasting_folder(runs, tmp_path):

@@ -19,21 +19,22 @@ __all__ = ["WandbSink"]
 class WandbSink(MetricSink):
     """Logs to a run whose id is derived from where the job's files will lie, so that a resumed job continues that run.
 
-    Its config holds the settings of the iteration, its group is the run of PARC and its job type the stage. Steps may
-    repeat after an interruption, which Weights & Biases refuses; they are therefore logged as the metric ``step``, the
-    x-axis of all charts.
+    Its config holds the settings of the iteration, its group is the run of PARC and its job type the stage. Its files
+    lie in `wandb/` of the run folder. Steps may repeat after an interruption, which Weights & Biases refuses; they are
+    therefore logged as the metric ``step``, the x-axis of all charts.
     """
 
     def __init__(self, config: WandbConfig, *, folder: pathlib.Path, job: JobInfo | None = None) -> None:
         wandb = require("wandb", "wandb")
-        folder = pathlib.Path(folder).resolve()
-        make_folder(folder)
+        folder = make_folder(pathlib.Path(folder)).resolve()
         lasting = folder if job is None else job.folder.resolve()
+        # Files and links of the package change after `finish`, so they cannot be among the results of a job.
+        place = folder if job is None else job.run_folder.resolve()
         self._run = wandb.init(
             project=config.project,
             entity=config.entity,
             mode=config.mode,
-            dir=str(folder),
+            dir=str(place),
             id=hashlib.sha256(str(lasting).encode()).hexdigest()[:16],
             resume="allow",
             allow_val_change=True,  # settings that a resumed job has changed, such as its length

@@ -21,6 +21,7 @@ def make_job_info(folder: pathlib.Path, **settings: Any) -> JobInfo:
         stage="train_gen",
         name=f"iter_001/{folder.name}",
         folder=folder,
+        run_folder=folder.parent,
         settings={"name": "demo", "seed": 3, "dataset": [{"use": "folder"}], **settings},
         versions={"parc-core": "0.1.0"},
     )
