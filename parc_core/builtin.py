@@ -23,6 +23,6 @@ def parc_providers() -> list[Provider]:
             name="local",
             target="parc_core.runner.local:LocalExecutor",
             config="parc_core.runner.local:LocalConfig",
-            summary="runs jobs one after the other in this process",
+            summary="runs jobs in worker processes of this machine",
         ),
     ]

@@ -11,7 +11,7 @@ from parc_core.interfaces.generator_parts import (
     LossInput,
     MotionWindows,
 )
-from parc_core.interfaces.metric_sink import MetricRecord, MetricSink
+from parc_core.interfaces.metric_sink import JobInfo, MetricRecord, MetricSink
 from parc_core.interfaces.motion_source import MotionSource
 from parc_core.interfaces.optimizer import Optimizer, Refined
 from parc_core.interfaces.parallel import Parallel
@@ -57,6 +57,7 @@ __all__ = [
     "GeneratorLoss",
     "GeneratorNetwork",
     "IterationFolder",
+    "JobInfo",
     "JobResult",
     "JobSpec",
     "Kept",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
+from parc_core.interfaces.run_folder import STAGE_FOLDERS
 from parc_motion.errors import DataError
 
 __all__ = ["Executor", "ExecutorContext", "JobResult", "JobSpec"]
@@ -59,6 +60,10 @@ class JobSpec:
         for name, kind in types.items():
             if not isinstance(plain[name], kind) or isinstance(plain[name], bool):
                 raise DataError(f"{where}: {name} is {plain[name]!r}, which it cannot be.")
+        if plain["stage"] not in STAGE_FOLDERS:
+            raise DataError(
+                f"{where}: stage is '{plain['stage']}', expected one of {', '.join(STAGE_FOLDERS)}."
+            )
         ids = plain["ids"]
         if ids is not None and not (len(ids) == 2 and all(isinstance(one, int) for one in ids)):
             raise DataError(f"{where}: ids is {ids}, expected two numbers.")
@@ -91,6 +96,7 @@ class ExecutorContext:
     unpack: Callable[[bytes], None]  # takes over what `parc job run` made of it, the .result.zip
     threads: int = 1  # simulator threads that all jobs together may use on this machine
     device: str = "cpu"
+    modules: Sequence[str] = ()  # of the chosen providers, which workers on this machine may import ahead
 
 
 class Executor(ABC):
@@ -108,3 +114,6 @@ class Executor(ABC):
         A job whose worker dies is tried again, and only then "lost"; a job that fails with an error of its own is not.
         After `ctx.should_stop`, running jobs are asked to stop, and jobs that have not begun are "stopped".
         """
+
+    def warm_up(self, ctx: ExecutorContext) -> None:
+        """Prepare for jobs that will come later, and return at once; called before the first stage of a run."""

@@ -7,8 +7,14 @@ import re
 
 import attrs
 
-__all__ = ["IterationFolder", "RunFolder"]
+__all__ = ["STAGE_FOLDERS", "IterationFolder", "RunFolder"]
 
+STAGE_FOLDERS = {  # stage -> its folder in an iteration
+    "train_gen": "p1_train_gen",
+    "kin_gen": "p2_kin_gen",
+    "train_tracker": "p3_tracker",
+    "phys_record": "p4_phys_record",
+}
 _ITERATION = re.compile(r"iter_(\d{3,})")
 _BATCH = re.compile(r"(.+)_(\d+)_(\d+)")
 
@@ -37,7 +43,7 @@ class IterationFolder:
     @property
     def train_gen(self) -> pathlib.Path:
         """Folder of stage `train_gen`."""
-        return self.path / "p1_train_gen"
+        return self.path / STAGE_FOLDERS["train_gen"]
 
     @property
     def generator(self) -> pathlib.Path:
@@ -47,7 +53,7 @@ class IterationFolder:
     @property
     def kin_gen(self) -> pathlib.Path:
         """Folder of stage `kin_gen`, which holds one folder per batch."""
-        return self.path / "p2_kin_gen"
+        return self.path / STAGE_FOLDERS["kin_gen"]
 
     def batch(self, save_name: str, first: int, last: int) -> pathlib.Path:
         """Folder of the batch that makes the motions with numbers `first` to `last`."""
@@ -66,7 +72,7 @@ class IterationFolder:
     @property
     def train_tracker(self) -> pathlib.Path:
         """Folder of stage `train_tracker`."""
-        return self.path / "p3_tracker"
+        return self.path / STAGE_FOLDERS["train_tracker"]
 
     @property
     def tracker_motions(self) -> pathlib.Path:
@@ -91,7 +97,7 @@ class IterationFolder:
     @property
     def phys_record(self) -> pathlib.Path:
         """Folder of stage `phys_record`."""
-        return self.path / "p4_phys_record"
+        return self.path / STAGE_FOLDERS["phys_record"]
 
     @property
     def recorded_motions(self) -> pathlib.Path:
@@ -149,13 +155,26 @@ class RunFolder:
 
     @property
     def log(self) -> pathlib.Path:
-        """The log."""
+        """The log of everything."""
         return self.path / "log.txt"
 
     @property
     def logs(self) -> pathlib.Path:
-        """Logs of jobs that a scheduler started."""
+        """Logs of single stages, and of jobs that a scheduler started."""
         return self.path / "logs"
+
+    def stage_log(self, stage: str, iteration: int, part: int | None = None) -> pathlib.Path:
+        """The log of a stage, or of a single batch or chunk of it that a scheduler started.
+
+        >>> RunFolder(pathlib.Path("runs/demo")).stage_log("kin_gen", iteration=1, part=3)
+        PosixPath('runs/demo/logs/iter_001-p2_kin_gen-3.txt')
+
+        The motion sources are imported once for all iterations: stage `inputs` has the log ``inputs.txt``.
+        """
+        if stage not in STAGE_FOLDERS:
+            return self.logs / f"{stage}.txt"
+        name = f"{self.iteration(iteration).path.name}-{STAGE_FOLDERS[stage]}"
+        return self.logs / (f"{name}.txt" if part is None else f"{name}-{part}.txt")
 
     @property
     def report(self) -> pathlib.Path:

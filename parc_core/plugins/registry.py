@@ -8,7 +8,8 @@ import importlib.metadata
 import logging
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import attrs
@@ -184,15 +185,25 @@ class Registry:
         """
         return self.resolve(kind, name).settings_class()
 
-    def create(self, kind: str, use: Choice, **collaborators: Any) -> Any:
+    def create(
+        self,
+        kind: str,
+        use: Choice,
+        *,
+        optional: Mapping[str, Any] = MappingProxyType({}),
+        **collaborators: Any,
+    ) -> Any:
         """An instance of a provider: its target, called with its settings and the collaborators of its interface.
+
+        Args:
+            optional: collaborators that only targets with such a parameter get.
 
         Raises:
             UnknownProvider, AmbiguousProvider: as `resolve`.
             ProviderUnavailable: its module, or something that it imports, is missing.
             BrokenPlugin: importing or constructing it raised.
         """
-        return self.resolve(kind, use.name).create(use.config, **collaborators)
+        return self.resolve(kind, use.name).create(use.config, optional=optional, **collaborators)
 
     def call_lifecycle(self, hook: str, **arguments: Any) -> None:
         """Call a lifecycle hook of every plugin, one plugin at a time; errors are logged and do not stop the run."""

@@ -26,7 +26,7 @@ import attrs
 from parc_core.errors import BrokenPlugin
 from parc_core.plugins.provider import WEIGHTED_KINDS
 
-__all__ = ["bind", "settings_class"]
+__all__ = ["accepted", "bind", "settings_class"]
 
 _WEIGHT_HELP = "Weight of this term in the sum."
 
@@ -56,6 +56,15 @@ def bind(target: Callable[..., Any], config: Any, collaborators: Mapping[str, An
     wanted = _keywords(target)
     settings = {field.name: getattr(config, field.name) for field in attrs.fields(type(config))}
     return functools.partial(target, **{name: value for name, value in settings.items() if name in wanted})
+
+
+def accepted(target: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the offered keyword arguments that the target has parameters for."""
+    parameters = _signature(target).parameters.values() if offered else ()
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return dict(offered)
+    names = {one.name for one in parameters if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)}
+    return {name: value for name, value in offered.items() if name in names}
 
 
 def _takes_config(target: Callable[..., Any]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import pathlib
-from types import ModuleType
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ from parc_core.errors import BrokenPlugin, ProviderUnavailable, UnknownProvider
 from parc_core.plugins.discovery import describe_error, import_module, import_object
 from parc_core.plugins.files import load_file
 from parc_core.plugins.provider import required_settings, reserved_keys
-from parc_core.plugins.signature import bind, settings_class
+from parc_core.plugins.signature import accepted, bind, settings_class
 from parc_motion.errors import ParcError
 
 __all__ = ["Target"]
@@ -86,11 +87,14 @@ class Target:
         self._check_names(cls)
         return cls
 
-    def create(self, config: Any, **collaborators: Any) -> Any:
+    def create(
+        self, config: Any, *, optional: Mapping[str, Any] = MappingProxyType({}), **collaborators: Any
+    ) -> Any:
         """An instance of the provider; a plain function gets its settings bound and no collaborators.
 
         Args:
             config: its settings; the defaults when None.
+            optional: collaborators that only targets with such a parameter get.
 
         Raises:
             UnknownProvider, ProviderUnavailable, BrokenPlugin: as `load`, or its constructor raised.
@@ -98,6 +102,7 @@ class Target:
         target = self.load()
         config = config if config is not None else self.settings_class()()
         try:
+            collaborators |= accepted(target, optional)
             return target(config, **collaborators) if self.config else bind(target, config, collaborators)
         except ParcError:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,8 @@ import attrs
 
 from parc_core.errors import ConfigError, StageFailed
 from parc_core.interfaces import Stopped
-from parc_core.runner.parts import run_parts
+from parc_core.runner.logs import run_log
+from parc_core.runner.parts import run_parts, warm_up
 from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import JobRecord, read_record
@@ -20,6 +22,8 @@ from parc_motion.clips import MotionDataset
 from parc_motion.errors import ParcError
 
 __all__ = ["IterationJobs"]
+
+log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_S = 1.0  # at a job that another process works on
 
@@ -41,7 +45,8 @@ class IterationJobs:
         """Carry out every stage, or one, or one batch of `kin_gen`; what is finished is skipped."""
         run = self.run_context
         if only is None and read_record(run.folder.train_gen) is None:
-            self._check_executors()
+            for stage in (run.config.kin_gen, run.config.phys_record):
+                warm_up(run, stage.executor)  # what it lacks is an error now, and not after hours of training
         dataset = self._dataset()
         if only in (None, train_gen.STAGE):
             self._job(train_gen.STAGE, lambda: self._waiting(train_gen.STAGE, train_gen.run_stage, dataset))
@@ -63,12 +68,6 @@ class IterationJobs:
     def _dataset(self) -> MotionDataset:
         self._job(inputs.STAGE, lambda: self._waiting(inputs.STAGE, inputs.import_inputs))
         return inputs.iteration_dataset(self.run_context)
-
-    def _check_executors(self) -> None:
-        """What an executor lacks, a package say, is an error now and not after hours of training."""
-        run = self.run_context
-        for stage in (run.config.kin_gen, run.config.phys_record):
-            run.registry.create("executor", stage.executor or run.config.executor)
 
     def _batches(self, batch: int | None) -> list[JobRecord]:
         run = self.run_context
@@ -103,12 +102,22 @@ class IterationJobs:
         run = self.run_context
         if run.should_stop():
             raise Stopped
+        with run_log(run.run_folder.stage_log(stage, run.iteration)):
+            self._logged_job(stage, work)
+
+    def _logged_job(self, stage: str, work: Callable[[], JobRecord | list[JobRecord]]) -> None:
+        run = self.run_context
+        log.debug("iteration %d, %s: started", run.iteration, stage)
         self._event("started", stage)
         run.registry.call_lifecycle("parc_stage_started", stage=stage, folder=str(run.folder.path))
         started = time.monotonic()
         try:
             records = work()
+        except Stopped:
+            log.debug("iteration %d, %s: stopped", run.iteration, stage)
+            raise
         except Exception as err:
+            log.debug("iteration %d, %s: failed", run.iteration, stage, exc_info=err)
             self._event("failed", stage, error=f"{type(err).__name__}: {err}")
             run.registry.call_lifecycle("parc_stage_failed", stage=stage, error=str(err))
             command = f"parc run {run.run_folder.path}"
@@ -125,7 +134,9 @@ class IterationJobs:
             run.registry.call_lifecycle(
                 "parc_stage_finished", stage=stage, folder=str(run.folder.path), summary=record.summary
             )
-            run.reporter.message(stage, _one_line(record, seconds))
+            line = _one_line(record, seconds)
+            log.debug("iteration %d, %s: finished  %s", run.iteration, stage, line)
+            run.reporter.message(stage, line)
 
     def _next_dataset(self) -> None:
         """The data set that the next iteration will start from: the inputs plus everything recorded so far."""

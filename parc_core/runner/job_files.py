@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pathlib
 
 from parc_core.errors import ConfigError
@@ -18,6 +19,8 @@ from parc_motion.storage import make_folder, remove, write_bytes
 
 __all__ = ["carry_out_file", "read_job"]
 
+log = logging.getLogger(__name__)
+
 
 def carry_out_file(path: pathlib.Path, reporter: Reporter, threads: int = 0) -> JobResult:
     """Carry out the job in a file; see `parc job run`.
@@ -29,13 +32,17 @@ def carry_out_file(path: pathlib.Path, reporter: Reporter, threads: int = 0) -> 
     if path.suffix == ".zip":
         return _carry_out_exported(path, reporter, threads)
     job = read_job(path)
-    if not RunFolder(pathlib.Path(job.run)).exists:
+    folder = RunFolder(pathlib.Path(job.run))
+    if not folder.exists:
         raise ConfigError(
             f"{path}: its run folder {job.run} is not seen here. Export the job: parc job export --help"
         )
-    log = RunFolder(pathlib.Path(job.run)).logs / f"iter_{job.iteration:03d}-{job.stage}-{job.part or 0}.txt"
-    with StopFlag() as stop, run_log(log):
-        return outcome_of(lambda: carry_out(job, reporter, stop, threads), job.name)
+    file = folder.stage_log(job.stage, job.iteration, job.part)
+    with StopFlag() as stop, run_log(file):
+        log.debug("%s: started", job.name)
+        result = outcome_of(lambda: carry_out(job, reporter, stop, threads), job.name, f"logs/{file.name}")
+        log.debug("%s: %s  %s", job.name, result.state, result.error)
+    return result
 
 
 def _carry_out_exported(path: pathlib.Path, reporter: Reporter, threads: int) -> JobResult:
@@ -44,8 +51,8 @@ def _carry_out_exported(path: pathlib.Path, reporter: Reporter, threads: int) ->
         exported = path.read_bytes()
     except OSError as err:
         raise DataError(f"{path}: cannot be read: {err.strerror}.") from err
-    with StopFlag() as stop:
-        result = run_exported(exported, make_folder(work).absolute(), reporter, stop, threads)
+    with StopFlag() as stop, run_log(RunFolder(make_folder(work)).log):
+        result = run_exported(exported, work.absolute(), reporter, stop, threads)
     if result.state == "finished":
         write_bytes(path.with_suffix(".result.zip"), result_of(work))
         remove(work)

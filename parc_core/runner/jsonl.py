@@ -28,7 +28,9 @@ class JsonlConfig:
 
 
 class JsonlSink(MetricSink):
-    """Appends ``{"step", "name", "value"}`` lines; one write is one fsync, however many records it holds.
+    """Appends ``{"step", "name", "value", "time"}`` lines; one write is one fsync, however many records it holds.
+
+    `time` is when the value was reported, in seconds since the epoch, to the millisecond.
 
     JSON has no NaN: a value that is not finite is written as a string ("nan", "inf"), so that it is seen and not lost.
     """
@@ -46,4 +48,10 @@ class JsonlSink(MetricSink):
 def _line(record: MetricRecord) -> str:
     value = float(record.value)
     shown = value if math.isfinite(value) else str(value)
-    return json.dumps({"step": int(record.step), "name": record.name, "value": shown}, ensure_ascii=False)
+    row = {
+        "step": int(record.step),
+        "name": record.name,
+        "value": shown,
+        "time": round(record.wall_time, 3),
+    }
+    return json.dumps(row, ensure_ascii=False)

@@ -10,7 +10,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,12 +19,16 @@ import attrs
 
 from parc_core.config import setting
 from parc_core.interfaces import Executor, ExecutorContext, JobResult, JobSpec
+from parc_core.runner.logs import of_job
+from parc_core.stages.fork_server import start_child, warm_up
 
 __all__ = ["LocalConfig", "LocalExecutor"]
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5  # between looks at the clock and at the wish to stop
+_MODULE = "parc_core.runner.worker"
+_IMPORTS = ("torch", "parc_core.runner.jobs")  # of every job
 _SILENT_S = 60.0  # a worker that gives no sign of life for so long hangs; it gives one every two seconds
 _SHOWN = 400  # characters of what a dead worker wrote last
 
@@ -73,6 +76,11 @@ class LocalExecutor(Executor):
             stopped = JobResult(state="stopped", error="stopped")
             yield index, stopped if ctx.should_stop() else ctx.run_here(job)
 
+    def warm_up(self, ctx: ExecutorContext) -> None:
+        """Import what workers need while the first stages work."""
+        if ctx.device == "cpu" and self.config.workers != 1 and ctx.threads > 1:
+            warm_up([_MODULE, *_IMPORTS, *ctx.modules])
+
     def _automatic(self, jobs: int, ctx: ExecutorContext) -> int:
         return min(jobs, ctx.threads) if ctx.device == "cpu" else 1
 
@@ -99,7 +107,7 @@ class LocalExecutor(Executor):
                     if idle:
                         worker = idle.pop()
                     else:
-                        worker = _Worker()
+                        worker = _Worker(ctx.device, ctx.modules)
                         workers.append(worker)
                         selector.register(worker.out, selectors.EVENT_READ, worker)
                     worker.begin(waiting.popleft(), jobs, threads)
@@ -150,23 +158,22 @@ def _pass_on(kind: str, value: Any, job: JobSpec, ctx: ExecutorContext) -> None:
     elif kind == "log":
         logger = logging.getLogger(value["name"])
         if logger.isEnabledFor(value["level"]):
-            logger.log(value["level"], "%s", value["text"])
+            logger.log(value["level"], "%s", of_job(job.name, value["text"]))
 
 
 class _Worker:
     """A worker process, and the job that it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu", modules: Sequence[str] = ()) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the worker
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "parc_core.runner.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            start_new_session=True,  # Ctrl-C in a terminal is for the process of the run, which tells its workers
-        )
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.input, self.out = self.process.stdin, self.process.stdout
+        (stdin, orders), (lines, stdout) = os.pipe(), os.pipe()
+        files = {"stdin": stdin, "stdout": stdout, "stderr": self.errors.fileno()}
+        try:
+            self.process = start_child(_MODULE, **files, device=device, modules=[*_IMPORTS, *modules])
+        finally:
+            os.close(stdin)
+            os.close(stdout)
+        self.input, self.out = os.fdopen(orders, "wb"), os.fdopen(lines, "rb", buffering=0)
         os.set_blocking(self.out.fileno(), False)
         self.job: int | None = None
         self.ended, self.reason = False, ""

@@ -1,4 +1,4 @@
-"""`log.txt` of a run folder: everything that PARC and its plugins log, for afterwards."""
+"""Log files of a run folder: everything that PARC and its plugins log, for afterwards."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from parc_motion import storage
 from parc_motion.errors import StorageError
 
-__all__ = ["run_log"]
+__all__ = ["of_job", "run_log"]
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 @contextlib.contextmanager
 def run_log(path: pathlib.Path) -> Iterator[None]:
-    """While the block lasts, log records of PARC and its plugins (DEBUG) and warnings of others go to a file."""
+    """While the block lasts, log records of PARC and its plugins (DEBUG) and warnings of others go to a file, too.
+
+    Blocks may be nested: each file has all records of its block.
+    """
     handler = _LineHandler(path)
     ours = logging.getLogger("parc_core")
     root = logging.getLogger()
@@ -31,6 +34,11 @@ def run_log(path: pathlib.Path) -> Iterator[None]:
         root.removeHandler(handler)
         ours.setLevel(levels[0])
         root.setLevel(levels[1])
+
+
+def of_job(name: str, text: str) -> str:
+    """The text of a log record of another process, with the name of the job that it works on."""
+    return text if text.startswith(f"{name}: ") else f"{name}: {text}"
 
 
 class _LineHandler(logging.Handler):

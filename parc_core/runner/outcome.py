@@ -16,11 +16,12 @@ __all__ = ["error_of", "outcome_of"]
 log = logging.getLogger(__name__)
 
 
-def outcome_of(work: Callable[[], Any], name: str) -> JobResult:
+def outcome_of(work: Callable[[], Any], name: str, log_file: str = "log.txt") -> JobResult:
     """How `work` ended; the log says where an unexpected error came from.
 
     Args:
         name: of the job, for messages.
+        log_file: where the log of this process goes, for messages.
     """
     try:
         work()
@@ -34,7 +35,7 @@ def outcome_of(work: Callable[[], Any], name: str) -> JobResult:
         return JobResult(state="failed", error=str(err), exit_code=err.exit_code)
     except Exception as err:  # a plugin's mistake ends its job, not the worker
         log.error("%s: %s: %s", name, type(err).__name__, err, exc_info=err)
-        text = f"{type(err).__name__}: {err} (log.txt says where)"
+        text = f"{type(err).__name__}: {err} ({log_file} says where)"
         return JobResult(state="failed", error=text, exit_code=ParcError.exit_code)
     return JobResult(state="finished")
 

@@ -12,10 +12,11 @@ from parc_core.config import Use
 from parc_core.interfaces import Executor, ExecutorContext, JobResult, JobSpec, Stopped
 from parc_core.runner.outcome import error_of, outcome_of
 from parc_core.runner.transport import import_result, pack
+from parc_core.stages.content import provider_modules
 from parc_core.stages.context import RunContext
 from parc_core.stages.parts import is_finished, run_job
 
-__all__ = ["run_parts"]
+__all__ = ["run_parts", "warm_up"]
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,15 @@ def run_parts(run: RunContext, use: Use | None, jobs: Sequence[JobSpec]) -> None
             time.sleep(_LOOK_AGAIN_S)
 
 
+def warm_up(run: RunContext, use: Use | None) -> None:
+    """Let the executor of jobs that will come later prepare for them; what it lacks, a package say, is told now.
+
+    Raises:
+        ParcError: it cannot be used.
+    """
+    run.registry.create("executor", use or run.config.executor).warm_up(_Board(run, 0).context())
+
+
 @attrs.define
 class _Board:
     """Progress of many jobs as progress of their stage: finished ones, and the shares of those at work."""
@@ -84,6 +94,7 @@ class _Board:
             unpack=lambda result: log.info("taken over: %s", import_result(run.run_folder.path, result)),
             threads=run.threads,
             device=run.device,
+            modules=provider_modules(run.registry, run.config),
         )
 
     def finish(self, job: JobSpec) -> None:

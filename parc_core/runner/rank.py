@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import Any
 
 import attrs
 
@@ -20,6 +20,7 @@ from parc_core.interfaces import Parallel, RunFolder, Stopped
 from parc_core.plugins import Registry
 from parc_core.runner.contexts import contexts
 from parc_core.runner.stop import StopFlag
+from parc_core.runner.worker import Wire, open_wire
 from parc_core.stages import train_gen, train_tracker
 from parc_core.stages.context import Reporter
 from parc_core.stages.group import Group, device_of, join, leave, simulator_threads
@@ -78,38 +79,35 @@ def follow() -> None:
 
 
 def main() -> None:
-    """Carry out the training that is named on standard input; events go to the file descriptor in the arguments."""
-    events = _Events(os.fdopen(int(sys.argv[1]), "w"))
+    """Take part in the training that is named on stdin; what happens goes as lines to stdout, see `Wire`."""
     job = json.loads(sys.stdin.readline())
+    wire = open_wire(logs=job["rank"] == 0)  # all of them would say the same
     stop = threading.Event()
     threading.Thread(target=_listen, args=(stop,), daemon=True).start()
     code = 0
     try:
-        _work(job, events, stop)
+        _work(job, wire, stop)
     except Stopped:
         code = STOPPED
     except BaseException as err:  # the top of a process
         if not isinstance(err, ProcessLost):  # of which the other one tells
             traceback.print_exception(err)
         if isinstance(err, ParcError):
-            events.send(event="error", type=type(err).__name__, text=str(err))
+            wire.send("error", {"type": type(err).__name__, "text": str(err)})
         code = ParcError.exit_code
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # an orderly end would wait for operations that a lost process never finishes
 
 
-def _work(job: dict[str, Any], events: _Events, stop: threading.Event) -> None:
+def _work(job: dict[str, Any], wire: Wire, stop: threading.Event) -> None:
     import torch.distributed as dist
 
     rank, size = job["rank"], job["size"]
-    if rank == 0:  # all of them would say the same
-        logging.getLogger().addHandler(_Relay(events))
-        logging.getLogger().setLevel(logging.INFO)
     device = device_of(job["device"], rank)
     store = dist.TCPStore("127.0.0.1", job["port"], is_master=False)
     parallel = join(store, rank, size, device)
-    reporter = events if rank == 0 else _Silent()
+    reporter = wire if rank == 0 else _Silent()
     _take_part(job, parallel, device, size, reporter, stop.is_set)
     leave()
 
@@ -130,36 +128,6 @@ class _Silent:
 
     def update(self, stage: str, done: float, total: float, note: str) -> None:
         """Say nothing."""
-
-
-class _Events:
-    """A reporter that writes lines of JSON for the process that waits."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream, self._lock = stream, threading.Lock()
-
-    def send(self, **event: Any) -> None:
-        with self._lock:
-            self._stream.write(json.dumps(event, default=str) + "\n")
-            self._stream.flush()
-
-    def message(self, stage: str, text: str) -> None:
-        self.send(event="message", stage=stage, text=text)
-
-    def update(self, stage: str, done: float, total: float, note: str) -> None:
-        self.send(event="update", stage=stage, done=done, total=total, note=note)
-
-
-class _Relay(logging.Handler):
-    """Hands log records to the process that keeps the log."""
-
-    def __init__(self, events: _Events) -> None:
-        super().__init__(logging.INFO)
-        self._events = events
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send one record."""
-        self._events.send(event="log", name=record.name, level=record.levelno, text=self.format(record))
 
 
 if __name__ == "__main__":

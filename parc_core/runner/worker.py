@@ -47,14 +47,15 @@ def main() -> None:
             os._exit(1)  # out of memory: what this process still holds is given back
 
 
-def open_wire() -> Wire:
-    """Lines to stdout from now on: signs of life, log records, and what the caller sends."""
+def open_wire(logs: bool = True) -> Wire:
+    """Lines to stdout from now on: signs of life, log records if wanted, and what the caller sends."""
     wire = Wire(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not end up among the lines
     threading.Thread(target=_beat, args=(wire,), daemon=True).start()
-    logging.getLogger().addHandler(_ToWire(wire))
-    logging.getLogger().setLevel(logging.INFO)
-    logging.getLogger("parc_core").setLevel(logging.DEBUG)
+    if logs:
+        logging.getLogger().addHandler(_ToWire(wire))
+        logging.getLogger().setLevel(logging.INFO)
+        logging.getLogger("parc_core").setLevel(logging.DEBUG)
     return wire
 
 

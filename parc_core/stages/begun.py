@@ -51,13 +51,13 @@ def prepared_as_begun(
         earlier = with_settings(run, begun.settings)
         job_then, more_then = prepare(earlier)
     except (ConfigError, DataError) as err:
-        log.warning("%s: the settings that it was begun with cannot be used any more: %s", job.partial, err)
+        log.warning("%s: the settings that it was begun with cannot be used any more: %s", job.lasting, err)
         return run, job, more
     if job_then.key != begun.key:
         return run, job, more
     log.info(
         "%s was begun with other settings, and goes on with those. To begin it again: --redo %s",
-        job.partial,
+        job.lasting,
         job.stage,
     )
     return earlier, job_then, more_then

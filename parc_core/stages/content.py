@@ -19,7 +19,7 @@ from parc_motion.clips import read_motion_list
 from parc_motion.errors import DataError
 from parc_motion.storage import digest_unchanged
 
-__all__ = ["extending_settings", "provider_key", "provider_versions"]
+__all__ = ["extending_settings", "provider_key", "provider_modules", "provider_versions"]
 
 
 def provider_key(registry: Registry, kind: str, use: Use) -> dict[str, Any]:
@@ -54,6 +54,17 @@ def provider_versions(registry: Registry, kind: str, use: Use) -> dict[str, str]
     for inner_kind, inner in _inner(use.config):
         found |= provider_versions(registry, inner_kind, inner)
     return dict(sorted(found.items()))
+
+
+def provider_modules(registry: Registry, settings: Any) -> list[str]:
+    """Modules of the providers that are chosen anywhere inside settings; plain files are none."""
+    found = set()
+    for kind, use in _inner(settings):
+        target = _target(registry, kind, use)
+        if target.file is None:
+            found.add(target.spec.rpartition(":")[0])
+        found.update(provider_modules(registry, use.config))
+    return sorted(found)
 
 
 def _target(registry: Registry, kind: str, use: Use) -> Target:

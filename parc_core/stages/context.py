@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 from parc_core import __version__
-from parc_core.config import Use, dump_yaml
+from parc_core.config import Use, dump, dump_yaml
 from parc_core.interfaces import (
     IterationFolder,
+    JobInfo,
     MetricRecord,
     MetricSink,
     Parallel,
@@ -21,7 +23,8 @@ from parc_core.interfaces import (
     StageContext,
 )
 from parc_core.stages.content import extending_settings, provider_key, provider_versions
-from parc_core.stages.job import Job
+from parc_core.stages.job import Job, lasting_folder
+from parc_core.stages.working_time import WorkingTime
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import CheckpointStore, digest_json
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from parc_core.stages.group import Group
 
 __all__ = ["Reporter", "RunContext"]
+
+_WALL_S = "time/wall_s"  # working time of the job, over all attempts
 
 
 class Reporter(Protocol):
@@ -124,24 +129,26 @@ class RunContext:
     def stage_context(
         self, stage: str, folder: pathlib.Path, checkpoint_stem: str = "model"
     ) -> Iterator[StageContext]:
-        """The context for a provider that works in `folder`; its metric sinks are closed at the end.
+        """The context for a provider that works in `folder` within an attempt; its sinks are closed at the end.
 
         Only the main process of a training has sinks, and tells the reporter.
         """
         chosen = self.config.metrics if self.parallel.is_main else ()
-        sinks = [self.registry.create("metric_sink", use, folder=folder) for use in chosen]
-        try:
-            yield self._context(stage, folder, checkpoint_stem, sinks)
-        finally:
-            for sink in sinks:
-                sink.close()
+        with ExitStack() as stack:
+            job = self._job_info(stage, lasting_folder(folder))
+            sinks = []
+            for use in chosen:
+                sinks.append(self.registry.create("metric_sink", use, folder=folder, optional={"job": job}))
+                stack.callback(sinks[-1].close)
+            metrics = _Sinks(tuple(sinks), WorkingTime.of(folder)) if sinks else _NoSinks()
+            yield self._context(stage, folder, checkpoint_stem, metrics)
 
     def context_before(self, stage: str, folder: pathlib.Path) -> StageContext:
         """The context for a provider that prepares a stage: nothing is written to its folder, metrics go nowhere."""
-        return self._context(stage, folder, "model", [])
+        return self._context(stage, folder, "model", _NoSinks())
 
     def _context(
-        self, stage: str, folder: pathlib.Path, checkpoint_stem: str, sinks: list[MetricSink]
+        self, stage: str, folder: pathlib.Path, checkpoint_stem: str, metrics: _Sinks | _NoSinks
     ) -> StageContext:
         parallel = self.parallel
         return StageContext(
@@ -149,20 +156,42 @@ class RunContext:
             checkpoints=CheckpointStore(folder=folder / "checkpoints", stem=checkpoint_stem),
             cache=self.run_folder.cache,
             seeds=self.seeds(stage),
-            metrics=_Sinks(tuple(sinks)),
+            metrics=metrics,
             progress=_StageProgress(stage=stage, reporter=self.reporter),
             threads=self.torch_threads,
             should_stop=lambda: parallel.any(self.should_stop()),
             parallel=parallel,
         )
 
+    def _job_info(self, stage: str, lasting: pathlib.Path) -> JobInfo:
+        return JobInfo(
+            run=self.config.name,
+            iteration=self.iteration,
+            stage=stage,
+            name=lasting.relative_to(self.run_folder.path).as_posix(),
+            folder=lasting.absolute(),
+            run_folder=self.run_folder.path.absolute(),
+            settings=dump(self.config),
+            versions={**dict(self.registry.plugins()), "parc-core": __version__},
+        )
+
+
+class _NoSinks:
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        pass
+
 
 @attrs.frozen
 class _Sinks:
     sinks: tuple[MetricSink, ...]
+    clock: WorkingTime
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        records = [MetricRecord(step, name, float(value)) for name, value in values.items()]
+        if not values:
+            return
+        self.clock.keep_now_and_then()  # before the sinks write, so that no later attempt begins with less
+        now, everything = time.time(), {**values, _WALL_S: self.clock.seconds()}
+        records = [MetricRecord(step, name, float(value), now) for name, value in everything.items()]
         for sink in self.sinks:
             sink.write(records)
 

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from parc_core.stages.working_time import MARKER, WorkingTime
 from parc_motion import storage
 from parc_motion.errors import DataError
 
@@ -34,6 +35,7 @@ __all__ = [
     "JobRecord",
     "carry_out",
     "differences",
+    "lasting_folder",
     "prepared_or_record",
     "read_record",
     "set_aside",
@@ -44,10 +46,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RECORD = "DONE.json"  # of a finished job, in its folder
-_JOB = ".job.json"  # in a folder at work: the key that it works for, and the time spent so far
 _SETTINGS = ".settings.yaml"  # in a folder at work: the settings of the iteration when it was begun
 PARTS = ".parts"  # jobs that a job is split into, while it is at work
 _CHECKPOINTS = "checkpoints/"
+_PARTIAL = ".partial"
 _FORMAT = 1
 _SHOWN = 5  # differences that a message names
 
@@ -126,7 +128,12 @@ class Job:
     @property
     def partial(self) -> pathlib.Path:
         """Where the work goes on until it is complete."""
-        return self.folder.with_name(f"{self.folder.name}.partial")
+        return self.folder.with_name(f"{self.folder.name}{_PARTIAL}")
+
+    @property
+    def lasting(self) -> pathlib.Path:
+        """Where its files lie when everything is finished, for messages; see `lasting_folder`."""
+        return lasting_folder(self.folder)
 
     def finished(self) -> JobRecord | None:
         """The record, if the job was completed and its files are still there in their sizes.
@@ -137,7 +144,7 @@ class Job:
         record = read_record(self.folder)
         if record is None:
             return None
-        for left in (_JOB, _SETTINGS, PARTS):  # of an attempt that ended right after the rename
+        for left in (MARKER, _SETTINGS, PARTS):  # of an attempt that ended right after the rename
             storage.remove(self.folder / left)
         for name, file in record.files.items():
             path = self.folder / name
@@ -146,14 +153,16 @@ class Job:
                 return None
         changed = differences(record.key_fields, self.key_fields)
         if changed:
-            log.info("%s is finished and stays, made with other settings: %s.", self.folder, _listed(changed))
+            log.info(
+                "%s is finished and stays, made with other settings: %s.", self.lasting, _listed(changed)
+            )
         return record
 
     def begin(self) -> pathlib.Path:
         """The partial folder to work in: a new one, or that of an earlier attempt with the same key."""
         if self.folder.exists():
             self.set_aside(self.folder)
-        marker = self.partial / _JOB
+        marker = self.partial / MARKER
         if self.partial.exists():
             storage.sweep(self.partial, skip=PARTS)
             known = storage.read_json(marker) if marker.is_file() else {}
@@ -161,41 +170,42 @@ class Job:
             if known.get("key") == self.key or more:
                 storage.remove(self.partial / RECORD)  # damaged, or `finished` would have renamed the folder
             if more:
-                log.info("%s continues with %s.", self.partial, _listed(more))
+                log.info("%s continues with %s.", self.lasting, _listed(more))
                 self._keep_settings()
                 storage.write_json(marker, {**known, "key": self.key, "key_fields": self.key_fields})
             elif known.get("key") != self.key and any(path.is_file() for path in self.partial.rglob("*")):
                 changed = differences(known.get("key_fields", {}), self.key_fields)
-                log.info("%s was begun with other inputs or settings: %s.", self.partial, _listed(changed))
+                log.info("%s was begun with other inputs or settings: %s.", self.lasting, _listed(changed))
                 self.set_aside(self.partial)
         if not marker.is_file():
             self._mark()
         return self.partial
 
-    def _mark(self) -> None:
-        """Say in the partial folder what is made there."""
+    def _mark(self, wall_s: float = 0.0) -> None:
+        """Say in the partial folder what is made there, and how long that took so far."""
         storage.make_folder(self.partial)
         self._keep_settings()
-        fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields, "wall_s": 0.0}
-        storage.write_json(self.partial / _JOB, fields)
+        fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields, "wall_s": wall_s}
+        storage.write_json(self.partial / MARKER, fields)
 
     def _keep_settings(self) -> None:
         if self.settings is not None:
             storage.write_text(self.partial / _SETTINGS, self.settings())
 
     def begin_from(self, earlier: pathlib.Path) -> None:
-        """Begin with the last state of an earlier result of this job, which stays where it is."""
+        """Begin with the last state and the time of an earlier result of this job, which stays where it is."""
         storage.remove(self.partial)
+        record = read_record(earlier)
         for file in sorted(earlier.rglob("*")):
             name = file.relative_to(earlier).as_posix()
             if file.is_file() and (name.startswith(_CHECKPOINTS) or file.suffix == ".jsonl"):
                 storage.copy_file(file, self.partial / name)
-        self._mark()
-        log.info("%s continues from %s.", self.partial, earlier)
+        self._mark(0.0 if record is None else record.wall_s)
+        log.info("%s continues from %s.", self.lasting, earlier)
 
     def is_longer_than_begun(self) -> bool:
         """Whether the work was begun, and all that differs now is that it is to be longer."""
-        marker = self.partial / _JOB
+        marker = self.partial / MARKER
         return marker.is_file() and bool(self.made_longer(storage.read_json(marker).get("key_fields", {})))
 
     def made_longer(self, before: Mapping[str, Any]) -> list[str]:
@@ -215,15 +225,15 @@ class Job:
     def attempt(self) -> Iterator[pathlib.Path]:
         """`begin`, and count the working time of the block, also when it fails, so that `commit` knows the sum."""
         folder = self.begin()
-        started = time.monotonic()
+        clock = WorkingTime.begin(folder)
         try:
             yield folder
         finally:
-            self.add_time(time.monotonic() - started)
+            clock.keep()
 
     def add_time(self, seconds: float) -> None:
         """Working time that `commit` is to count."""
-        marker = self.partial / _JOB
+        marker = self.partial / MARKER
         known = storage.read_json(marker)
         storage.write_json(marker, {**known, "wall_s": known["wall_s"] + seconds})
 
@@ -239,7 +249,7 @@ class Job:
         """
         if self._lease is not None:
             self._lease.check()
-        marker = self.partial / _JOB
+        marker = self.partial / MARKER
         wall_s = storage.read_json(marker)["wall_s"]
         record = JobRecord(
             stage=self.stage,
@@ -252,7 +262,7 @@ class Job:
         )
         storage.write_json(self.partial / RECORD, {"format": _FORMAT, **attrs.asdict(record)})
         storage.commit_folder(self.partial, self.folder)
-        for left in (_JOB, _SETTINGS, PARTS):
+        for left in (MARKER, _SETTINGS, PARTS):
             storage.remove(self.folder / left)
         return record
 
@@ -267,17 +277,29 @@ class Job:
             return
         if _outputs(self.partial) != record.files:
             log.warning(
-                "%s: its files differ from those recorded in %s; the work goes on.", self.partial, RECORD
+                "%s: its files differ from those recorded in %s; the work goes on.", self.lasting, RECORD
             )
             return
         if self.folder.exists():
             self.set_aside(self.folder)
-        log.info("%s was complete; it gets its name now.", self.partial)
+        log.info("%s was complete when its process ended; it gets its name now.", self.lasting)
         storage.commit_folder(self.partial, self.folder)
 
     def set_aside(self, folder: pathlib.Path) -> None:
         """Move a folder into `superseded`; see `set_aside`."""
         set_aside(folder, self.superseded)
+
+
+def lasting_folder(folder: pathlib.Path) -> pathlib.Path:
+    """Where what lies in a job's working folder will lie in the end.
+
+    >>> lasting_folder(pathlib.Path("iter_001/p4_phys_record.partial/.parts/chunk_00000.partial"))
+    PosixPath('iter_001/p4_phys_record/chunk_00000')
+    """
+    parent = folder.parent
+    if parent.name == PARTS:
+        parent = lasting_folder(parent.parent)
+    return parent / folder.name.removesuffix(_PARTIAL)
 
 
 def carry_out(job: Job, work: Callable[[], JobRecord]) -> JobRecord:
@@ -302,12 +324,12 @@ class Begun:
     @property
     def key(self) -> str | None:
         """The key that it was begun for; None if nothing was begun."""
-        marker = self.partial / _JOB
+        marker = self.partial / MARKER
         return storage.read_json(marker)["key"] if marker.is_file() else None
 
     def differences(self, job: Job) -> list[str]:
         """In what the job differs from the one that was begun."""
-        marker = self.partial / _JOB
+        marker = self.partial / MARKER
         return (
             differences(storage.read_json(marker)["key_fields"], job.key_fields) if marker.is_file() else []
         )
@@ -328,7 +350,7 @@ def set_aside(folder: pathlib.Path, superseded: pathlib.Path) -> pathlib.Path:
     for number in range(10_000):
         target = superseded / f"{folder.parent.name}-{folder.name}-{number:03d}"
         if not target.exists():
-            log.info("%s is replaced; it is kept as %s.", folder, target)
+            log.info("%s is replaced; it is kept as %s.", lasting_folder(folder), target)
             storage.commit_folder(folder, target)
             return target
     raise DataError(

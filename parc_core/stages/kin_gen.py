@@ -182,7 +182,7 @@ class _Maker:
 
     def __init__(self, run: RunContext) -> None:
         settings = run.config.kin_gen
-        create, common = run.registry.create, {"skeleton": run.skeleton, "device": run.device}
+        create, common = run.registry.create, dict[str, Any](skeleton=run.skeleton, device=run.device)
         self.run, self.settings = run, settings
         self.seeds = run.seeds(STAGE)
         folder, self.model_digest = generator_of(run)

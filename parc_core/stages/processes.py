@@ -2,7 +2,7 @@
 
 The starting process is not one of them: it keeps the lock, the log and the records of the run, and waits. What it says
 to the others goes through their standard input, "stop" or, by its end, that nobody waits any more; they answer in lines
-of JSON through a pipe of their own.
+of JSON on their standard output.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import os
 import pathlib
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +25,9 @@ import attrs
 from parc_core.errors import ConfigError, ProcessLost, StageFailed
 from parc_core.interfaces import Stopped
 from parc_core.plugins import Target
+from parc_core.stages.content import provider_modules
 from parc_core.stages.context import RunContext
+from parc_core.stages.fork_server import Child, start_child
 from parc_core.stages.group import simulator_threads
 from parc_motion.errors import ParcError
 
@@ -121,21 +121,23 @@ class _Process:
     """One process of a training, and what is known of it."""
 
     rank: int
-    popen: subprocess.Popen[str]
+    child: Child
+    orders: IO[str]  # its standard input
     lines: collections.deque[str]  # the last that it printed
     error: dict[str, str] | None = None  # what it says to have failed of
 
     def send(self, word: str) -> None:
         with contextlib.suppress(OSError):  # it has ended, which `wait` notices
-            assert self.popen.stdin is not None
-            self.popen.stdin.write(word + "\n")
-            self.popen.stdin.flush()
+            self.orders.write(word + "\n")
+            self.orders.flush()
 
     def kill(self) -> None:
         """End it and whatever it has started."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait()
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
+        with contextlib.suppress(OSError):
+            self.orders.close()
 
 
 @attrs.define(kw_only=True)
@@ -170,37 +172,32 @@ class _Team:
     def wait(self) -> None:
         """Pass on what the processes say until all have ended well; see `in_processes`."""
         told = False
-        while any(process.popen.poll() is None for process in self.processes):
-            if any(process.popen.poll() not in (None, 0) for process in self.processes):
+        while any(process.child.poll() is None for process in self.processes):
+            if any(process.child.poll() not in (None, 0) for process in self.processes):
                 break
             if self.run.should_stop() and not told:
                 told = True
                 for process in self.processes:
                     process.send("stop")
             self._pass_on(0.2)
-        if any(process.popen.poll() != 0 for process in self.processes):
+        if any(process.child.poll() != 0 for process in self.processes):
             self._fail()
         self._pass_on_rest()
 
     def _start(self, job: dict[str, Any]) -> None:
-        read, write = os.pipe()
+        (stdin, orders), (events, stdout), (prints, stderr) = os.pipe(), os.pipe(), os.pipe()
+        theirs = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         try:
-            popen = subprocess.Popen(
-                [sys.executable, "-m", _MODULE, str(write)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                pass_fds=(write,),
-                start_new_session=True,  # a Ctrl-C reaches this process only, which asks the others to stop
-            )
+            modules = provider_modules(self.run.registry, self.run.config)
+            child = start_child(_MODULE, **theirs, device=self.run.device, modules=modules)
         finally:
-            os.close(write)
-        process = _Process(rank=job["rank"], popen=popen, lines=collections.deque(maxlen=_KEPT_LINES))
+            for file in theirs.values():
+                os.close(file)
+        lines = collections.deque[str](maxlen=_KEPT_LINES)
+        process = _Process(rank=job["rank"], child=child, orders=os.fdopen(orders, "w"), lines=lines)
         self.processes.append(process)
-        assert popen.stdout is not None
-        for target, stream in ((self._keep, popen.stdout), (self._receive, os.fdopen(read))):
+        printed, events_read = os.fdopen(prints, errors="replace"), os.fdopen(events)
+        for target, stream in ((self._keep, printed), (self._receive, events_read)):
             reader = threading.Thread(target=target, args=(process, stream), daemon=True)
             self.readers.append(reader)
             reader.start()
@@ -223,15 +220,15 @@ class _Team:
             rank, event = self.events.get(timeout=timeout)
         except queue.Empty:
             return False
-        kind = event.pop("event")
-        if kind == "error":
-            self.processes[rank].error = event
-        elif kind == "update":
-            self.run.reporter.update(**event)
-        elif kind == "message":
-            self.run.reporter.message(**event)
-        elif kind == "log":
-            logging.getLogger(event["name"]).log(event["level"], "%s", event["text"])
+        for kind, value in event.items():
+            if kind == "error":
+                self.processes[rank].error = value
+            elif kind == "update":
+                self.run.reporter.update(self.stage, *value)
+            elif kind == "message":
+                self.run.reporter.message(*value)
+            elif kind == "log":
+                logging.getLogger(value["name"]).log(value["level"], "%s", value["text"])
         return True
 
     def _pass_on_rest(self) -> None:
@@ -242,17 +239,17 @@ class _Team:
 
     def _fail(self) -> None:
         """End the others, and raise what the process that failed first has to say."""
-        first = [process for process in self.processes if process.popen.poll() not in (None, 0)]
+        first = [process for process in self.processes if process.child.poll() not in (None, 0)]
         deadline = time.monotonic() + _GRACE
-        while any(process.popen.poll() is None for process in self.processes) and time.monotonic() < deadline:
+        while any(process.child.poll() is None for process in self.processes) and time.monotonic() < deadline:
             self._pass_on(0.1)
         for process in self.processes:
             process.kill()
         self._pass_on_rest()
-        codes = [process.popen.returncode for process in self.processes]
+        codes = [process.child.returncode for process in self.processes]
         if set(codes) <= {0, STOPPED}:
             raise Stopped
-        failed = [process for process in self.processes if process.popen.returncode not in (0, STOPPED)]
+        failed = [process for process in self.processes if process.child.returncode not in (0, STOPPED)]
         # one that ended because of another one has nothing to say
         causes = [process for process in failed if (process.error or {}).get("type") != ProcessLost.__name__]
         cause = next(iter([p for p in causes if p in first] or causes or first or failed))
@@ -261,7 +258,7 @@ class _Team:
     def _error_of(self, process: _Process) -> ParcError:
         if process.error is not None and process.error["type"] != ProcessLost.__name__:
             return _error_class(process.error["type"])(process.error["text"])
-        code = process.popen.returncode
+        code = process.child.wait()
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         said = "\n  ".join(process.lines) or "nothing"
         return StageFailed(

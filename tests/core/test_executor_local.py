@@ -14,6 +14,7 @@ import pytest
 
 from parc_core.runner import local
 from parc_core.runner.local import LocalConfig, LocalExecutor
+from parc_core.stages import fork_server
 from parc_testing.contracts.executor import ExecutorContract, WorkersContract
 
 
@@ -32,13 +33,13 @@ class TestTwoWorkers(WorkersContract):
 
     def test_worker_that_makes_no_progress_is_replaced(self, bench):
         expected = bench.serial()
-        bench.make = lambda: LocalExecutor(LocalConfig(workers=2, stall_timeout_s=15.0))
+        bench.make = lambda: LocalExecutor(LocalConfig(workers=2, stall_timeout_s=5.0))
         bench.lay("hang-once")
         assert set(bench.run().values()) == {"finished"}
         assert bench.digests() == expected
 
     def test_worker_that_gives_no_sign_of_life_is_replaced(self, bench, monkeypatch):
-        monkeypatch.setattr(local, "_SILENT_S", 15.0)
+        monkeypatch.setattr(local, "_SILENT_S", 6.0)
         expected = bench.serial()
         threading.Thread(target=_stop_one_worker, daemon=True).start()
         assert set(bench.run().values()) == {"finished"}
@@ -46,7 +47,7 @@ class TestTwoWorkers(WorkersContract):
 
     def test_no_worker_outlives_the_run(self, bench):
         bench.run()
-        assert _workers_of(os.getpid()) == []
+        assert _workers() == []
 
 
 def test_one_process_runs_nothing_ahead_of_its_caller():
@@ -87,23 +88,19 @@ def _is_alive(pid):
     return state not in "ZX"
 
 
-def _workers_of(parent):
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            command = pathlib.Path(f"/proc/{pid}/cmdline").read_text()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and "parc_core.runner.worker" in command and fields[0] not in "ZX":
-            found.append(int(pid))
-    return found
+def _workers():
+    server = fork_server._running()
+    shown = subprocess.run(
+        ["ps", "-o", "pid=,stat=", "--ppid", str(server.process.pid)], capture_output=True, text=True
+    )
+    processes = [line.split() for line in shown.stdout.splitlines()]
+    return [int(pid) for pid, state in processes if state[0] not in "ZX"]
 
 
 def _stop_one_worker():
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        workers = _workers_of(os.getpid())
+        workers = _workers()
         if workers:
             os.kill(workers[0], signal.SIGSTOP)
             return

@@ -15,14 +15,25 @@ class TestJsonlSink(MetricSinkContract):
     def make(self):
         return lambda folder: JsonlSink(JsonlConfig(), folder=folder)
 
+    @pytest.fixture
+    def make_for_job(self):
+        return lambda folder, job: JsonlSink(JsonlConfig(), folder=folder)  # it has no use for the job
+
     def read(self, folder):
-        rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        return [(row["step"], row["name"], row["value"]) for row in rows]
+        return [(row["step"], row["name"], row["value"]) for row in rows_in(folder)]
+
+    def read_times(self, folder):
+        return [row["time"] for row in rows_in(folder)]
+
+
+def rows_in(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_value_that_json_cannot_say_is_a_string(tmp_path):
-    JsonlSink(JsonlConfig(), folder=tmp_path).write([MetricRecord(1, "a", float("nan"))])
-    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 1, "name": "a", "value": "nan"}
+    JsonlSink(JsonlConfig(), folder=tmp_path).write([MetricRecord(1, "a", float("nan"), 1_700_000_000.12345)])
+    expected = {"step": 1, "name": "a", "value": "nan", "time": 1_700_000_000.123}
+    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == expected
 
 
 def test_torn_last_line_does_not_swallow_the_next(tmp_path):

@@ -110,7 +110,7 @@ def test_job_with_a_damaged_file_is_not_finished(tmp_path, damage):
 
 def test_wall_time_adds_up_over_attempts_that_failed(tmp_path, monkeypatch):
     clock = iter([0.0, 100.0, 500.0, 520.0])  # 100 s until the failure, 20 s in the attempt that finishes
-    monkeypatch.setattr("parc_core.stages.job.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("parc_core.stages.working_time.time.monotonic", lambda: next(clock))
     job = make_job(tmp_path)
     with pytest.raises(RuntimeError), job.attempt():
         raise RuntimeError("cut off")

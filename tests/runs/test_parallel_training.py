@@ -77,7 +77,8 @@ def learned(path: pathlib.Path) -> float:
 
 def steps_of(path: pathlib.Path) -> list[int]:
     lines = (stage_folder(path) / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["step"] for line in lines]
+    rows = [json.loads(line) for line in lines]
+    return [row["step"] for row in rows if row["name"] == "train_gen/loss/value"]
 
 
 def pids_at_work(path: pathlib.Path) -> list[int]:

@@ -189,7 +189,7 @@ def test_job_tells_a_program_what_it_does(parc, home):
     with job_with_lines("job.json") as process:
         lines = [json.loads(line) for line in process.stdout]
         assert process.wait(timeout=60) == 0
-    assert {kind for line in lines for kind in line} == {"alive", "update", "result"}
+    assert {kind for line in lines for kind in line} == {"alive", "log", "update", "result"}
     assert lines[-1] == {"result": {"state": "finished", "error": "", "exit_code": 0}}
     (home / "job.json").write_text("[]")
     with job_with_lines("job.json") as process:
@@ -211,7 +211,7 @@ def test_job_ends_with_the_program_that_started_it(parc, home):
 
 
 def test_killed_workers_cost_nothing_but_time(home, expected):
-    """Workers are killed at random moments until the run is done."""
+    """Workers, and the server that forks them, are killed at random moments until the run is done."""
     kills = int(os.environ.get("PARC_TEST_KILLS", "3"))
     rng, killed = random.Random(5), 0
     run = start(
@@ -220,7 +220,7 @@ def test_killed_workers_cost_nothing_but_time(home, expected):
     try:
         while run.poll() is None:
             time.sleep(rng.uniform(0.2, 1.5))
-            workers = _children(run.pid)
+            workers = _descendants(run.pid)
             if workers and killed < kills:
                 os.kill(rng.choice(workers), signal.SIGKILL)
                 killed += 1
@@ -233,6 +233,7 @@ def test_killed_workers_cost_nothing_but_time(home, expected):
     assert all(read_record(batch) for batch in iteration.batches())
 
 
-def _children(parent):
+def _descendants(parent):
     shown = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True)
-    return [int(pid) for pid in shown.stdout.split()]
+    children = [int(pid) for pid in shown.stdout.split()]
+    return [pid for child in children for pid in (child, *_descendants(child))]

@@ -116,7 +116,33 @@ def test_used_process_id_is_not_the_owner(tmp_path):
 def test_never_two_at_a_time(tmp_path):
     number = tmp_path / "number"
     number.write_text("0")
-    arguments = [sys.executable, "-c", _COUNT, str(tmp_path / "leases"), str(number), "40"]
-    processes = [subprocess.Popen(arguments) for _ in range(4)]
-    assert [process.wait(timeout=60) for process in processes] == [0] * 4
-    assert number.read_text() == "160"
+    arguments = [sys.executable, "-c", _COUNT, str(tmp_path / "leases"), str(number), "100"]
+    processes = [subprocess.Popen(arguments) for _ in range(6)]
+    assert [process.wait(timeout=60) for process in processes] == [0] * 6
+    assert number.read_text() == "600"
+
+
+_FORK = """
+import os, pathlib, sys
+from parc_motion.storage import Lease, lease
+folder = pathlib.Path(sys.argv[1])
+lease.HEARTBEAT_S = 0.05
+with Lease(folder, "parents"):
+    child = os.fork()
+    if child == 0:
+        with Lease(folder, "first"), Lease(folder, "second"):
+            beats = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.lease")}
+            os.kill(os.getppid(), 19)
+            import time; time.sleep(0.5)
+            later = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.lease")}
+            os.kill(os.getppid(), 18)
+        print(sorted(name for name in later if later[name] > beats[name]), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+def test_forked_process_holds_leases_of_its_own_and_leaves_the_others_to_its_parent(tmp_path):
+    done = subprocess.run([sys.executable, "-c", _FORK, tmp_path], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "['first.1.lease', 'second.1.lease']\n", done.stderr

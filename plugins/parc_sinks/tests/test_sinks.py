@@ -5,6 +5,7 @@ import sys
 import types
 
 import pytest
+import yaml
 
 from parc_core.config import Use
 from parc_core.errors import ProviderUnavailable
@@ -13,7 +14,7 @@ from parc_core.plugins import Registry
 from parc_sinks.config import TensorBoardConfig, WandbConfig
 from parc_sinks.tensorboard import TensorBoardSink
 from parc_sinks.wandb import WandbSink
-from parc_testing.contracts.metric_sink import MetricSinkContract
+from parc_testing.contracts.metric_sink import MetricSinkContract, make_job_info
 
 
 class TestTensorBoardSink(MetricSinkContract):
@@ -22,15 +23,29 @@ class TestTensorBoardSink(MetricSinkContract):
         pytest.importorskip("tensorboard", reason="pip install 'parc-sinks[tensorboard]'")
         return lambda folder: TensorBoardSink(TensorBoardConfig(), folder=folder)
 
+    @pytest.fixture
+    def make_for_job(self):
+        pytest.importorskip("tensorboard", reason="pip install 'parc-sinks[tensorboard]'")
+        return lambda folder, job: TensorBoardSink(TensorBoardConfig(), folder=folder, job=job)
+
     def read(self, folder):
-        loader = importlib.import_module("tensorboard.backend.event_processing.event_file_loader")
-        tensors = importlib.import_module("tensorboard.util.tensor_util")
-        found = []
-        for file in sorted((folder / "tb").iterdir()):
-            for event in loader.EventFileLoader(str(file)).Load():
-                for value in event.summary.value:
-                    found.append((event.step, value.tag, tensors.make_ndarray(value.tensor).item()))
-        return found
+        return [(step, tag, value) for step, tag, value, _ in scalars(folder)]
+
+    def read_times(self, folder):
+        return [wall_time for *_, wall_time in scalars(folder)]
+
+
+def scalars(folder):
+    """(step, tag, value, wall time) of every scalar in the event files, in order."""
+    loader = importlib.import_module("tensorboard.backend.event_processing.event_file_loader")
+    tensors = importlib.import_module("tensorboard.util.tensor_util")
+    return [
+        (event.step, value.tag, tensors.make_ndarray(value.tensor).item(), event.wall_time)
+        for file in sorted((folder / "tb").iterdir())
+        for event in loader.EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+        if value.tag != "job"
+    ]
 
 
 def test_tensorboard_itself_shows_the_numbers(tmp_path):
@@ -42,6 +57,24 @@ def test_tensorboard_itself_shows_the_numbers(tmp_path):
     sink.close()
     plugin = shown.SummaryMetadata("train_gen/loss/total").plugin_data.plugin_name
     assert plugin == "scalars" and shown.Tensors("train_gen/loss/total")[0].step == 64
+
+
+def test_tensorboard_shows_settings_as_text_before_the_first_number(tmp_path):
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    job = make_job_info(tmp_path / "p1_train_gen", train_gen={"generator": {"use": "mdm", "epochs": 3}})
+    sink = TensorBoardSink(TensorBoardConfig(), folder=tmp_path, job=job)
+    shown = accumulators.EventAccumulator(str(tmp_path / "tb"))
+    shown.Reload()
+    sink.close()
+    assert shown.SummaryMetadata("job").plugin_data.plugin_name == "text"
+    (event,) = shown.Tensors("job")
+    lines = event.tensor_proto.string_val[0].decode().splitlines()
+    assert event.step == 0 and all(line.startswith("    ") for line in lines)  # Markdown for code
+    found = yaml.safe_load("\n".join(line[4:] for line in lines))
+    assert found["settings"] == job.settings and found["versions"] == {"parc-core": "0.1.0"}
+    assert (found["run"], found["job"]) == ("demo", "iter_001/p1_train_gen")
+    assert (found["iteration"], found["stage"]) == (1, "train_gen")
+    assert found["folder"] == str(tmp_path / "p1_train_gen")
 
 
 class Run:
@@ -81,14 +114,22 @@ class TestWandbSink(MetricSinkContract):
         self.runs = runs
         return lambda folder: WandbSink(WandbConfig(), folder=folder)
 
+    @pytest.fixture
+    def make_for_job(self, runs):
+        self.runs = runs
+        return lambda folder, job: WandbSink(WandbConfig(), folder=folder, job=job)
+
     def read(self, folder):
         return [
             (row["step"], name, value)
             for rows in self.runs.rows.values()
             for row in rows
             for name, value in row.items()
-            if name != "step"
+            if name not in ("step", "_timestamp")
         ]
+
+    def read_times(self, folder):
+        return [row["_timestamp"] for rows in self.runs.rows.values() for row in rows]
 
 
 def test_wandb_is_offline_and_in_the_jobs_folder_unless_told_otherwise(runs, tmp_path):
@@ -96,6 +137,27 @@ def test_wandb_is_offline_and_in_the_jobs_folder_unless_told_otherwise(runs, tmp
     options = runs.made[0].options
     assert options["mode"] == "offline" and options["dir"] == str(tmp_path)
     assert options["resume"] == "allow" and runs.made[0].over_step["*"] == "step"
+
+
+def test_wandb_has_the_settings_and_the_place_of_the_job(runs, tmp_path):
+    job = make_job_info(tmp_path / "p1_train_gen", length=4)
+    WandbSink(WandbConfig(), folder=tmp_path / "p1_train_gen.partial", job=job).close()
+    options = runs.made[0].options
+    assert (options["group"], options["job_type"]) == ("demo", "train_gen")
+    assert options["name"] == "demo/iter_001/p1_train_gen"
+    about = {"name": "iter_001/p1_train_gen", "iteration": 1, "versions": {"parc-core": "0.1.0"}}
+    assert options["config"] == {**job.settings, "job": about}
+    assert options["dir"] == str(
+        tmp_path
+    )  # what lies in the job's folder must not change when it is finished
+
+
+def test_wandb_run_is_that_of_the_lasting_folder(runs, tmp_path):
+    for folder, lasting in (("a.partial", "a"), ("a", "a"), ("b.partial", "b")):
+        WandbSink(WandbConfig(), folder=tmp_path / folder, job=make_job_info(tmp_path / lasting)).close()
+    WandbSink(WandbConfig(), folder=tmp_path / "a").close()
+    ids = [run.options["id"] for run in runs.made]
+    assert ids[0] == ids[1] == ids[3] != ids[2]
 
 
 def test_jobs_have_runs_of_their_own(runs, tmp_path):

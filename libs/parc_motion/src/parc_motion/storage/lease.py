@@ -126,14 +126,15 @@ class Lease:
                 os.utime(self._path)
 
     def _acquire(self) -> bool:
-        seen = _generations(self.folder).get(self.name, [])
-        if seen:
-            newest = self._file(seen[-1])
-            owner = _read_owner(newest)
-            if _is_alive(newest, owner, self.stale_after_s):
-                raise Held(f"{self.name}: {owner} works on it.", owner)
-            log.info("%s: its owner is gone (%s); taken over.", self.name, owner)
-        mine = self._file(seen[-1] + 1 if seen else 1)
+        seen = {number: _read_file(self._file(number)) for number in self._generations()}
+        for number, file in sorted(seen.items(), reverse=True):
+            # also an older one: the newer may be of a process that steps back
+            if file is not None and _is_alive(self._file(number), file.owner, self.stale_after_s):
+                raise Held(f"{self.name}: {file.owner} works on it.", file.owner)
+        if None in seen.values():
+            return False  # it was just given back
+        generation = max(seen, default=0) + 1
+        mine = self._file(generation)
         try:
             descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
@@ -144,13 +145,19 @@ class Lease:
             os.write(descriptor, json.dumps(attrs.asdict(self.owner)).encode())
         finally:
             os.close(descriptor)
-        if set(_generations(self.folder).get(self.name, [])) - {*seen, _generation(mine)}:
+        # numbers are used again: a file that has the number of a dead one may be that of a process that came in between
+        others = [number for number in self._generations() if number != generation]
+        if any(_read_file(self._file(number)) != seen.get(number) for number in others):
             mine.unlink(missing_ok=True)
             return False
-        for generation in seen:
-            self._file(generation).unlink(missing_ok=True)
+        for number in others:
+            log.info("%s: its owner is gone (%s); taken over.", self.name, _read_owner(self._file(number)))
+            self._file(number).unlink(missing_ok=True)
         self._path = mine
         return True
+
+    def _generations(self) -> list[int]:
+        return _generations(self.folder).get(self.name, [])
 
     def _file(self, generation: int) -> pathlib.Path:
         return self.folder / f"{self.name}.{generation}.lease"
@@ -167,25 +174,33 @@ def live_leases(folder: pathlib.Path, *, stale_after_s: float = STALE_AFTER_S) -
     return found
 
 
-class _Heart(threading.Thread):
-    """Touches the leases of this process."""
+class _Heart:
+    """Touches the leases of this process; those of a parent that has forked it are the parent's."""
 
     def __init__(self) -> None:
-        super().__init__(name="lease heartbeat", daemon=True)
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = (
+            None  # made late: after a fork none made before can be started
+        )
 
     def hold(self, lease: Lease) -> None:
         with self._lock:
             self._leases.add(lease)
-            if not self.is_alive():
-                self.start()
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._beat, name="lease heartbeat", daemon=True)
+                self._thread.start()
 
     def drop(self, lease: Lease) -> None:
         with self._lock:
             self._leases.discard(lease)
 
-    def run(self) -> None:
+    def _beat(self) -> None:
         while True:
             time.sleep(HEARTBEAT_S)
             with self._lock:
@@ -258,6 +273,24 @@ def _clock_of(folder: pathlib.Path) -> float:
     finally:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)
+
+
+@attrs.frozen
+class _File:
+    """A lease file as it was seen, which tells it from an earlier or later one of the same name."""
+
+    owner: LeaseOwner
+    inode: int
+    changed_ns: int
+
+
+def _read_file(path: pathlib.Path) -> _File | None:
+    """The file; None if there is none."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return _File(_read_owner(path), facts.st_ino, facts.st_ctime_ns)
 
 
 def _read_owner(path: pathlib.Path) -> LeaseOwner:
