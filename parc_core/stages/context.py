@@ -135,10 +135,10 @@ class RunContext:
         """
         chosen = self.config.metrics if self.parallel.is_main else ()
         with ExitStack() as stack:
-            job = self._job_info(stage, lasting_folder(folder))
             sinks = []
             for use in chosen:
-                sinks.append(self.registry.create("metric_sink", use, folder=folder, optional={"job": job}))
+                optional = {"job": self._job_info(stage, lasting_folder(folder))}
+                sinks.append(self.registry.create("metric_sink", use, folder=folder, optional=optional))
                 stack.callback(sinks[-1].close)
             metrics = _Sinks(tuple(sinks), WorkingTime.of(folder)) if sinks else _NoSinks()
             yield self._context(stage, folder, checkpoint_stem, metrics)
