@@ -76,7 +76,8 @@ def test_explicit_batch_that_another_process_has_is_refused(parc, home):
     assert parc("quick.yaml", "--only", "kin_gen", "--batch", "1")[0] == 0
 
 
-def test_settings_stay_while_another_process_works(parc, home):
+def test_settings_stay_while_another_process_works(parc, home, monkeypatch):
+    monkeypatch.setattr("parc_core.runner.settings._ORPHANS_END_S", 0.5)
     assert parc("quick.yaml", "--only", "train_gen")[0] == 0
     text = (home / RUN / "config.yaml").read_text()
     waits = "import pathlib, sys, time\nfrom parc_motion.storage import Lease\n"
