@@ -41,6 +41,10 @@ UNPICKLING_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "jo
 ALLOWED = {
     ("parc_core/cli/main.py", "os.open"): "the null device takes the place of a stdout whose reader has gone",
     ("parc_core/runner/local.py", "tempfile.TemporaryFile"): "what a worker prints, gone with it",
+    (
+        "libs/parc_testing/src/parc_testing/processes.py",
+        "tempfile.TemporaryFile",
+    ): "what a process of a test prints",
     ("parc_core/runner/transport.py", "zipfile.ZipFile"): "archives are packed and read in memory",
 }
 

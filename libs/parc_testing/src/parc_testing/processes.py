@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import pathlib
-import subprocess
+import runpy
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO
 
 import attrs
 import torch.distributed as dist
 from torch import Tensor
 
 from parc_core.interfaces import Parallel
+from parc_core.stages.fork_server import Child, start_child
 
 __all__ = ["join_processes", "run_processes", "run_threads"]
 
 
 def run_processes(script: str | pathlib.Path, count: int, *arguments: object, timeout: float = 120.0) -> None:
     """Run a script in `count` processes at once; each calls `join_processes` with its command line.
+
+    They have imported already which modules of PARC the caller has.
 
     Args:
         arguments: of the script; they follow three of `join_processes`.
@@ -29,19 +38,46 @@ def run_processes(script: str | pathlib.Path, count: int, *arguments: object, ti
         AssertionError: a process failed; the text is what all of them printed.
     """
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    words = [
-        [sys.executable, str(script), str(rank), str(count), str(store.port), *map(str, arguments)]
-        for rank in range(count)
-    ]
-    started = [
-        subprocess.Popen(one, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for one in words
-    ]
+    started: list[Child] = []
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
+        try:
+            for rank, printed in enumerate(files):
+                started.append(_start([script, rank, count, store.port, *arguments], printed))
+            until = time.monotonic() + timeout
+            codes = [process.wait(max(0.0, until - time.monotonic())) for process in started]
+        finally:
+            for process in started:
+                process.kill()
+        assert not any(codes), "\n".join(_text(printed) for printed in files)
+
+
+def _start(words: Sequence[object], printed: IO[bytes]) -> Child:
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as orders:
+        orders.write(json.dumps([str(word) for word in words]))
     try:
-        printed = [process.communicate(timeout=timeout)[0] for process in started]
+        modules = sorted(name for name in sys.modules if name.startswith("parc_"))
+        return start_child(
+            __name__,
+            stdin=read,
+            stdout=printed.fileno(),
+            stderr=printed.fileno(),
+            modules=["pytest", *modules],
+        )
     finally:
-        for process in started:
-            process.kill()
-    assert not any(process.returncode for process in started), "\n".join(printed)
+        os.close(read)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def main() -> None:
+    """Run the script whose command line stands on stdin; for `run_processes`."""
+    sys.argv[:] = json.load(sys.stdin)
+    runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def join_processes(argv: list[str]) -> tuple[Parallel, list[str]]:
@@ -85,3 +121,7 @@ class _InThread(Parallel):
         for parts, tensor in zip(zip(*self.shared, strict=True), tensors, strict=True):
             tensor.detach().copy_(sum(parts[1:], parts[0]))
         self.meeting.wait()
+
+
+if __name__ == "__main__":
+    main()
