@@ -13,13 +13,13 @@ from parc_kinopt.compiled import jit
 from parc_kinopt.compiled.terms import evaluate_loss
 
 _ONE_CLIP = """
-from parc_kinopt.compiled.newton import _descend
+from parc_kinopt.compiled.curvature import fill_blocks
 from parc_kinopt.compiled.terms import evaluate_loss
 from parc_kinopt.optimizer import KinematicOptimizer, KinoptConfig
 from parc_motion.skeletons.mjcf import load_skeleton
 from parc_testing.builders import make_clip
 KinematicOptimizer(KinoptConfig(threads=1), skeleton=load_skeleton("humanoid")).refine([make_clip(6)])
-print([len(kernel.stats.cache_misses) for kernel in (evaluate_loss, _descend)])
+print([len(kernel.stats.cache_misses) for kernel in (evaluate_loss, fill_blocks)])
 """
 
 

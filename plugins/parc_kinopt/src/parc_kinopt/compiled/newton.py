@@ -18,7 +18,6 @@ from parc_kinopt.compiled.cholesky import factor, solve_with
 from parc_kinopt.compiled.curvature import fill_blocks
 from parc_kinopt.compiled.goal import Goal, LimbArrays, LossDerivatives, make_derivatives
 from parc_kinopt.compiled.ground import Ground
-from parc_kinopt.compiled.jit import kernel
 from parc_kinopt.compiled.terms import evaluate_loss
 from parc_kinopt.compiled.tree import Pose, Tree, make_pose
 
@@ -84,7 +83,7 @@ class Solution:
 
 
 def solve(problem: Problem, x: np.ndarray, settings: NewtonSettings) -> Solution:
-    """Lower the loss from ``[T, V]``; the input is not changed. Releases the interpreter's lock while it works."""
+    """Lower the loss from ``[T, V]``; the input is not changed. Other threads can work most of the time."""
     frames, size = x.shape
     bodies = len(problem.tree.parent)
     x = np.array(x, np.float64)
@@ -106,7 +105,7 @@ def solve(problem: Problem, x: np.ndarray, settings: NewtonSettings) -> Solution
     return Solution(x=x, total=total, steps=steps, looks=looks, converged=converged)
 
 
-@kernel()
+# Plain Python: as a kernel it would compile all others once more, 10 s, and a step costs milliseconds anyway.
 def _descend(
     x: np.ndarray,
     tree: Tree,
@@ -126,10 +125,8 @@ def _descend(
     frames, size = x.shape
     blocks, inverses = np.zeros((frames, 4, size, size)), np.zeros((frames, size, size))
     steps, looks, converged = 0, 0, True
-    # not written as True and False: for each of these Numba would compile the whole loss once more
-    curved, flat = frames > 0, frames < 0
     for width in widths:
-        total = evaluate_loss(x, tree, ground, goal, limbs, weights, width, firmness, curved, pose, out)
+        total = evaluate_loss(x, tree, ground, goal, limbs, weights, width, firmness, True, pose, out)
         looks += 1
         while True:
             if steps >= max_steps or not math.isfinite(total):
@@ -142,7 +139,7 @@ def _descend(
             while step >= _SHORTEST:
                 ahead = x + step * direction
                 value = evaluate_loss(
-                    ahead, tree, ground, goal, limbs, weights, width, firmness, flat, pose, trial
+                    ahead, tree, ground, goal, limbs, weights, width, firmness, False, pose, trial
                 )
                 looks += 1
                 if value <= total + _ARMIJO * step * slope:
@@ -153,24 +150,20 @@ def _descend(
                 break
             x[:] = ahead
             slow = total - value < tolerance * abs(total)
-            total = evaluate_loss(x, tree, ground, goal, limbs, weights, width, firmness, curved, pose, out)
+            total = evaluate_loss(x, tree, ground, goal, limbs, weights, width, firmness, True, pose, out)
             looks += 1
             if slow:
                 break
-    exact = evaluate_loss(x, tree, ground, goal, limbs, weights, _EXACT, firmness, flat, pose, trial)
+    exact = evaluate_loss(x, tree, ground, goal, limbs, weights, _EXACT, firmness, False, pose, trial)
     return exact, steps, looks + 1, converged
 
 
-@kernel()
 def _direction(
     tree: Tree, pose: Pose, out: LossDerivatives, blocks: np.ndarray, inverses: np.ndarray
 ) -> np.ndarray:
     """Minus the inverse curvature times the gradient, ``[T, V]``; the diagonal grows until there is a factor."""
     fill_blocks(tree, pose, out, blocks)
-    mean = 0.0
-    for t in range(len(blocks)):
-        mean += np.trace(blocks[t, 0]) / blocks.shape[2]
-    ridge = _RIDGE * mean / len(blocks)
+    ridge = _RIDGE * np.trace(blocks[:, 0], axis1=1, axis2=2).mean() / blocks.shape[2]
     while not factor(blocks, ridge, inverses):
         fill_blocks(tree, pose, out, blocks)
         ridge *= 10.0
@@ -179,7 +172,6 @@ def _direction(
     return direction
 
 
-@kernel(inline="always")
 def _parabola(step: float, slope: float, rise: float) -> float:
     """Where a parabola through value, slope and the refused value is lowest; half the step at most."""
     curve = 2.0 * (rise - step * slope)
