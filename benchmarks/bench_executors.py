@@ -1,7 +1,7 @@
 """Executors: what a job costs beside its work, and what a run costs that has many motions.
 
 Jobs are batches of providers that take no time, so all that is measured is the run itself: starting workers, reading
-settings, locks, files. Executors that are not installed are left out.
+settings, locks, files. Each command is a process of its own, as a user starts it, and so counts the import of PyTorch.
 
 Run: ``python benchmarks/bench_executors.py [--jobs 24] [--motions 2000] [--executors local:1,ray] [--json]``.
 """
@@ -13,6 +13,8 @@ import contextlib
 import io
 import pathlib
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -56,12 +58,12 @@ def _executor(name: str, jobs: int) -> Iterator[Figure]:
     settings += [f"executor.workers={workers}"] if workers else []
     _run("quick.yaml", "--only", "train_gen", *_sets(settings))
     one = [*settings[:2], *settings[3:], "kin_gen.batches=2"]
-    first = _measure(lambda: _run(f"runs/{use}{workers}", "--only", "kin_gen", *_sets(one[2:])))
+    first = _measure(lambda: _run_alone(f"runs/{use}{workers}", "--only", "kin_gen", *_sets(one[2:])))
     more = ("--set", f"kin_gen.batches={jobs + 2}")
-    rest = _measure(lambda: _run(f"runs/{use}{workers}", "--only", "kin_gen", *more))
+    rest = _measure(lambda: _run_alone(f"runs/{use}{workers}", "--only", "kin_gen", *more))
     wall, cpu = ((long - short) / (jobs - 2) for long, short in zip(rest, first))  # both start the workers
-    yield Figure(name=f"{name}: two jobs, with the start of workers, wall", value=first[0], unit="s")
-    yield Figure(name=f"{name}: two jobs, with the start of workers, CPU", value=first[1], unit="s")
+    yield Figure(name=f"{name}: parc run of two jobs, wall", value=first[0], unit="s")
+    yield Figure(name=f"{name}: parc run of two jobs, CPU", value=first[1], unit="s")
     yield Figure(name=f"{name}: a further job, wall", value=wall, unit="s")
     yield Figure(name=f"{name}: a further job, CPU", value=cpu, unit="s")
 
@@ -104,6 +106,11 @@ def _run(*arguments: str) -> None:
         except SystemExit as ended:
             if ended.code:
                 raise RuntimeError(errors.getvalue()[-2000:]) from None
+
+
+def _run_alone(*arguments: str) -> None:
+    command = [sys.executable, "-m", "parc_core.cli.main", "run", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _measure(work: Callable[[], object]) -> tuple[float, float]:
