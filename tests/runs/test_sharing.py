@@ -220,7 +220,7 @@ def test_killed_workers_cost_nothing_but_time(home, expected):
     )
     try:
         while run.poll() is None:
-            time.sleep(rng.uniform(0.2, 1.5))
+            time.sleep(rng.uniform(0.05, 0.4))
             workers = _descendants(run.pid)
             if workers and killed < kills:
                 os.kill(rng.choice(workers), signal.SIGKILL)
