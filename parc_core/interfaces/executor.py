@@ -115,5 +115,9 @@ class Executor(ABC):
         After `ctx.should_stop`, running jobs are asked to stop, and jobs that have not begun are "stopped".
         """
 
-    def warm_up(self, ctx: ExecutorContext) -> None:
-        """Prepare for jobs that will come later, and return at once; called before the first stage of a run."""
+    def warm_up(self, jobs: int, ctx: ExecutorContext) -> None:
+        """Prepare for jobs that will come later, and return at once; called before the first stage of a run.
+
+        Args:
+            jobs: how many there will be, as far as that is known.
+        """

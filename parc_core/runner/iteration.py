@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -45,8 +46,11 @@ class IterationJobs:
         """Carry out every stage, or one, or one batch of `kin_gen`; what is finished is skipped."""
         run = self.run_context
         if only is None and read_record(run.folder.train_gen) is None:
-            for stage in (run.config.kin_gen, run.config.phys_record):
-                warm_up(run, stage.executor)  # what it lacks is an error now, and not after hours of training
+            made, recorded = run.config.kin_gen, run.config.phys_record
+            motions = made.batches * made.motions_per_batch * made.keep
+            # what an executor lacks is an error now, and not after hours of training
+            warm_up(run, made.executor, made.batches)
+            warm_up(run, recorded.executor, math.ceil(motions / recorded.chunk))
         dataset = self._dataset()
         if only in (None, train_gen.STAGE):
             self._job(train_gen.STAGE, lambda: self._waiting(train_gen.STAGE, train_gen.run_stage, dataset))

@@ -66,9 +66,7 @@ class LocalExecutor(Executor):
 
     def run(self, jobs: Sequence[JobSpec], ctx: ExecutorContext) -> Iterator[tuple[int, JobResult]]:
         """(index, result) as jobs end."""
-        workers: int = (
-            self._automatic(len(jobs), ctx) if self.config.workers == "auto" else self.config.workers
-        )
+        workers = self._workers(len(jobs), ctx)
         if workers > 1:
             yield from self._run_in_workers(jobs, ctx, min(workers, len(jobs)))
             return
@@ -76,12 +74,14 @@ class LocalExecutor(Executor):
             stopped = JobResult(state="stopped", error="stopped")
             yield index, stopped if ctx.should_stop() else ctx.run_here(job)
 
-    def warm_up(self, ctx: ExecutorContext) -> None:
+    def warm_up(self, jobs: int, ctx: ExecutorContext) -> None:
         """Import what workers need while the first stages work."""
-        if ctx.device == "cpu" and self.config.workers != 1 and ctx.threads > 1:
+        if ctx.device == "cpu" and self._workers(jobs, ctx) > 1:
             warm_up([_MODULE, *_IMPORTS, *ctx.modules])
 
-    def _automatic(self, jobs: int, ctx: ExecutorContext) -> int:
+    def _workers(self, jobs: int, ctx: ExecutorContext) -> int:
+        if self.config.workers != "auto":
+            return self.config.workers
         return min(jobs, ctx.threads) if ctx.device == "cpu" else 1
 
     def _run_in_workers(

@@ -65,13 +65,16 @@ def run_parts(run: RunContext, use: Use | None, jobs: Sequence[JobSpec]) -> None
             time.sleep(_LOOK_AGAIN_S)
 
 
-def warm_up(run: RunContext, use: Use | None) -> None:
+def warm_up(run: RunContext, use: Use | None, jobs: int) -> None:
     """Let the executor of jobs that will come later prepare for them; what it lacks, a package say, is told now.
+
+    Args:
+        jobs: how many there will be, as far as that is known.
 
     Raises:
         ParcError: it cannot be used.
     """
-    run.registry.create("executor", use or run.config.executor).warm_up(_Board(run, 0).context())
+    run.registry.create("executor", use or run.config.executor).warm_up(jobs, _Board(run, jobs).context())
 
 
 @attrs.define

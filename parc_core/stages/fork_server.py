@@ -116,15 +116,17 @@ class _Server:
             self.gone = True
 
     def fork(self, module: str, files: tuple[int, int, int]) -> Child | None:
-        """A child; None if the server has ended."""
+        """A child; None if the server cannot fork safely or has ended."""
         with self.lock:
             self.send(
                 {"main": module, "environ": dict(os.environ), "folder": os.getcwd(), "path": sys.path}, files
             )
-            pid = None
-            while pid is None and not self.gone:
-                pid = self._receive(0).get("pid")
-        return None if pid is None else _Forked(self, pid)
+            answer: dict[str, Any] = {}
+            while not answer.keys() & {"pid", "threads"} and not self.gone:
+                answer = self._receive(0)
+        if "threads" in answer:
+            log.debug("A plugin has started %d threads: no fork, a new interpreter.", answer["threads"] - 1)
+        return _Forked(self, answer["pid"]) if "pid" in answer else None
 
     def code(self, pid: int) -> int | None:
         """The return code of a child; None while it runs."""
@@ -132,9 +134,8 @@ class _Server:
             while pid not in self.codes and not self.gone and self._receive(socket.MSG_DONTWAIT):
                 pass
             if pid not in self.codes and self.gone and not _runs(pid):
-                self.codes[
-                    pid
-                ] = -signal.SIGKILL  # nobody knows; what ended the server has probably ended it too
+                # nobody knows its code; what ended the server has probably ended it too
+                self.codes[pid] = -signal.SIGKILL
             return self.codes.get(pid)
 
     def end(self) -> None:
@@ -218,9 +219,9 @@ def main() -> None:
     """Import and fork, as the control socket says, until the other end is closed."""
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # before PyTorch is imported: a pool of threads cannot be forked
+    os.environ["OMP_NUM_THREADS"] = (
+        "1"  # NumPy would start threads as it is imported; jobs set those of PyTorch
+    )
     children: dict[int, int] = {}  # descriptor of a child's process -> its pid
     selector = selectors.DefaultSelector()
     selector.register(control, selectors.EVENT_READ)
@@ -238,7 +239,10 @@ def main() -> None:
             order = json.loads(text)
             for module in order.get("import", ()):
                 _import(module)
-            if "main" in order:
+            if "main" not in order:
+                continue
+            threads = len(os.listdir("/proc/self/task"))
+            if threads == 1:
                 gc.freeze()  # children share what lies in memory, as long as nobody writes there
                 pid = os.fork()
                 if pid == 0:
@@ -248,9 +252,9 @@ def main() -> None:
                 process = os.pidfd_open(pid)
                 children[process] = pid
                 selector.register(process, selectors.EVENT_READ)
-                for file in files:
-                    os.close(file)
-                _tell(control, {"pid": pid})
+            for file in files:
+                os.close(file)
+            _tell(control, {"pid": pid} if threads == 1 else {"threads": threads})
 
 
 def _import(module: str) -> None:

@@ -114,6 +114,18 @@ def test_return_code_and_what_was_printed_say_how_it_ended(make, order, code, te
     assert text in child.printed.read()
 
 
+def test_child_is_a_new_interpreter_where_an_import_has_started_threads(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(fork_server, "_server", None)  # one of its own: threads stay
+    (tmp_path / "starts_a_thread.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    )
+    child = make(modules=["starts_a_thread"])
+    assert isinstance(child.process, subprocess.Popen)
+    child.send("exit")
+    assert child.process.wait(timeout=20) == 7
+    fork_server._server.end()
+
+
 def test_killed_child_has_the_number_of_the_signal(make):
     child, other = make(), make()
     for one in (child, other):

@@ -185,9 +185,8 @@ class _Heart:
     def _forget(self) -> None:
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = (
-            None  # made late: after a fork none made before can be started
-        )
+        # made late: after a fork, a thread that was made before cannot be started
+        self._thread: threading.Thread | None = None
 
     def hold(self, lease: Lease) -> None:
         with self._lock:
