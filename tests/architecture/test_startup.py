@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
+
+from parc_testing.timing import least_cpu_seconds
 
 HEAVY = ("torch", "mujoco", "scipy", "numpy", "safetensors", "PIL", "rich")
 
@@ -65,8 +66,6 @@ def _children_seconds() -> float:
 def test_discovery_takes_less_than_50_ms():
     from parc_core.plugins import Registry
 
-    Registry.discover()  # the plugins' modules are imported once
-    started = time.process_time()
-    registry = Registry.discover()
-    assert time.process_time() - started < 0.05  # measured 0.005 s
-    assert registry.providers()
+    # measured 0.005 s; the plugins' modules are imported once
+    assert least_cpu_seconds(Registry.discover) < 0.05
+    assert Registry.discover().providers()

@@ -1,5 +1,4 @@
 import os
-import time
 
 import hypothesis
 import hypothesis.strategies as st
@@ -17,6 +16,7 @@ from parc_core.config import (
     yaml_source,
 )
 from parc_core.errors import ConfigError
+from parc_testing.timing import least_cpu_seconds
 
 
 def value_of(text, **environ):
@@ -168,9 +168,7 @@ def test_aliases_cannot_nest_deeper_than_values():
     ids=["bomb", "deep", "long", "many"],
 )
 def test_reading_is_quick(text):
-    started = time.process_time()
-    problems_of(text)
-    assert time.process_time() - started < 0.25  # measured 0.002 to 0.02 s
+    assert least_cpu_seconds(lambda: problems_of(text)) < 0.25  # measured 0.002 to 0.02 s
 
 
 def test_file_that_is_too_large_is_refused_unread(tmp_path):

@@ -6,7 +6,6 @@ import logging
 import pathlib
 import subprocess
 import sys
-import time
 
 import attrs
 import numpy as np
@@ -16,6 +15,7 @@ from parc_motion.clips import DatasetEntry, MotionDataset, cached_clips, packed_
 from parc_motion.errors import CorruptArtifact
 from parc_motion.storage import PackedArrays, PackedField, PackedWriter, cached_store
 from parc_testing.builders import make_clip
+from parc_testing.timing import least_cpu_seconds
 
 FIELDS = {"pos": PackedField(dtype="<f4", shape=(2,), group="frames")}
 
@@ -121,9 +121,8 @@ def test_opening_two_thousand_items_takes_less_than_a_second(tmp_path):
         raise AssertionError("the store exists")
 
     cached_store(tmp_path, "test", 1, build)
-    started = time.process_time()
+    assert least_cpu_seconds(lambda: cached_store(tmp_path, "test", 1, never)) < 1.0
     store: PackedArrays = cached_store(tmp_path, "test", 1, never)
-    assert time.process_time() - started < 1.0
     assert (store.num_items, store.arrays["pos"].shape) == (2000, (200_000, 2))
 
 
