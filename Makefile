@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LIBS := motion testing
 PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc sinks slurm ray
 
-.PHONY: help setup demo test lint types api clean
+.PHONY: help setup demo test nightly lint types api clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ demo: $(STAMP)  ## a whole PARC iteration on this machine's CPU, then a contact 
 
 test: lint types  ## lint, layers, types, contracts, tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+nightly: $(STAMP)  ## the tests with many more faults, kills, mutations and clips (hours)
+	PARC_TEST_LEVEL=nightly OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 lint: $(STAMP)  ## ruff (rules and format) and the import contracts
 	$(BIN)/ruff check .

@@ -1,12 +1,11 @@
 """The tiny iteration, whose stages are all real, on every executor: what each makes is the same to the byte.
 
-Each run takes about a minute, so `make test` leaves these out; `PARC_TEST_EXECUTORS=1` runs them. The executors' own
+Each run takes about a minute, so only `make nightly` runs them. The executors' own
 suites run there with providers that take no time.
 """
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ SIZE = ("--set", "kin_gen.batches=4", "--set", "phys_record.chunk=1")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("executors"),
-    pytest.mark.skipif("PARC_TEST_EXECUTORS" not in os.environ, reason="PARC_TEST_EXECUTORS=1 runs it"),
+    pytest.mark.nightly,
 ]
 
 

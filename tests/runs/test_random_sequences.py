@@ -1,13 +1,12 @@
 """Random sequences of commands on one run: plans come true, and nothing finished is lost or repeated.
 
 Every command is carried out in two folders, in one of them killed at a random write and given again. In the end both
-hold the same files. `PARC_TEST_SEQUENCES` sets the number of sequences.
+hold the same files.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -17,6 +16,7 @@ import pytest
 from parc_core.cli.main import main
 from parc_core.interfaces import RunFolder
 from parc_motion.storage import atomic, digest_file, read_json
+from parc_testing.levels import at_level
 
 CHANGES = (
     "kin_gen.candidates={}",
@@ -26,7 +26,7 @@ CHANGES = (
     "train_tracker.agent.max_samples={}",
     "from.2.kin_gen.batches={}",
 )
-SEQUENCES = int(os.environ.get("PARC_TEST_SEQUENCES", "4"))
+SEQUENCES = at_level(pr=4, nightly=200)
 STAGES = ("inputs", "train_gen", "kin_gen", "train_tracker", "phys_record")
 
 

@@ -17,6 +17,7 @@ from parc_core.cli.main import main
 from parc_core.interfaces import JobSpec, RunFolder
 from parc_core.stages.job import read_record
 from parc_motion.storage import Lease, digest_folder
+from parc_testing.levels import at_level
 
 RUN = "runs/quick"
 SIZE = ("--set", "kin_gen.batches=6", "--set", "phys_record.chunk=4")
@@ -213,7 +214,7 @@ def test_job_ends_with_the_program_that_started_it(parc, home):
 
 def test_killed_workers_cost_nothing_but_time(home, expected):
     """Workers, and the server that forks them, are killed at random moments until the run is done."""
-    kills = int(os.environ.get("PARC_TEST_KILLS", "3"))
+    kills = at_level(pr=3, nightly=20)
     rng, killed = random.Random(5), 0
     run = start(
         "run", "quick.yaml", *SIZE, "--set", "executor.workers=2", "--set", f"executor.retries={kills}"
