@@ -16,8 +16,8 @@ from parc_core.runner.plan import ALL
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator, given_policy
-from parc_core.stages.job import read_record
 from parc_core.stages.manifests import balance, clip_files
+from parc_core.stages.record import read_record
 from parc_motion.errors import DataError
 
 __all__ = ["check_choice", "check_files", "check_processes", "check_redo"]

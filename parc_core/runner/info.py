@@ -66,7 +66,7 @@ def _describe_folder(path: pathlib.Path) -> dict[str, Any]:
     for kind in ("policy", "generator"):
         file = path / f"{kind}.json"
         if file.is_file():
-            return {"what": kind, "path": str(path), **storage.read_json(file)["fields"]}
+            return {"what": kind, "path": str(path), **storage.read_manifest(path, kind)}
     files = sorted(path.rglob("*.npz"))
     if not files:
         raise DataError(f"{path}: no run (config.yaml), policy, generator or clip (.npz) lies here.")

@@ -17,7 +17,7 @@ from parc_core.runner.logs import run_log
 from parc_core.runner.parts import run_parts, warm_up
 from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import JobRecord, read_record
+from parc_core.stages.record import JobRecord, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import ParcError

@@ -12,8 +12,8 @@ from parc_core.interfaces import JobSpec
 from parc_core.plugins import Registry
 from parc_core.runner.contexts import contexts, prepare, set_torch_threads
 from parc_core.stages.context import Reporter
-from parc_core.stages.job import JobRecord
 from parc_core.stages.parts import run_job
+from parc_core.stages.record import JobRecord
 
 __all__ = ["carry_out"]
 

@@ -12,11 +12,12 @@ from parc_core.config import dump
 from parc_core.errors import ConfigError
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Begun, Job, differences, read_record
+from parc_core.stages.job import Begun, Job
+from parc_core.stages.record import JobRecord, differences, read_record
 from parc_motion.clips import MotionDataset
-from parc_motion.errors import DataError
+from parc_motion.errors import CorruptArtifact, DataError
 
-__all__ = ["ALL", "STAGES", "longer_training", "plan", "redo_scope", "replaced"]
+__all__ = ["ALL", "STAGES", "longer_training", "plan", "redo_scope", "repeated", "replaced"]
 
 STAGES = (train_gen.STAGE, kin_gen.STAGE, train_tracker.STAGE, phys_record.STAGE)
 ALL = "all"
@@ -27,9 +28,9 @@ def plan(runs: Sequence[RunContext], redo: str | None = None, iteration: int | N
     """What a run would do: a row per job in the order of the work.
 
     A row has ``iteration`` (0 of inputs), ``stage``, ``folder``, ``state``, ``changed`` and ``note``. States are
-    "finished", "begun", "to do", and "redo" for work that is there and that `redo` replaces; ``changed`` lists in what
-    the settings and inputs of finished and begun work differ from those that now hold, and ``note`` says how begun or
-    lengthened work goes on.
+    "finished", "begun", "to do", "damaged", and "redo" for work that is there and that `redo` replaces; ``changed``
+    lists in what the settings and inputs of finished and begun work differ from those that now hold, and ``note`` says
+    how begun or lengthened work goes on, or what is damaged.
 
     Args:
         runs: the iterations of a run, in order.
@@ -42,15 +43,14 @@ def plan(runs: Sequence[RunContext], redo: str | None = None, iteration: int | N
     rows = []
     for run in runs:
         for stage, folder, job in (*(_inputs(run) if run is runs[0] else ()), *_jobs(run)):
-            record = read_record(folder)
+            record, damage = _record_or_damage(folder)
             begun = folder.with_name(f"{folder.name}.partial").exists()
-            state = "finished" if record else "begun" if begun else "to do"
+            state = "finished" if record else "damaged" if damage else "begun" if begun else "to do"
             if again & {folder, *folder.parents} and state != "to do":
                 state = "redo"
-            changed = []
+            changed, note = [], damage if state == "damaged" else ""
             if record is not None and state == "finished" and job is not None:
                 changed = differences(record.key_fields, job.key_fields)
-            note = ""
             if state == "begun" and job is not None:
                 changed, note = _of_begun(job)
             if job is not None and longer is not None and job.folder == longer.folder:
@@ -134,9 +134,36 @@ def longer_training(runs: Sequence[RunContext], redo: str | None) -> Job | None:
         return None
     for stage, folder, job in _jobs(runs[-1]):
         if stage == redo and job is not None:
-            record = read_record(folder)
+            record, _ = _record_or_damage(folder)
             return job if record is not None and job.made_longer(record.key_fields) else None
     return None
+
+
+def repeated(runs: Sequence[RunContext], redo: str) -> set[pathlib.Path]:
+    """Those of the replaced folders that `redo` makes again with the same settings and inputs.
+
+    Once a job differs, those after it count as different too: they will build on another result.
+    """
+    wanted = {folder for folder in replaced(runs, redo) if folder.exists()}
+    found: set[pathlib.Path] = set()
+    for run in runs if redo == ALL else runs[-1:]:
+        for _, folder, job in (*(_inputs(run) if run is runs[0] else ()), *_jobs(run)):
+            place = folder if folder in wanted else folder.parent
+            if place not in wanted:
+                continue
+            record, _ = _record_or_damage(folder)
+            if job is not None and record is not None and record.key != job.key:
+                return found - {place}
+            found.add(place)
+    return found
+
+
+def _record_or_damage(folder: pathlib.Path) -> tuple[JobRecord | None, str]:
+    """The record of a finished job, and what is wrong with it."""
+    try:
+        return read_record(folder), ""
+    except CorruptArtifact as err:
+        return None, str(err)
 
 
 def _inputs(run: RunContext) -> Iterator[tuple[str, pathlib.Path, Job | None]]:

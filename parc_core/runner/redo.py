@@ -5,14 +5,15 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from parc_core.runner.plan import longer_training, replaced
+from parc_core.runner.plan import longer_training, repeated, replaced
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import set_aside
+from parc_core.stages.superseded import set_aside
 from parc_motion import storage
 
 __all__ = ["set_aside_replaced"]
 
 _INTENT = "redo.json"  # in the run folder, until all is moved
+_FORMAT = 2  # earlier ones had no number and were not sealed
 
 
 def set_aside_replaced(runs: Sequence[RunContext], redo: str | None) -> None:
@@ -33,25 +34,20 @@ def set_aside_replaced(runs: Sequence[RunContext], redo: str | None) -> None:
     root = runs[-1].run_folder.path
     folders = [folder for folder in replaced(runs, redo) if folder.exists() and folder != last]
     names = [folder.relative_to(root).as_posix() for folder in folders]
-    storage.write_json(
-        intent,
-        {
-            "folders": names,
-            "longer": None if longer is None else redo,
-            "iteration": len(runs),
-        },
-    )
+    fields = {"folders": names, "longer": None if longer is None else redo, "iteration": len(runs)}
+    again = [folder.relative_to(root).as_posix() for folder in sorted(repeated(runs, redo))]
+    storage.write_sealed(intent, {"format": _FORMAT, **fields, "again": again})
     _carry_out(runs, intent)
 
 
 def _carry_out(runs: Sequence[RunContext], intent: pathlib.Path) -> None:
-    plan, run_folder = storage.read_json(intent), runs[-1].run_folder
+    plan, run_folder = storage.read_sealed(intent, since_format=_FORMAT), runs[-1].run_folder
     for name in plan["folders"]:
         if (run_folder.path / name).exists():
-            set_aside(run_folder.path / name, run_folder.superseded)
+            set_aside(run_folder.path / name, run_folder.superseded, again=name in plan.get("again", ()))
     # its finished folder goes last, because its state is copied from there
     training = longer_training(runs[: plan["iteration"]], plan["longer"])
     if training is not None:
         training.begin_from(training.folder)
-        set_aside(training.folder, run_folder.superseded)
+        set_aside(training.folder, run_folder.superseded, again=True)
     storage.remove(intent)

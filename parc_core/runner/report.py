@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 from typing import Any
 
 from parc_core.interfaces import IterationFolder, RunFolder
 from parc_core.stages import record_report
-from parc_core.stages.job import JobRecord, read_record
+from parc_core.stages.record import JobRecord, read_record
 from parc_motion import storage
 from parc_motion.clips import load_clip
+from parc_motion.errors import DataError
 from parc_motion.skeletons import Skeleton, load_skeleton
+
+log = logging.getLogger(__name__)
 
 __all__ = ["collect", "iteration_folders", "records_of"]
 
 _METRICS_FORMAT = 1  # raised when metrics are computed in another way
+_MIRRORED = "flipped"  # folder in a batch
 
 
 def collect(folder: pathlib.Path, *, keep: bool = False) -> dict[str, Any]:
@@ -70,25 +75,28 @@ def _kept_metrics(iteration: IterationFolder, keep: bool) -> dict[str, dict[str,
     """The metrics of the iteration's clips: those that were kept, if no clip has been made since."""
     made = [record.digest for record in records_of(iteration) if record.stage in ("kin_gen", "phys_record")]
     key, path = storage.digest_json([_METRICS_FORMAT, made]), iteration.metrics
-    if path.is_file():
-        document = storage.read_json(path)
-        if document.get("key") == key:
-            return document["metrics"]
+    kept = _kept(path)
+    if kept.get("key") == key:
+        return kept["metrics"]
     metrics = _generator_metrics(iteration)
     if keep:
-        storage.write_json(path, {"key": key, "metrics": metrics})
+        storage.write_sealed(path, {"key": key, "metrics": metrics})
     return metrics
+
+
+def _kept(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        return storage.read_sealed(path) if path.is_file() else {}
+    except DataError as err:  # it can be computed again
+        log.warning("%s The metrics are computed again.", err)
+        return {}
 
 
 def _generator_metrics(iteration: IterationFolder) -> dict[str, dict[str, float]]:
     """Means over the clips of each kind: as generated, after optimization, as recorded."""
     from parc_motion.metrics import clip_metrics, summarize
 
-    kinds = {
-        "generated": iteration.raw_clips(),
-        "optimised": iteration.refined_clips(),
-        "recorded": iteration.recorded_clips(),
-    }
+    kinds = _clips_by_kind(iteration)
     skeleton = None
     result = {}
     for kind, files in kinds.items():
@@ -103,6 +111,25 @@ def _generator_metrics(iteration: IterationFolder) -> dict[str, dict[str, float]
     return result
 
 
+def _clips_by_kind(iteration: IterationFolder) -> dict[str, list[pathlib.Path]]:
+    """Files of the clips that finished jobs made, as their records name them.
+
+    Raises:
+        CorruptArtifact: one is missing or damaged.
+    """
+    found: dict[str, list[pathlib.Path]] = {"generated": [], "optimised": [], "recorded": []}
+    for folder in iteration.batches():
+        record = read_record(folder)
+        for file in record.checked(folder) if record is not None else ():
+            if file.suffix == ".npz" and file.parent.name != _MIRRORED:
+                found["optimised" if file.parent == folder else "generated"].append(file)
+    record = read_record(iteration.phys_record)
+    if record is not None and any(name.endswith(".npz") for name in record.files):
+        clips = record.checked(iteration.phys_record, iteration.recorded_motions.name)
+        found["recorded"] = [file for file in clips if file.suffix == ".npz"]
+    return found
+
+
 def _skeleton_of(iteration: IterationFolder) -> Skeleton:
     from parc_core.config import load_iteration
     from parc_core.plugins import Registry
@@ -114,15 +141,22 @@ def _skeleton_of(iteration: IterationFolder) -> Skeleton:
 def _tracker(iteration: IterationFolder) -> dict[str, Any]:
     """The policy's own evaluation, and who recorded what."""
     result: dict[str, Any] = {}
-    evaluation = iteration.evaluation
-    if evaluation.is_file():
-        document = storage.read_json(evaluation)
+    document = _output(iteration.evaluation)
+    if document:
         result["evaluation"] = {"success_rate": document["success_rate"], "errors": document["errors"]}
-    recorded = iteration.record_report
-    document = storage.read_json(recorded) if recorded.is_file() else {}
+    document = _output(iteration.record_report)
     if document.get("format") == record_report.FORMAT:
         rows = [(row["motion"], row) for row in document["recorded"] if row.get("kept") == "partial"]
         rows += document["lost"].items()
         missing = {name: row["text"] for name, row in sorted(rows)}
         result["recording"] = {**document["summary"], "not_recorded": missing}
     return result
+
+
+def _output(path: pathlib.Path) -> dict[str, Any]:
+    """A JSON document among the outputs of a finished job, compared with its record; {} if the job made none."""
+    record = read_record(path.parent)
+    if record is None or path.name not in record.files:
+        return {}
+    record.checked(path.parent, path.name)
+    return storage.read_json(path)

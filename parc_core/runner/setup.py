@@ -21,7 +21,7 @@ from parc_core.runner.settings import KeptConfig, check_alone
 from parc_core.runner.setup_files import commands_of, write_setup_files
 from parc_core.runner.stop import StopFlag
 from parc_core.stages.context import Reporter, RunContext
-from parc_core.stages.job import read_record
+from parc_core.stages.record import read_record
 
 __all__ = ["set_up"]
 

@@ -26,8 +26,10 @@ from parc_core.runner.outcome import outcome_of
 from parc_core.stages import kin_gen, phys_record
 from parc_core.stages.context import Reporter, RunContext
 from parc_core.stages.inputs import iteration_dataset
-from parc_core.stages.job import PARTS, RECORD, JobRecord, differences, read_record, set_aside
 from parc_core.stages.parts import batches, chunk_spec, folder_of, is_finished, job_of
+from parc_core.stages.places import PARTS
+from parc_core.stages.record import RECORD, JobRecord, differences, read_record
+from parc_core.stages.superseded import set_aside
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
@@ -121,7 +123,7 @@ def import_result(path: pathlib.Path, result: bytes) -> list[str]:
     Raises:
         DataError: it is damaged, or not of this run.
     """
-    with tempfile.TemporaryDirectory(dir=path, prefix="import-") as place:
+    with tempfile.TemporaryDirectory(dir=path, prefix=".import.tmp-") as place:
         folder = pathlib.Path(place)
         _extract(result, folder)
         return import_folder(path, folder)

@@ -9,10 +9,12 @@ from typing import TypeVar
 
 import attrs
 
-from parc_core.config import load_iteration
+from parc_core.config import IterationConfig, load_settings
 from parc_core.errors import ConfigError
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Begun, Job, JobRecord, prepared_or_record
+from parc_core.stages.job import Begun, Job, prepared_or_record
+from parc_core.stages.marker import MARKER
+from parc_core.stages.record import JobRecord
 from parc_motion.errors import DataError
 
 __all__ = ["as_begun", "prepared_as_begun", "with_settings"]
@@ -40,6 +42,15 @@ def prepared_as_begun(
     Raises:
         DataError: an input is missing and the job is not finished.
     """
+    prepared = _prepared_as_begun(run, folder, prepare)
+    if not isinstance(prepared, JobRecord):
+        _use_threads(prepared[0])
+    return prepared
+
+
+def _prepared_as_begun(
+    run: RunContext, folder: pathlib.Path, prepare: Callable[[RunContext], tuple[Job, T]]
+) -> tuple[RunContext, Job, T] | JobRecord:
     prepared = prepared_or_record(lambda: prepare(run), folder)
     if isinstance(prepared, JobRecord):
         return prepared
@@ -48,7 +59,7 @@ def prepared_as_begun(
     if begun.key is None or begun.key == job.key or begun.settings is None or job.is_longer_than_begun():
         return run, job, more
     try:
-        earlier = with_settings(run, begun.settings)
+        earlier = with_settings(run, begun.settings, job.partial)
         job_then, more_then = prepare(earlier)
     except (ConfigError, DataError) as err:
         log.warning("%s: the settings that it was begun with cannot be used any more: %s", job.lasting, err)
@@ -69,15 +80,31 @@ def as_begun(run: RunContext, partial: pathlib.Path) -> RunContext:
     Args:
         partial: where the work goes on.
     """
-    settings = Begun(partial).settings
-    return run if settings is None else with_settings(run, settings)
+    text = Begun(partial).settings
+    if text is None:
+        return run
+    run = with_settings(run, text, partial)
+    _use_threads(run)
+    return run
 
 
-def with_settings(run: RunContext, path: pathlib.Path) -> RunContext:
-    """The context with the settings in a file, which hold for its iteration.
+def with_settings(run: RunContext, text: str, partial: pathlib.Path) -> RunContext:
+    """The context with the settings that the marker of a folder at work holds, for its iteration.
 
     Raises:
         ConfigError: they cannot be read with what is installed now.
     """
-    settings = load_iteration(path, (), run.registry).config
-    return attrs.evolve(run, config=attrs.evolve(settings, iterations=run.settings.iterations))
+    source = str(partial / MARKER)
+    settings, _ = load_settings(text, source, IterationConfig, run.registry, base=partial, warn_renamed=False)
+    return attrs.evolve(
+        run,
+        config=attrs.evolve(settings, iterations=run.settings.iterations),
+        torch_threads=settings.torch_threads,
+    )
+
+
+def _use_threads(run: RunContext) -> None:
+    """Let torch compute with the threads of the settings: their number changes what it computes."""
+    import torch
+
+    torch.set_num_threads(run.torch_threads)

@@ -23,7 +23,9 @@ from parc_core.interfaces import (
     StageContext,
 )
 from parc_core.stages.content import extending_settings, provider_key, provider_versions
-from parc_core.stages.job import Job, lasting_folder
+from parc_core.stages.job import Job
+from parc_core.stages.machine import machine_of
+from parc_core.stages.places import lasting_folder
 from parc_core.stages.working_time import WorkingTime
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import CheckpointStore, digest_json
@@ -84,6 +86,7 @@ class RunContext:
         *,
         iteration: int | None = None,
         extending: tuple[str, ...] = (),
+        scratch: tuple[str, ...] = (),
         **inputs: Any,
     ) -> Job:
         """A job of this run; see `Job`.
@@ -92,6 +95,7 @@ class RunContext:
             uses: role -> (kind, chosen provider).
             iteration: instead of the run's.
             extending: names of `inputs` that only make the work longer when they grow.
+            scratch: folders of the folder at work that are no outputs.
             inputs: digests and plain settings that the result depends on.
         """
         chosen = {role: (kind, use) for role, (kind, use) in uses.items() if use is not None}
@@ -105,6 +109,8 @@ class RunContext:
             "providers": {role: provider_key(self.registry, *choice) for role, choice in chosen.items()},
             "inputs": inputs,
         }
+        if self.torch_threads != 1:  # sums of floats depend on it
+            fields["torch_threads"] = self.torch_threads
         longer = {
             f"providers.{role}.{name}"
             for role, (_, use) in chosen.items()
@@ -117,6 +123,8 @@ class RunContext:
             folder=folder,
             key_fields=fields,
             versions=versions,
+            machine=lambda: machine_of(self.device, self.threads, self.torch_threads),
+            scratch=frozenset(scratch),
             superseded=self.run_folder.superseded,
             locks=self.run_folder.locks,
         )

@@ -10,8 +10,9 @@ import attrs
 from parc_core.config import Use
 from parc_core.interfaces import MotionSource, SeedStreams
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Job, JobRecord, carry_out, read_record
-from parc_core.stages.manifests import entries_of, entry_of, with_mean_weight_1, write_manifest
+from parc_core.stages.job import Job, carry_out
+from parc_core.stages.manifests import entries_of_job, entry_of, with_mean_weight_1, write_manifest
+from parc_core.stages.record import JobRecord, read_record
 from parc_core.stages.weighting import check_classes, in_proportion_to_length, weighted
 from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
 from parc_motion.errors import DataError
@@ -49,19 +50,20 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
     if run.folder.dataset.is_file() and read_record(run.folder.train_gen) is not None:
         return MotionDataset.load(run.folder.dataset)
     groups = [
-        (_input_folder(run, number, use), "input", use.weight)
+        (_input_folder(run, number, use), "input", "", use.weight)
         for number, use in enumerate(run.config.dataset)
     ]
     for earlier in range(1, run.iteration):
-        recording = run.run_folder.iteration(earlier).phys_record
+        iteration = run.run_folder.iteration(earlier)
+        recording = iteration.phys_record
         if read_record(recording) is None:
             raise DataError(
                 f"{recording}: iteration {earlier} has not recorded its motions yet, "
                 f"and iteration {run.iteration} learns from them. Finish it first: parc run {run.run_folder.path} "
                 f"--only phys_record --iteration {earlier}"
             )
-        groups.append((run.run_folder.iteration(earlier).recorded_motions, "recorded", 1.0))
-    entries = [entry for folder, origin, weight in groups for entry in entries_of(folder, origin, weight)]
+        groups.append((recording, "recorded", iteration.recorded_motions.name, 1.0))
+    entries = [entry for group in groups for entry in entries_of_job(*group)]
     if not entries:
         raise DataError(
             f"{run.run_folder.path}: no motion source gave a clip. Check `dataset` in the iteration file."

@@ -13,68 +13,40 @@ Whoever works on a job holds its lock, so that any number of processes can work 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
+import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
 
-from parc_core.stages.working_time import MARKER, WorkingTime
+from parc_core.stages.marker import MARKER, read_marker, update_marker, write_marker
+from parc_core.stages.places import PARTIAL, PARTS, lasting_folder
+from parc_core.stages.record import (
+    CHECKPOINTS,
+    RECORD,
+    JobRecord,
+    differences,
+    leaves,
+    listed,
+    read_record,
+    write_record,
+)
+from parc_core.stages.superseded import set_aside, take_back_begun, take_back_finished
+from parc_core.stages.working_time import WorkingTime
 from parc_motion import storage
 from parc_motion.errors import DataError
 
-__all__ = [
-    "PARTS",
-    "RECORD",
-    "Begun",
-    "Job",
-    "JobRecord",
-    "carry_out",
-    "differences",
-    "lasting_folder",
-    "prepared_or_record",
-    "read_record",
-    "set_aside",
-]
+__all__ = ["Begun", "Job", "carry_out", "prepared_or_record"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RECORD = "DONE.json"  # of a finished job, in its folder
-_SETTINGS = ".settings.yaml"  # in a folder at work: the settings of the iteration when it was begun
-PARTS = ".parts"  # jobs that a job is split into, while it is at work
-_CHECKPOINTS = "checkpoints/"
-_PARTIAL = ".partial"
-_FORMAT = 1
-_SHOWN = 5  # differences that a message names
-
-
-@attrs.frozen(kw_only=True)
-class JobRecord:
-    """What a finished job left in `DONE.json`."""
-
-    stage: str
-    key: str
-    key_fields: dict[str, Any]
-    summary: dict[str, Any]
-    wall_s: float
-    files: dict[str, dict[str, Any]]
-    versions: dict[str, str] = attrs.field(factory=dict)  # of the code that made it
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over names and contents of what later stages read: clips, and weights that are not checkpoints."""
-        lasting = {
-            name: file["sha256"]
-            for name, file in self.files.items()
-            if name.endswith((".npz", ".safetensors")) and not name.startswith(_CHECKPOINTS)
-        }
-        return storage.digest_json(lasting)
+_EARLY_SETTINGS = ".settings.yaml"  # in a folder at work: where version 0.1 kept what the marker holds now
 
 
 @attrs.define(kw_only=True)
@@ -91,6 +63,8 @@ class Job:
         frozenset()
     )  # fields, by dotted name, that only make the work longer when they grow
     settings: Callable[[], str] | None = None  # the settings of the iteration, as text
+    machine: Callable[[], Mapping[str, Any]] = dict  # that does the work; recorded, and without effect
+    scratch: frozenset[str] = frozenset()  # folders of the folder at work that are no outputs
     _lease: storage.Lease | None = attrs.field(default=None, init=False, repr=False)
 
     @contextlib.contextmanager
@@ -128,7 +102,7 @@ class Job:
     @property
     def partial(self) -> pathlib.Path:
         """Where the work goes on until it is complete."""
-        return self.folder.with_name(f"{self.folder.name}{_PARTIAL}")
+        return self.folder.with_name(f"{self.folder.name}{PARTIAL}")
 
     @property
     def lasting(self) -> pathlib.Path:
@@ -136,61 +110,64 @@ class Job:
         return lasting_folder(self.folder)
 
     def finished(self) -> JobRecord | None:
-        """The record, if the job was completed and its files are still there in their sizes.
+        """The record, if the job was completed.
 
-        Settings and inputs may have changed since then: the log says in what, and the result stays.
+        Settings and inputs may have changed since then: the log says in what, and the result stays. Outputs are
+        compared with the record by whoever reads them (`JobRecord.checked`).
+
+        Raises:
+            CorruptArtifact: the record is damaged.
         """
         self._commit_complete()
         record = read_record(self.folder)
         if record is None:
             return None
-        for left in (MARKER, _SETTINGS, PARTS):  # of an attempt that ended right after the rename
-            storage.remove(self.folder / left)
-        for name, file in record.files.items():
-            path = self.folder / name
-            if not path.is_file() or path.stat().st_size != file["size"]:
-                log.warning("%s: missing or of another size than recorded; %s runs again.", path, self.stage)
-                return None
+        self._tidy()  # after an attempt that ended right after the rename
         changed = differences(record.key_fields, self.key_fields)
         if changed:
-            log.info(
-                "%s is finished and stays, made with other settings: %s.", self.lasting, _listed(changed)
-            )
+            log.info("%s is finished and stays, made with other settings: %s.", self.lasting, listed(changed))
         return record
+
+    def taken_back(self) -> JobRecord | None:
+        """The record of an earlier result of just these settings and inputs that was set aside: it has its name again.
+
+        None where there is none, or where the work is begun.
+        """
+        if self.partial.exists():
+            return None
+        return take_back_finished(self.folder, self.superseded, self.key)
 
     def begin(self) -> pathlib.Path:
         """The partial folder to work in: a new one, or that of an earlier attempt with the same key."""
         if self.folder.exists():
             self.set_aside(self.folder)
-        marker = self.partial / MARKER
+        if not self.partial.exists():
+            take_back_begun(self.partial, self.superseded, self.key)
         if self.partial.exists():
             storage.sweep(self.partial, skip=PARTS)
-            known = storage.read_json(marker) if marker.is_file() else {}
+            known = read_marker(self.partial) or {}
             more = self.made_longer(known.get("key_fields", {}))
             if known.get("key") == self.key or more:
                 storage.remove(self.partial / RECORD)  # damaged, or `finished` would have renamed the folder
             if more:
-                log.info("%s continues with %s.", self.lasting, _listed(more))
-                self._keep_settings()
-                storage.write_json(marker, {**known, "key": self.key, "key_fields": self.key_fields})
+                log.info("%s continues with %s.", self.lasting, listed(more))
+                write_marker(self.partial, {**known, **self._asked()})
             elif known.get("key") != self.key and any(path.is_file() for path in self.partial.rglob("*")):
                 changed = differences(known.get("key_fields", {}), self.key_fields)
-                log.info("%s was begun with other inputs or settings: %s.", self.lasting, _listed(changed))
+                log.info("%s was begun with other inputs or settings: %s.", self.lasting, listed(changed))
                 self.set_aside(self.partial)
-        if not marker.is_file():
+        if read_marker(self.partial) is None:
             self._mark()
         return self.partial
 
     def _mark(self, wall_s: float = 0.0) -> None:
         """Say in the partial folder what is made there, and how long that took so far."""
-        storage.make_folder(self.partial)
-        self._keep_settings()
-        fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields, "wall_s": wall_s}
-        storage.write_json(self.partial / MARKER, fields)
+        write_marker(self.partial, {**self._asked(), "wall_s": wall_s})
 
-    def _keep_settings(self) -> None:
-        if self.settings is not None:
-            storage.write_text(self.partial / _SETTINGS, self.settings())
+    def _asked(self) -> dict[str, Any]:
+        """What the marker says of the work that is to be done."""
+        fields = {"stage": self.stage, "key": self.key, "key_fields": self.key_fields}
+        return fields if self.settings is None else {**fields, "settings": self.settings()}
 
     def begin_from(self, earlier: pathlib.Path) -> None:
         """Begin with the last state and the time of an earlier result of this job, which stays where it is."""
@@ -198,15 +175,15 @@ class Job:
         record = read_record(earlier)
         for file in sorted(earlier.rglob("*")):
             name = file.relative_to(earlier).as_posix()
-            if file.is_file() and (name.startswith(_CHECKPOINTS) or file.suffix == ".jsonl"):
+            if file.is_file() and (name.startswith(CHECKPOINTS) or file.suffix == ".jsonl"):
                 storage.copy_file(file, self.partial / name)
         self._mark(0.0 if record is None else record.wall_s)
         log.info("%s continues from %s.", self.lasting, earlier)
 
     def is_longer_than_begun(self) -> bool:
         """Whether the work was begun, and all that differs now is that it is to be longer."""
-        marker = self.partial / MARKER
-        return marker.is_file() and bool(self.made_longer(storage.read_json(marker).get("key_fields", {})))
+        known = read_marker(self.partial)
+        return known is not None and bool(self.made_longer(known["key_fields"]))
 
     def made_longer(self, before: Mapping[str, Any]) -> list[str]:
         """In what the work is longer than that of an earlier key; empty if anything else differs, or nothing does.
@@ -214,7 +191,7 @@ class Job:
         Args:
             before: fields of the earlier key.
         """
-        old, new = dict(_leaves(_as_written_now(before))), dict(_leaves(_as_written_now(self.key_fields)))
+        old, new = leaves(before), leaves(self.key_fields)
         changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         longer = [
             name for name in changed if name in self.extending and _is_more(new.get(name), old.get(name))
@@ -233,38 +210,58 @@ class Job:
 
     def add_time(self, seconds: float) -> None:
         """Working time that `commit` is to count."""
-        marker = self.partial / MARKER
-        known = storage.read_json(marker)
-        storage.write_json(marker, {**known, "wall_s": known["wall_s"] + seconds})
+        update_marker(self.partial, wall_s=self._marker()["wall_s"] + seconds)
 
-    def commit(self, summary: dict[str, Any], known: Mapping[str, str] = MappingProxyType({})) -> JobRecord:
+    def _marker(self) -> dict[str, Any]:
+        known = read_marker(self.partial)
+        if known is None:
+            raise DataError(f"{self.partial / MARKER}: missing; another process has moved the folder away.")
+        return known
+
+    def commit(
+        self,
+        summary: dict[str, Any],
+        known: Mapping[str, str] = MappingProxyType({}),
+        outside: Iterable[pathlib.Path] = (),
+    ) -> JobRecord:
         """Give the finished folder its name.
 
         Args:
             summary: what the stage reports, JSON values.
             known: SHA-256 of files that were just written, by name in the folder; they are not read again.
+            outside: further outputs, which lie where they stay.
 
         Raises:
             LeaseLost: another process took the job over.
         """
         if self._lease is not None:
             self._lease.check()
-        marker = self.partial / MARKER
-        wall_s = storage.read_json(marker)["wall_s"]
         record = JobRecord(
             stage=self.stage,
             key=self.key,
             key_fields=self.key_fields,
             summary=summary,
-            wall_s=round(wall_s, 3),
-            files=_outputs(self.partial, known),
+            wall_s=round(self._marker()["wall_s"], 3),
+            files=self._outputs(known) | {_name_from(self.folder, file): _facts(file) for file in outside},
             versions=self.versions,
+            machine=dict(self.machine()),
         )
-        storage.write_json(self.partial / RECORD, {"format": _FORMAT, **attrs.asdict(record)})
+        write_record(self.partial, record)
         storage.commit_folder(self.partial, self.folder)
-        for left in (MARKER, _SETTINGS, PARTS):
-            storage.remove(self.folder / left)
+        self._tidy()
         return record
+
+    def _tidy(self) -> None:
+        """Remove from the finished folder what served the work."""
+        for left in (*self.scratch, MARKER, _EARLY_SETTINGS, PARTS):
+            storage.remove(self.folder / left)
+
+    def _outputs(self, known: Mapping[str, str] = MappingProxyType({})) -> dict[str, dict[str, Any]]:
+        """Digest and size of every output in the folder at work, by name: what is neither record nor scratch."""
+        skip = (CHECKPOINTS, f"{PARTS}/", *(f"{name}/" for name in self.scratch))
+        files = storage.digest_folder(self.partial, skip=skip, known=known)
+        files.pop(RECORD, None)
+        return files
 
     def _commit_complete(self) -> None:
         """Rename a partial folder whose work was complete when its process ended."""
@@ -275,7 +272,8 @@ class Job:
             return
         if record is None:
             return
-        if _outputs(self.partial) != record.files:
+        inside = {name: file for name, file in record.files.items() if not name.startswith("../")}
+        if self._outputs() != inside:
             log.warning(
                 "%s: its files differ from those recorded in %s; the work goes on.", self.lasting, RECORD
             )
@@ -290,18 +288,6 @@ class Job:
         set_aside(folder, self.superseded)
 
 
-def lasting_folder(folder: pathlib.Path) -> pathlib.Path:
-    """Where what lies in a job's working folder will lie in the end.
-
-    >>> lasting_folder(pathlib.Path("iter_001/p4_phys_record.partial/.parts/chunk_00000.partial"))
-    PosixPath('iter_001/p4_phys_record/chunk_00000')
-    """
-    parent = folder.parent
-    if parent.name == PARTS:
-        parent = lasting_folder(parent.parent)
-    return parent / folder.name.removesuffix(_PARTIAL)
-
-
 def carry_out(job: Job, work: Callable[[], JobRecord]) -> JobRecord:
     """The record of a finished job, or what `work` makes of it while this process holds it.
 
@@ -312,7 +298,7 @@ def carry_out(job: Job, work: Callable[[], JobRecord]) -> JobRecord:
     if record is not None:
         return record
     with job.held():
-        return job.finished() or work()
+        return job.finished() or job.taken_back() or work()
 
 
 @attrs.frozen
@@ -324,94 +310,33 @@ class Begun:
     @property
     def key(self) -> str | None:
         """The key that it was begun for; None if nothing was begun."""
-        marker = self.partial / MARKER
-        return storage.read_json(marker)["key"] if marker.is_file() else None
+        known = read_marker(self.partial)
+        return None if known is None else known["key"]
 
     def differences(self, job: Job) -> list[str]:
         """In what the job differs from the one that was begun."""
-        marker = self.partial / MARKER
-        return (
-            differences(storage.read_json(marker)["key_fields"], job.key_fields) if marker.is_file() else []
-        )
+        known = read_marker(self.partial)
+        return [] if known is None else differences(known["key_fields"], job.key_fields)
 
     @property
-    def settings(self) -> pathlib.Path | None:
-        """File with the settings of the iteration by then; None if an earlier release began it."""
-        path = self.partial / _SETTINGS
-        return path if path.is_file() else None
-
-
-def set_aside(folder: pathlib.Path, superseded: pathlib.Path) -> pathlib.Path:
-    """Move a folder that is replaced into `superseded`, under a name that tells where it was; returns the new place.
-
-    Raises:
-        DataError: 10,000 results of this name are there already.
-    """
-    for number in range(10_000):
-        target = superseded / f"{folder.parent.name}-{folder.name}-{number:03d}"
-        if not target.exists():
-            log.info("%s is replaced; it is kept as %s.", lasting_folder(folder), target)
-            storage.commit_folder(folder, target)
-            return target
-    raise DataError(
-        f"{superseded}: holds 10,000 earlier results of {folder.name}. Remove what is not needed."
-    )
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between the fields of two keys: dotted names with both values, e.g. ``inputs.keep 1 -> 2``.
-
-    Versions of code, which earlier releases had among the fields, do not count.
-    """
-    old, new = dict(_leaves(_as_written_now(before))), dict(_leaves(_as_written_now(now)))
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return [f"{name} {_short(old.get(name))} -> {_short(new.get(name))}" for name in names]
-
-
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value
-
-
-def _as_written_now(value: Any) -> Any:
-    """Fields of a key as earlier releases wrote them, in the form that they have now."""
-    if isinstance(value, list | tuple):
-        return [_as_written_now(one) for one in value]
-    if not isinstance(value, Mapping):
-        return value
-    plain = {key: _as_written_now(one) for key, one in value.items() if key != "core"}
-    if "settings" in plain and plain.keys() & {"dist", "attribute"}:
-        settings = dict(plain["settings"])
-        name = str(settings.pop("use", "")).rpartition(":")[2]
-        use = f"{plain['dist']}:{name}" if "dist" in plain else plain["attribute"]
-        return {"use": use, "settings": settings}
-    return plain
+    def settings(self) -> str | None:
+        """The settings of the iteration by then, as text; None if an early release began it."""
+        known, early = read_marker(self.partial), self.partial / _EARLY_SETTINGS
+        if known is not None and "settings" in known:
+            return known["settings"]
+        return early.read_text() if early.is_file() else None
 
 
 def _is_more(new: Any, old: Any) -> bool:
     return isinstance(new, int | float) and isinstance(old, int | float) and new > old
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _name_from(folder: pathlib.Path, file: pathlib.Path) -> str:
+    return pathlib.PurePath(os.path.relpath(file, folder)).as_posix()
 
 
-def _listed(changed: list[str]) -> str:
-    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return ", ".join(changed[:_SHOWN]) + more
-
-
-def _outputs(
-    folder: pathlib.Path, known: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, dict[str, Any]]:
-    """Digest and size of every output by name: all files but the record, checkpoints, parts and temporary files."""
-    files = storage.digest_folder(folder, skip=(_CHECKPOINTS, f"{PARTS}/"), known=known)
-    files.pop(RECORD, None)
-    return files
+def _facts(file: pathlib.Path) -> dict[str, Any]:
+    return {"sha256": storage.digest_file(file), "size": file.stat().st_size}
 
 
 def prepared_or_record(prepare: Callable[[], T], folder: pathlib.Path) -> T | JobRecord:
@@ -428,14 +353,3 @@ def prepared_or_record(prepare: Callable[[], T], folder: pathlib.Path) -> T | Jo
             raise
         log.info("%s is finished and stays. It could not be made again now: %s", folder, err)
         return record
-
-
-def read_record(folder: pathlib.Path) -> JobRecord | None:
-    """The record of a finished job's folder, or None if there is none."""
-    path = folder / RECORD
-    if not path.is_file():
-        return None
-    document = storage.read_json(path)
-    if document.pop("format", None) != _FORMAT:
-        raise DataError(f"{path}: not a record of format {_FORMAT}. Was it written by a newer version?")
-    return JobRecord(**document)

@@ -21,8 +21,9 @@ from parc_core.stages import train_gen
 from parc_core.stages.begun import prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_generator
-from parc_core.stages.job import Job, JobRecord, carry_out
+from parc_core.stages.job import Job, carry_out
 from parc_core.stages.manifests import entry_of, write_manifest
+from parc_core.stages.record import JobRecord
 from parc_motion import storage
 from parc_motion.clips import (
     DatasetEntry,
@@ -40,6 +41,8 @@ from parc_motion.terrains import Path, Terrain
 __all__ = ["STAGE", "batch_folders", "first_motion_id", "job", "motion_ids", "run_batch"]
 
 STAGE = "kin_gen"
+_RAW = "raw"  # in a folder at work: what the generator proposed
+_COUNTS_FORMAT = 2  # earlier ones had no number and were not sealed
 
 
 def motion_ids(run: RunContext) -> list[range]:
@@ -107,7 +110,7 @@ def generator_of(run: RunContext) -> tuple[pathlib.Path, str]:
     if given is None:
         return train_gen.trained_generator(run)
     folder = given_generator("kin_gen.generator_path", given)
-    return folder, storage.digest_json(storage.digest_folder(folder))
+    return folder, storage.manifest_digest(folder, "generator")
 
 
 def job(run: RunContext, ids: range) -> Job:
@@ -126,7 +129,14 @@ def job(run: RunContext, ids: range) -> Job:
     folder = run.folder.batch(settings.save_name, ids.start, ids.stop - 1)
     more = ("candidates", "max_tries_per_motion")
     return run.job(
-        STAGE, folder, uses, extending=more, model=generator_digest, motion_ids=[ids.start, ids.stop], **plain
+        STAGE,
+        folder,
+        uses,
+        extending=more,
+        scratch=(_RAW,),
+        model=generator_digest,
+        motion_ids=[ids.start, ids.stop],
+        **plain,
     )
 
 
@@ -155,9 +165,6 @@ def run_batch(run: RunContext, batch: int, ids: range) -> JobRecord:
 
 
 def _generate(run: RunContext, work: Job, batch: int, ids: range) -> JobRecord:
-    raw = run.folder.raw(work.folder)
-    if work.folder.exists() and raw.exists():  # both were made with other settings
-        work.set_aside(raw)
     with work.attempt() as folder:
         storage.write_json(folder / "kin_gen.yaml", {"kin_gen": dump(run.config.kin_gen), "batch": batch})
         maker = _Maker(run)
@@ -165,16 +172,16 @@ def _generate(run: RunContext, work: Job, batch: int, ids: range) -> JobRecord:
         for number, motion_id in enumerate(ids):
             note = f"batch {batch}, motion {number + 1}/{len(ids)}"
             run.reporter.update(STAGE, number, len(ids) + 1, note)
-            counts.update(maker.make(motion_id, folder / "raw"))
+            counts.update(maker.make(motion_id, folder / _RAW))
             if run.should_stop():
                 raise Stopped
         outcomes, known = _refine(run, folder, len(ids))
-    storage.remove(raw)  # left by an attempt that was cut off between the two renames
-    storage.make_folder(folder / "raw")
-    storage.commit_folder(folder / "raw", raw)
+    raw = run.folder.raw(work.folder)
+    storage.remove(raw)  # left by an attempt that was cut off here
+    storage.link_folder(storage.make_folder(folder / _RAW), raw)
     rejected = {k: v for k, v in sorted(counts.items()) if k not in ("kept", "candidates")}
     summary = {"in": counts["candidates"], "out": counts["kept"], "rejected": rejected, "refined": outcomes}
-    return work.commit(summary, known)
+    return work.commit(summary, known, outside=sorted(raw.iterdir()))
 
 
 class _Maker:
@@ -201,7 +208,7 @@ class _Maker:
         """
         log_file = raw / f"{self.settings.save_name}_{motion_id}.json"
         if log_file.is_file():
-            return storage.read_json(log_file)["counts"]
+            return storage.read_sealed(log_file, since_format=_COUNTS_FORMAT)["counts"]
         counts: collections.Counter[str] = collections.Counter()
         kept: list[Scored] = []
         for attempt in range(self.settings.max_tries_per_motion):
@@ -225,7 +232,7 @@ class _Maker:
         counts["kept"] += len(kept)
         counts["motions without a clip"] += not kept
         result = {name: count for name, count in counts.items() if count}
-        storage.write_json(log_file, {"counts": result})
+        storage.write_sealed(log_file, {"format": _COUNTS_FORMAT, "counts": result})
         return result
 
     def _ground(
@@ -255,7 +262,7 @@ class _Maker:
 def _refine(run: RunContext, folder: pathlib.Path, total: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Refine every raw clip of the batch and write the results: a row for each, and digests by name in the folder."""
     settings = run.config.kin_gen
-    files = sorted((folder / "raw").glob("*.npz"), key=lambda file: _natural(file.stem))
+    files = sorted((folder / _RAW).glob("*.npz"), key=lambda file: _natural(file.stem))
     if not files:
         return [], {}
     optimizer = run.registry.create("optimizer", settings.optimizer, skeleton=run.skeleton, device=run.device)

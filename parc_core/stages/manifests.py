@@ -10,11 +10,21 @@ from typing import Literal
 import attrs
 import numpy as np
 
+from parc_core.stages.record import read_record
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, class_balanced_weights, load_clip
 from parc_motion.errors import DataError
 from parc_motion.storage import digest_unchanged
 
-__all__ = ["balance", "clip_files", "entries_of", "entry_of", "scan", "with_mean_weight_1", "write_manifest"]
+__all__ = [
+    "balance",
+    "clip_files",
+    "entries_of",
+    "entries_of_job",
+    "entry_of",
+    "scan",
+    "with_mean_weight_1",
+    "write_manifest",
+]
 
 _MANIFEST = "clips.yaml"
 _LEFT_OUT = {"ignore", "superseded"}
@@ -50,6 +60,26 @@ def entries_of(folder: pathlib.Path, origin: str, weight: float = 1.0) -> list[D
     else:
         entries = scan(folder, folder.name)
     return [attrs.evolve(entry, origin=origin, weight=weight * entry.weight) for entry in entries]
+
+
+def entries_of_job(
+    job: pathlib.Path, origin: str, below: str = "", weight: float = 1.0
+) -> list[DatasetEntry]:
+    """The entries of the clips that a finished job made, after its list of them was compared with its record.
+
+    Args:
+        job: its folder.
+        below: the folder in it that holds the clips; "" for itself.
+
+    Raises:
+        CorruptArtifact: the list is missing or damaged, or the record is; of a job of an early version, which has no
+            list, the clips.
+    """
+    folder, record = job / below, read_record(job)
+    if record is not None:
+        listed = (folder / _MANIFEST).relative_to(job).as_posix()
+        record.checked(job, listed if listed in record.files else below)
+    return entries_of(folder, origin, weight)
 
 
 def scan(folder: pathlib.Path, unclassified: str) -> list[DatasetEntry]:

@@ -8,7 +8,8 @@ from parc_core.errors import ConfigError
 from parc_core.interfaces import JobSpec
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import Job, JobRecord, read_record
+from parc_core.stages.job import Job
+from parc_core.stages.record import JobRecord, read_record
 from parc_motion.clips import MotionDataset
 
 __all__ = ["batches", "chunk_spec", "chunks", "folder_of", "is_finished", "job_of", "run_job"]

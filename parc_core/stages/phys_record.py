@@ -19,8 +19,10 @@ from parc_core.stages import train_tracker
 from parc_core.stages.begun import as_begun, prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import PARTS, Job, JobRecord, carry_out, read_record
+from parc_core.stages.job import Job, carry_out
 from parc_core.stages.manifests import balance, scan, write_manifest
+from parc_core.stages.places import PARTS
+from parc_core.stages.record import JobRecord, read_record
 from parc_core.stages.record_report import joined, report_of_chunk
 from parc_motion import storage
 from parc_motion.clips import (
@@ -79,7 +81,7 @@ def policy_of(run: RunContext) -> tuple[Policy, str]:
     if given is None:
         return train_tracker.trained_policy(run)
     folder = given_policy("phys_record.policy", given)
-    return Policy.load(folder), storage.digest_json(storage.digest_folder(folder))
+    return Policy.load(folder), storage.manifest_digest(folder, "policy")
 
 
 def job(run: RunContext, dataset_digest: str, policy_digest: str) -> Job:
@@ -111,7 +113,7 @@ def begin(run: RunContext, dataset: MotionDataset) -> int:
 def _begin(run: RunContext, work: Job, motions: MotionDataset) -> int:
     size = run.config.phys_record.chunk
     with work.held(_WAIT_S):
-        if work.finished() is not None:
+        if work.finished() is not None or work.taken_back() is not None:
             return 0
         work.begin()
         firsts = range(0, len(motions), size)
@@ -216,6 +218,7 @@ def _put_together(run: RunContext, work: Job, motions: MotionDataset, count: int
         record = read_record(part)
         if record is None:
             raise DataError(f"{part}: the chunk is not recorded. Run the stage again: --only {STAGE}")
+        record.checked(part)
         documents.append(storage.read_json(part / "report.json"))
         wall_s += record.wall_s
         for name in record.files:

@@ -10,8 +10,9 @@ from parc_core.interfaces import Generator
 from parc_core.stages.begun import as_begun, prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_generator
-from parc_core.stages.job import Job, JobRecord, carry_out, read_record
+from parc_core.stages.job import Job, carry_out
 from parc_core.stages.processes import check_processes, in_processes
+from parc_core.stages.record import JobRecord, check_outputs, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
 from parc_motion.errors import DataError
@@ -46,7 +47,7 @@ def check(config: IterationConfig, registry: Registry, device: str | None, world
 
 def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job:
     """The stage's job; `start` is the generator to continue from."""
-    start_digest = "" if start is None else storage.digest_json(storage.digest_folder(start))
+    start_digest = "" if start is None else storage.manifest_digest(start, "generator")
     uses = {"generator": ("generator", run.config.train_gen.generator)}
     return run.job(STAGE, run.folder.train_gen, uses, dataset=dataset_digest, start=start_digest)
 
@@ -54,7 +55,9 @@ def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job
 def start_folder(run: RunContext) -> pathlib.Path | None:
     """The generator to continue from: the previous iteration's, else `input_model_path`, else none."""
     if run.iteration > 1:
-        return run.run_folder.iteration(run.iteration - 1).generator
+        earlier = run.run_folder.iteration(run.iteration - 1)
+        check_outputs(earlier.train_gen, earlier.generator.name)
+        return earlier.generator
     given = run.config.train_gen.input_model_path
     if given is None:
         return None
@@ -141,4 +144,5 @@ def trained_generator(run: RunContext) -> tuple[pathlib.Path, str]:
     record = read_record(folder)
     if record is None:
         raise DataError(f"{folder}: the generator is not trained yet. Run the stage first: --only {STAGE}")
+    record.checked(folder, run.folder.generator.name)
     return run.folder.generator, record.digest

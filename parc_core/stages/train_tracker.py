@@ -17,9 +17,10 @@ from parc_core.stages import kin_gen
 from parc_core.stages.begun import as_begun, prepared_as_begun
 from parc_core.stages.context import RunContext
 from parc_core.stages.given import given_clips, given_policy
-from parc_core.stages.job import Job, JobRecord, carry_out, read_record
-from parc_core.stages.manifests import entries_of
+from parc_core.stages.job import Job, carry_out
+from parc_core.stages.manifests import entries_of_job
 from parc_core.stages.processes import check_processes, in_processes
+from parc_core.stages.record import JobRecord, check_outputs, read_record
 from parc_core.stages.weighting import weighted
 from parc_motion import storage
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, cached_clips
@@ -104,7 +105,7 @@ def generated_entries(run: RunContext) -> list[DatasetEntry]:
             raise DataError(
                 f"{folder}: this batch is not generated yet. Run the stage first: --only {kin_gen.STAGE}"
             )
-        entries += entries_of(folder, "generated")
+        entries += entries_of_job(folder, "generated")
         reasons.update(record.summary.get("rejected", {}))
     if not entries:
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
@@ -123,7 +124,7 @@ def job(run: RunContext, dataset_digest: str, start: pathlib.Path | None) -> Job
         "simulator": ("simulator", settings.simulator),
         "agent": ("agent", settings.agent),
     }
-    start_digest = "" if start is None else storage.digest_json(storage.digest_folder(start))
+    start_digest = "" if start is None else storage.manifest_digest(start, "policy")
     return run.job(STAGE, run.folder.train_tracker, uses, dataset=dataset_digest, start=start_digest)
 
 
@@ -140,7 +141,9 @@ def start_folder(run: RunContext) -> pathlib.Path | None:
 def _earlier_policy(run: RunContext) -> pathlib.Path | None:
     given = run.config.train_tracker.in_model_file
     if run.iteration > 1:
-        return run.run_folder.iteration(run.iteration - 1).policy
+        earlier = run.run_folder.iteration(run.iteration - 1)
+        check_outputs(earlier.train_tracker, earlier.policy.name)
+        return earlier.policy
     return None if given is None else given_policy("train_tracker.in_model_file", given)
 
 
@@ -286,4 +289,5 @@ def trained_policy(run: RunContext) -> tuple[Policy, str]:
     record = read_record(folder)
     if record is None:
         raise DataError(f"{folder}: the tracker is not trained yet. Run the stage first: --only {STAGE}")
+    record.checked(folder, run.folder.policy.name)
     return Policy.load(run.folder.policy), record.digest + record.key

@@ -7,11 +7,11 @@ import time
 
 import attrs
 
-from parc_motion import storage
+from parc_core.stages.marker import read_marker, update_marker
+from parc_motion.errors import DataError
 
-__all__ = ["MARKER", "WorkingTime"]
+__all__ = ["WorkingTime"]
 
-MARKER = ".job.json"  # in a folder at work: the key that it works for, and the time spent so far
 _KEPT_EVERY_S = 1.0
 
 
@@ -23,7 +23,7 @@ class WorkingTime:
     monotonic clock, and the rest has passed since.
     """
 
-    _marker: pathlib.Path
+    _folder: pathlib.Path
     _before: float  # s
     _since: float  # s, of the monotonic clock
     _kept: float  # s
@@ -31,14 +31,15 @@ class WorkingTime:
     @classmethod
     def of(cls, folder: pathlib.Path) -> WorkingTime:
         """The clock of the attempt that works in a folder."""
-        known = storage.read_json(folder / MARKER)
-        return cls(folder / MARKER, known["wall_s"], known["since"], known["wall_s"])
+        known = read_marker(folder)
+        if known is None:
+            raise DataError(f"{folder}: no work was begun here; another process may have moved it away.")
+        return cls(folder, known["wall_s"], known["since"], known["wall_s"])
 
     @classmethod
     def begin(cls, folder: pathlib.Path) -> WorkingTime:
         """Begin an attempt: what passed since the last one does not count."""
-        marker = folder / MARKER
-        storage.write_json(marker, {**storage.read_json(marker), "since": time.monotonic()})
+        update_marker(folder, since=time.monotonic())
         return cls.of(folder)
 
     def seconds(self) -> float:
@@ -49,8 +50,7 @@ class WorkingTime:
         """Write it down."""
         now = time.monotonic()
         self._kept = self._before + now - self._since
-        known = storage.read_json(self._marker)
-        storage.write_json(self._marker, {**known, "wall_s": self._kept, "since": now})
+        update_marker(self._folder, wall_s=self._kept, since=now)
 
     def keep_now_and_then(self) -> None:
         """Write it down at most once a second: what a killed process has worked since is not counted."""

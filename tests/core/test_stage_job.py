@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
+import attrs
 import pytest
 
-from parc_core.stages.job import Job, differences, read_record, set_aside
+from parc_core.stages.job import Job
+from parc_core.stages.record import RECORD, differences, read_record
+from parc_core.stages.superseded import set_aside
 from parc_motion import storage
+from parc_motion.errors import CorruptArtifact
 
 
 def make_job(tmp_path, **fields) -> Job:
@@ -99,13 +105,82 @@ def test_complete_work_is_kept_whatever_the_settings_are_now(tmp_path, monkeypat
     assert record is not None and record.key_fields["candidates"] == 8
 
 
-@pytest.mark.parametrize("damage", ["missing", "shorter"])
-def test_job_with_a_damaged_file_is_not_finished(tmp_path, damage):
+@pytest.mark.parametrize("damage", ["missing", "shorter", "other"])
+def test_damaged_output_is_an_error_of_whoever_reads_it_and_the_job_stays_finished(tmp_path, damage):
     job = make_job(tmp_path)
     finish(job, "something")
     file = job.folder / "out.txt"
-    file.unlink() if damage == "missing" else file.write_text("s")
-    assert job.finished() is None
+    file.unlink() if damage == "missing" else file.write_text("s" if damage == "shorter" else "Something")
+    record = job.finished()
+    assert record is not None
+    words = "missing, but kin_gen made it" if damage == "missing" else "differs from what kin_gen wrote"
+    for below in ("", "out.txt"):
+        with pytest.raises(CorruptArtifact, match=f"^{file}: {words}.*`parc verify`"):
+            record.checked(job.folder, below)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "short", "empty", "missing", "not sealed", "earlier format"])
+def test_damaged_record_is_named_and_never_taken_for_other_settings(tmp_path, damage):
+    job = make_job(tmp_path)
+    finish(job)
+    file = job.folder / RECORD
+    text = file.read_text()
+    spoiled = {
+        "flipped": text.replace('"seed": 1', '"seed": 3'),
+        "short": text[: len(text) // 2],
+        "empty": "",
+        "not sealed": json.dumps({k: v for k, v in json.loads(text).items() if k != "sha256"}),
+        "earlier format": text.replace('"format": 2', '"format": 1'),
+    }
+    file.unlink() if damage == "missing" else file.write_text(spoiled[damage])
+    with pytest.raises(CorruptArtifact, match=f"^{file}: .*`parc verify`"):
+        job.finished()
+    assert (job.folder / "out.txt").is_file()
+
+
+def test_record_of_an_early_version_is_read(tmp_path):
+    job = make_job(tmp_path)
+    finish(job)
+    document = json.loads((job.folder / RECORD).read_text())
+    early = {k: v for k, v in document.items() if k not in ("sha256", "machine")} | {"format": 1}
+    (job.folder / RECORD).write_text(json.dumps(early))
+    assert job.finished() == attrs.evolve(read_record(job.folder), machine={})
+
+
+def test_settings_changed_and_changed_back_take_the_earlier_result_back(tmp_path, caplog):
+    caplog.set_level("INFO")
+    first, second = make_job(tmp_path, candidates=8), make_job(tmp_path, candidates=16)
+    finish(first, "eight")
+    set_aside(first.folder, first.superseded)
+    assert second.taken_back() is None
+    finish(second, "sixteen")
+    set_aside(second.folder, second.superseded)
+    record = first.taken_back()
+    assert record is not None and record.key == first.key and first.finished() == record
+    assert (first.folder / "out.txt").read_text() == "eight"
+    assert "was made with these settings before: it is taken back from" in caplog.text
+
+
+def test_what_was_set_aside_to_be_made_again_or_is_damaged_is_not_taken_back(tmp_path):
+    job = make_job(tmp_path)
+    finish(job)
+    set_aside(job.folder, job.superseded, again=True)
+    assert job.taken_back() is None
+    finish(job)
+    set_aside(job.folder, job.superseded)
+    (job.superseded / "iter_001-batch-001" / "out.txt").write_text("y")
+    assert job.taken_back() is None
+    assert sorted(path.name for path in job.superseded.iterdir()) == [
+        "iter_001-batch-000-again",
+        "iter_001-batch-001",
+    ]
+
+
+def test_half_of_a_job_goes_on_when_its_inputs_are_again_what_they_were(tmp_path):
+    storage.write_text(make_job(tmp_path, dataset="a").begin() / "checkpoint.txt", "half of a")
+    storage.write_text(make_job(tmp_path, dataset="b").begin() / "checkpoint.txt", "half of b")
+    set_aside(make_job(tmp_path, dataset="b").partial, tmp_path / "superseded")
+    assert (make_job(tmp_path, dataset="a").begin() / "checkpoint.txt").read_text() == "half of a"
 
 
 def test_wall_time_adds_up_over_attempts_that_failed(tmp_path, monkeypatch):

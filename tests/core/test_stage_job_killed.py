@@ -8,7 +8,8 @@ import pathlib
 import pytest
 import torch
 
-from parc_core.stages.job import Job, read_record
+from parc_core.stages.job import Job
+from parc_core.stages.record import read_record
 from parc_motion import storage
 from parc_motion.errors import StorageError
 

@@ -219,7 +219,7 @@ def test_wrong_row_of_a_list_is_one_error_before_other_sources_are_imported(parc
             json.dumps({"format": 1, "motions": [{**MANIFEST_ROW, "name": None}]}),
             "its name is None, expected text",
         ),
-        ('{"format": 9, "motions": []}', "manifest of format 9; this version reads 1"),
+        ('{"format": 9, "motions": []}', "manifest of format 9; this version reads 2"),
         ("motions: []", "names no motion"),
     ],
     ids=[

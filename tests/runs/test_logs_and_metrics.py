@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import time
 
+import attrs
 import pytest
 
 from parc_core.cli.main import main
 from parc_core.interfaces import JobSpec, RunFolder
 from parc_core.runner.stop import StopFlag
+from parc_core.stages.marker import read_marker, write_marker
+from parc_core.stages.record import read_record, write_record
 from parc_core.stages.working_time import WorkingTime
 from parc_motion.storage import read_json, write_json
 
@@ -161,11 +164,11 @@ def test_working_time_adds_up_over_interruptions_and_leaves_out_what_lies_betwee
     with monkeypatch.context() as patch:
         interrupt_at(patch, partial, 2)
         assert parc("quick.yaml", "--set", "train_gen.generator.epochs=4")[0] == 130
-    marker = read_json(partial / ".job.json")
+    marker = read_marker(partial)
     worked = marker["wall_s"]
     assert worked >= metrics(partial, "time/wall_s")[-1][1] > 0
     # as if it had worked for an hour, and the computer had been off since
-    write_json(partial / ".job.json", {**marker, "wall_s": worked + 3600.0, "since": -1e6})
+    write_marker(partial, {**marker, "wall_s": worked + 3600.0, "since": -1e6})
     assert parc(RUN)[0] == 0
     folder = home / RUN / "iter_001" / "p1_train_gen"
     steps, seconds, times = zip(*metrics(folder, "time/wall_s"), strict=True)
@@ -177,11 +180,11 @@ def test_working_time_adds_up_over_interruptions_and_leaves_out_what_lies_betwee
 
 def test_longer_training_counts_the_time_of_the_one_that_it_continues(parc, home):
     assert parc("quick.yaml", "--set", "train_gen.generator.epochs=2")[0] == 0
-    record = home / RUN / "iter_001" / "p1_train_gen" / "DONE.json"
-    write_json(record, {**read_json(record), "wall_s": 500.0})
+    folder = home / RUN / "iter_001" / "p1_train_gen"
+    write_record(folder, attrs.evolve(read_record(folder), wall_s=500.0))
     assert parc(RUN, "--set", "train_gen.generator.epochs=3", "--redo", "train_gen")[0] == 0
-    assert metrics(record.parent, "time/wall_s")[-1][1] > 500.0
-    assert 500.0 < read_json(record)["wall_s"] < 600.0
+    assert metrics(folder, "time/wall_s")[-1][1] > 500.0
+    assert 500.0 < read_record(folder).wall_s < 600.0
 
 
 def test_time_that_a_killed_attempt_has_worked_counts(tmp_path, monkeypatch):

@@ -282,7 +282,7 @@ def test_redo_of_an_earlier_iteration_is_refused_once_a_later_one_has_begun(call
     assert call("run", f"{RUN}/setup/kin_gen.yaml")[0] == 0
     assert call("run", f"{RUN}/setup/kin_gen.yaml", "--redo", "kin_gen")[0] == 0
     superseded = home / RUN / "superseded"
-    assert [path.name for path in superseded.iterdir()] == ["iter_001-p2_kin_gen-000"]
+    assert [path.name for path in superseded.iterdir()] == ["iter_001-p2_kin_gen-000-again"]
     assert call("run", RUN)[0] == 0
     code, _, err = call("run", f"{RUN}/setup/kin_gen.yaml", "--redo", "kin_gen")
     assert code == 2

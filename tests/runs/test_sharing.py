@@ -15,7 +15,7 @@ import pytest
 
 from parc_core.cli.main import main
 from parc_core.interfaces import JobSpec, RunFolder
-from parc_core.stages.job import read_record
+from parc_core.stages.record import read_record
 from parc_motion.storage import Lease, digest_folder
 from parc_testing.levels import at_level
 

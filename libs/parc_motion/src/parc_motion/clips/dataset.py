@@ -92,7 +92,7 @@ class MotionDataset(Sequence[MotionClip]):
             }
             for entry in self.entries
         ]
-        return {"format": 1, "digest": self.digest, "motions": rows}
+        return storage.sealed({"format": 2, "digest": self.digest, "motions": rows})
 
     @staticmethod
     def load(path: pathlib.Path) -> MotionDataset:

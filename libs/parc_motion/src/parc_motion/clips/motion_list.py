@@ -22,11 +22,11 @@ from parc_motion.errors import CorruptArtifact, DataError
 
 __all__ = ["ListedMotion", "MotionList", "read_motion_list"]
 
-_MANIFEST_KEYS = ("format", "digest", "motions")
+_MANIFEST_KEYS = ("format", "digest", "motions", "sha256")
 _MANIFEST_ROW = ("file", "name", "class", "weight", "num_frames", "fps", "origin", "sha256")
 _ROW = ("file", "weight", "class")
 _KINDS: dict[str, Any] = {"num_frames": int, "fps": (int, float), "origin": str, "sha256": str}
-_FORMAT = 1
+_FORMAT = 2  # 1 was not sealed
 
 
 @attrs.frozen(kw_only=True)
@@ -78,8 +78,10 @@ def read_motion_list(path: pathlib.Path) -> MotionList:
             f"{path}: not a motion list. Expected `motions:` with rows of file and weight, or a manifest of PARC."
         )
     is_manifest = "format" in document
-    if is_manifest and document["format"] != _FORMAT:
+    if is_manifest and document["format"] not in (1, _FORMAT):
         raise DataError(f"{path}: manifest of format {document['format']!r}; this version reads {_FORMAT}.")
+    if is_manifest:
+        _check_seal(document, path)
     _refuse_unknown(document, _MANIFEST_KEYS if is_manifest else ("motions",), f"{path}")
     folder = os.path.realpath(path.parent)
     motions = tuple(
@@ -91,6 +93,16 @@ def read_motion_list(path: pathlib.Path) -> MotionList:
     if motions and not any(motion.weight > 0 for motion in motions):
         raise DataError(f"{path}: all {len(motions)} weights are 0, expected one above 0.")
     return MotionList(path=path, is_manifest=is_manifest, motions=motions)
+
+
+def _check_seal(document: dict, path: pathlib.Path) -> None:
+    try:
+        storage.check_seal(document, path, since_format=_FORMAT)
+    except CorruptArtifact as err:
+        raise CorruptArtifact(
+            f"{err} Make it again (`parc data weights`); to choose weights by hand, write a list of file, weight and "
+            "class without `format`."
+        ) from err
 
 
 def _document(path: pathlib.Path) -> Any:

@@ -7,6 +7,7 @@ from parc_motion.storage.atomic import (
     copy_file,
     copy_folder,
     link_file,
+    link_folder,
     make_folder,
     remove,
     staged_folder,
@@ -28,8 +29,9 @@ from parc_motion.storage.digests import (
 )
 from parc_motion.storage.lease import Held, Lease, LeaseLost, LeaseOwner, live_leases
 from parc_motion.storage.lock import RunLock
-from parc_motion.storage.manifest import read_manifest, write_manifest
+from parc_motion.storage.manifest import manifest_digest, read_manifest, write_manifest
 from parc_motion.storage.packed import PackedArrays, PackedField, PackedWriter
+from parc_motion.storage.sealed import check_seal, read_sealed, sealed, write_sealed
 from parc_motion.storage.tensors import read_tensors, write_tensors
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "RunLock",
     "append_line",
     "cached_store",
+    "check_seal",
     "commit_folder",
     "copy_file",
     "copy_folder",
@@ -56,19 +59,24 @@ __all__ = [
     "digest_json",
     "digest_unchanged",
     "link_file",
+    "link_folder",
     "live_leases",
     "make_folder",
+    "manifest_digest",
     "read_arrays",
     "read_json",
     "read_manifest",
+    "read_sealed",
     "read_tensors",
     "remove",
+    "sealed",
     "staged_folder",
     "sweep",
     "write_arrays",
     "write_bytes",
     "write_json",
     "write_manifest",
+    "write_sealed",
     "write_tensors",
     "write_text",
     "write_with",

@@ -15,10 +15,12 @@ import os
 import pathlib
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from parc_motion.errors import StorageError
+from parc_motion.storage.faults import operation
 
 __all__ = [
     "append_line",
@@ -26,6 +28,7 @@ __all__ = [
     "copy_file",
     "copy_folder",
     "link_file",
+    "link_folder",
     "make_folder",
     "remove",
     "staged_folder",
@@ -78,11 +81,14 @@ def write_with(path: pathlib.Path, producer: Callable[[pathlib.Path], None]) -> 
     with _storage_errors(path):
         make_folder(path.parent)
         try:
+            operation(path)
             producer(temporary)
+            operation(path, written=temporary)
             _fsync(temporary)
             temporary.chmod(
                 0o666 & ~_umask()
             )  # some libraries create 0600, unreadable for a cluster's colleagues
+            operation(path)
             os.replace(temporary, path)
             _fsync(path.parent)
         finally:
@@ -95,10 +101,15 @@ def append_line(path: pathlib.Path, line: str) -> None:
         make_folder(path.parent)
         with path.open("ab+") as stream:
             end = stream.seek(0, os.SEEK_END)
-            if end and _last_byte(stream, end) != b"\n":
-                stream.write(b"\n")
-            stream.write(line.encode() + b"\n")
+            data = b"\n" if end and _last_byte(stream, end) != b"\n" else b""
+            data += line.encode() + b"\n"
+            operation(path)
+            stream.write(data[: len(data) // 2])
             stream.flush()
+            operation(path)
+            stream.write(data[len(data) // 2 :])
+            stream.flush()
+            operation(path)
             os.fsync(stream.fileno())
 
 
@@ -114,13 +125,19 @@ def copy_file(source: pathlib.Path, target: pathlib.Path) -> None:
 def link_file(source: pathlib.Path, target: pathlib.Path) -> None:
     """`target` is a second name of the file `source`, or a durable copy where the file system has no hard links."""
 
-    def link(temporary: pathlib.Path) -> None:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
+    write_with(target, lambda temporary: _link(source, temporary))
 
-    write_with(target, link)
+
+def link_folder(source: pathlib.Path, final: pathlib.Path) -> None:
+    """`final` is a folder with second names of the files in a folder, complete or not there. It must not exist."""
+    staged = staged_folder(final)
+    remove(staged)
+    make_folder(staged)
+    with _storage_errors(final):
+        operation(final)
+        for file in sorted(path for path in source.iterdir() if path.is_file()):
+            _link(file, staged / file.name)
+    commit_folder(staged, final)
 
 
 def make_folder(path: pathlib.Path) -> pathlib.Path:
@@ -129,6 +146,7 @@ def make_folder(path: pathlib.Path) -> pathlib.Path:
     with _storage_errors(path):
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         for folder in reversed(missing):
+            operation(folder)
             folder.mkdir(exist_ok=True)
             _fsync(folder.parent)
     return path
@@ -149,6 +167,7 @@ def commit_folder(staged: pathlib.Path, final: pathlib.Path) -> None:
             _fsync(file)
         _fsync(staged)
         make_folder(final.parent)
+        operation(final)
         os.rename(staged, final)
         _fsync(final.parent)
         if staged.parent != final.parent:
@@ -165,17 +184,29 @@ def copy_folder(source: pathlib.Path, final: pathlib.Path, skip: Iterable[str] =
     remove(staged)
     make_folder(final.parent)
     with _storage_errors(final):
+        operation(final)
         shutil.copytree(source, staged, ignore=shutil.ignore_patterns(*skip))
     commit_folder(staged, final)
 
 
 def remove(path: pathlib.Path) -> None:
-    """Remove a file or a folder; nothing happens when it does not exist."""
+    """Remove a file or a folder; nothing happens when it does not exist.
+
+    A folder is gone at once, as far as readers see: if the process dies on the way, what remains is swept.
+    """
+    if not (path.exists() or path.is_symlink()):
+        return
     with _storage_errors(path):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
+        operation(path)
+        if not path.is_dir() or path.is_symlink():
             path.unlink(missing_ok=True)
+            return
+        if not (path.name.startswith(".") and _TEMPORARY in path.name):
+            hidden = path.with_name(f".{path.name}{_TEMPORARY}{os.getpid()}-{time.monotonic_ns()}")
+            os.rename(path, hidden)
+            path = hidden
+            operation(path)
+        shutil.rmtree(path)
 
 
 def sweep(folder: pathlib.Path, skip: str | None = None) -> int:
@@ -187,13 +218,15 @@ def sweep(folder: pathlib.Path, skip: str | None = None) -> int:
         skip: name of a folder in `folder` that others work in; it is left alone.
     """
     found = [path for path in folder.rglob("*") if path.relative_to(folder).parts[0] != skip]
-    files = [
-        path for path in found if path.name.startswith(".") and _TEMPORARY in path.name and path.is_file()
+    left = [
+        path
+        for path in found
+        if (path.name.startswith(".") and _TEMPORARY in path.name)
+        or (_STAGED.search(path.name) and path.is_dir())
     ]
-    folders = [path for path in found if _STAGED.search(path.name) and path.is_dir()]
-    for path in (*files, *folders):
+    for path in left:
         remove(path)
-    return len(files) + len(folders)
+    return len(left)
 
 
 def staged_folder(final: pathlib.Path) -> pathlib.Path:
@@ -225,7 +258,15 @@ def _cause(path: pathlib.Path, err: OSError) -> str:
     return text
 
 
+def _link(source: pathlib.Path, target: pathlib.Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def _fsync(path: pathlib.Path) -> None:
+    operation(path)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

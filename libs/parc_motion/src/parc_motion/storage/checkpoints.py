@@ -13,6 +13,7 @@ import attrs
 from parc_motion.errors import CorruptArtifact, DataError
 from parc_motion.storage.atomic import commit_folder, make_folder, remove, staged_folder, write_json
 from parc_motion.storage.digests import digest_file, read_json
+from parc_motion.storage.sealed import read_sealed, write_sealed
 from parc_motion.storage.tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Checkpoint:
 
 
 MODEL = "model"  # folder in a checkpoint
+_FORMAT = 2  # 1 was not sealed
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +71,7 @@ class CheckpointStore:
         if model is not None:
             model(staged / MODEL)
         digests = {name: digest_file(staged / name) for name in ("tensors.safetensors", "state.json")}
-        write_json(staged / "checkpoint.json", {"format": 1, "files": digests})
+        write_sealed(staged / "checkpoint.json", {"format": _FORMAT, "files": digests})
         remove(final)
         commit_folder(staged, final)
         self._drop_old()
@@ -91,7 +93,8 @@ class CheckpointStore:
             CorruptArtifact: a file is missing or its digest differs.
         """
         folder = self.folder / f"{self.stem}_{step:010d}"
-        for name, digest in read_json(folder / "checkpoint.json")["files"].items():
+        document = read_sealed(folder / "checkpoint.json", since_format=_FORMAT)
+        for name, digest in document["files"].items():
             if digest_file(folder / name) != digest:
                 raise CorruptArtifact(
                     f"{folder / name}: its SHA-256 differs from the recorded one; the file is damaged."

@@ -7,6 +7,7 @@ keep them badly; creating a file that must not exist is atomic everywhere.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import logging
@@ -27,6 +28,7 @@ import attrs
 
 from parc_motion.errors import RunLocked, StorageError
 from parc_motion.storage.atomic import make_folder
+from parc_motion.storage.faults import operation
 
 __all__ = ["HEARTBEAT_S", "STALE_AFTER_S", "Held", "Lease", "LeaseLost", "LeaseOwner", "live_leases"]
 
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 10.0  # between touches of a lease file
 STALE_AFTER_S = 120.0  # age of the last touch from which the owner on another machine counts as dead
 _LOOKS = 3  # before a newer generation counts as a takeover
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 _FILE = re.compile(r"(?P<name>.+)\.(?P<generation>\d+)\.lease")
 
 
@@ -136,15 +139,11 @@ class Lease:
         generation = max(seen, default=0) + 1
         mine = self._file(generation)
         try:
-            descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            _create(mine, json.dumps(attrs.asdict(self.owner)).encode())
         except FileExistsError:
             return False
         except OSError as err:
             raise StorageError(f"{mine}: cannot create: {err.strerror}. Is the run folder writable?") from err
-        try:
-            os.write(descriptor, json.dumps(attrs.asdict(self.owner)).encode())
-        finally:
-            os.close(descriptor)
         # numbers are used again: a file that has the number of a dead one may be that of a process that came in between
         others = [number for number in self._generations() if number != generation]
         if any(_read_file(self._file(number)) != seen.get(number) for number in others):
@@ -172,6 +171,25 @@ def live_leases(folder: pathlib.Path, *, stale_after_s: float = STALE_AFTER_S) -
         if path.exists() and _is_alive(path, owner, stale_after_s):
             found[name] = owner
     return found
+
+
+def _create(path: pathlib.Path, content: bytes) -> None:
+    """Make a file that must not exist; it appears with its content, so that no dead process leaves an empty one."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{uuid.uuid4().hex}")
+    try:
+        operation(path)
+        with temporary.open("xb") as stream:
+            stream.write(content)
+        operation(path)
+        try:
+            os.link(temporary, path)
+        except OSError as err:
+            if err.errno not in _NO_LINKS:
+                raise
+            with path.open("xb") as stream:  # the file system has no hard links
+                stream.write(content)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class _Heart:

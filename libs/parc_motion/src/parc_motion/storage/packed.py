@@ -21,6 +21,7 @@ import numpy as np
 from parc_motion.errors import CorruptArtifact, DataError, ShapeError
 from parc_motion.storage.atomic import _storage_errors, make_folder, remove, write_bytes, write_json
 from parc_motion.storage.digests import digest_file, digest_json, read_json
+from parc_motion.storage.faults import operation
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +72,7 @@ class PackedWriter:
         self._read_progress()
         with _storage_errors(self.folder):
             for name, field in self.fields.items():
+                operation(self.folder / f"{name}.npy")
                 size = _HEADER_BYTES + sum(self._rows[field.group]) * _row_bytes(field)
                 stream = (self.folder / f"{name}.npy").open("r+b" if self.num_items else "wb")
                 stream.truncate(size)  # drops what was written after the checkpoint
@@ -99,6 +101,7 @@ class PackedWriter:
                     f"expected [{rows.get(field.group, 'any')}, *{list(field.shape)}]."
                 )
         with _storage_errors(self.folder):
+            operation(self.folder)
             for name, field in self.fields.items():
                 self._streams[name].write(np.ascontiguousarray(item[name], dtype=field.dtype).data)
         for group, count in rows.items():
@@ -108,6 +111,7 @@ class PackedWriter:
         """Make what is written so far durable, together with `progress` (a JSON value)."""
         with _storage_errors(self.folder):
             for stream in self._streams.values():
+                operation(self.folder)
                 stream.flush()
                 os.fsync(stream.fileno())
         document = {
@@ -123,6 +127,7 @@ class PackedWriter:
         with _storage_errors(self.folder):
             for name, field in self.fields.items():
                 stream = self._streams[name]
+                operation(self.folder / f"{name}.npy")
                 stream.seek(0)
                 stream.write(_npy_header(field, sum(self._rows[field.group])))
                 stream.close()

@@ -16,7 +16,7 @@ from parc_core.runner.run import run_file
 from parc_core.runner.transport import import_result, pack
 from parc_core.stages import parts
 from parc_core.stages.context import RunContext
-from parc_core.stages.job import read_record
+from parc_core.stages.record import read_record
 from parc_motion.clips import save_clip
 from parc_motion.storage import Lease
 from parc_testing.builders import make_clip
