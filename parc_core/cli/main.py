@@ -25,6 +25,7 @@ _VERBS = {
     "job": ("parc_core.cli.job:job", "carry out single jobs of a run, for schedulers and other machines"),
     "setup": ("parc_core.cli.setup:setup", "prepare a run, and print the command of every job"),
     "info": ("parc_core.cli.info:info", "what is in a run folder, clip, data set or policy"),
+    "verify": ("parc_core.cli.verify:verify", "compare every file of a run with what was recorded"),
     "plugins": ("parc_core.cli.plugins:plugins", "what is installed, and the settings of each provider"),
     "schema": ("parc_core.cli.schema:schema", "JSON Schema of iteration files, for editors"),
 }

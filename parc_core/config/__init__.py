@@ -9,6 +9,7 @@ from parc_core.config.describe import describe_settings
 from parc_core.config.dumping import config_digest, dump, dump_yaml
 from parc_core.config.fields import Use, describe_range, key_of, setting
 from parc_core.config.iteration import STAGES, IterationConfig
+from parc_core.config.kept import check_kept, kept_body, kept_yaml
 from parc_core.config.load import LoadedConfig, load_iteration, load_settings
 from parc_core.config.nodes import (
     InvalidConfig,
@@ -44,6 +45,7 @@ __all__ = [
     "Structured",
     "Use",
     "apply_override",
+    "check_kept",
     "class_hints",
     "config_digest",
     "describe_range",
@@ -51,6 +53,8 @@ __all__ = [
     "dump",
     "dump_yaml",
     "iteration_schema",
+    "kept_body",
+    "kept_yaml",
     "key_of",
     "load_iteration",
     "load_plain",

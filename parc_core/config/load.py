@@ -11,6 +11,7 @@ import attrs
 
 from parc_core.config.dumping import dump_yaml
 from parc_core.config.iteration import IterationConfig
+from parc_core.config.kept import check_kept
 from parc_core.config.nodes import InvalidConfig, MappingNode, Problem
 from parc_core.config.overrides import apply_override, apply_stage_file
 from parc_core.config.stage_file import StageFile
@@ -55,6 +56,7 @@ def load_iteration(
     """
     path = pathlib.Path(path)
     text = read_text(path)
+    check_kept(text, str(path))
     config, dropped = load_settings(
         text,
         str(path),

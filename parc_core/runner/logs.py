@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import pathlib
+import sys
 from collections.abc import Iterator
 
 from parc_motion import storage
@@ -42,11 +43,14 @@ def of_job(name: str, text: str) -> str:
 
 
 class _LineHandler(logging.Handler):
-    """Appends records durably; a full disk does not end the work that only wanted to say something."""
+    """Appends records durably; a full disk does not end the work that only wanted to say something.
+
+    That the log is incomplete is said once, on stderr.
+    """
 
     def __init__(self, path: pathlib.Path) -> None:
         super().__init__(logging.DEBUG)
-        self.path = path
+        self.path, self._told = path, False
         self.setFormatter(logging.Formatter(_FORMAT))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -54,6 +58,14 @@ class _LineHandler(logging.Handler):
         if not record.name.startswith("parc") and record.levelno < logging.WARNING:
             return
         try:
-            storage.append_line(self.path, self.format(record))
-        except StorageError:
-            self.handleError(record)
+            storage.append_line(self.path, self._text(record))
+        except StorageError as err:
+            if not self._told:
+                self._told = True
+                print(f"{err} The log lacks lines.", file=sys.stderr)
+
+    def _text(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as err:  # a plugin's log call with wrong arguments
+            return f"{record.levelname} {record.name}: {record.msg!r} with {record.args!r}: {err}"

@@ -1,40 +1,22 @@
-"""`manifest.json`: what a run was made with, so that it can be made again."""
+"""`manifest.json`: what the finished work of a run was made with, so that it can be made again."""
 
 from __future__ import annotations
 
-import os
-import pathlib
-import platform
-import sys
 from typing import Any
 
-from parc_core import PARC_API, __version__
 from parc_core.interfaces import RunFolder
-from parc_core.plugins import Registry
+from parc_core.runner.records import finished_jobs
 from parc_motion import storage
 
 __all__ = ["write_manifest"]
 
 
-def write_manifest(
-    folder: pathlib.Path, registry: Registry, config: Any, device: str, threads: dict[str, int]
-) -> None:
-    """Write versions, plugins, seed, threads and machine into the run folder."""
-    import numpy
-    import torch
-
-    document = {
-        "format": 1,
-        "parc_core": __version__,
-        "parc_api": list(PARC_API),
-        "python": sys.version.split()[0],
-        "numpy": numpy.__version__,
-        "torch": torch.__version__,
-        "plugins": sorted({f"{row.dist} {row.version}" for row in registry.providers()}),
-        "seed": config.seed,
-        "device": device,
-        "threads": threads,
-        "cpu": {"count": os.cpu_count(), "capability": torch.backends.cpu.get_cpu_capability()},
-        "platform": platform.platform(),
-    }
-    storage.write_json(RunFolder(folder).manifest, document)
+def write_manifest(run: RunFolder) -> None:
+    """Write machines and versions with the names of the jobs that they made, from the records of the jobs."""
+    made_with: dict[str, dict[str, Any]] = {}
+    for job in finished_jobs(run):
+        if job.record is None:
+            continue
+        facts = {"machine": job.record.machine, "versions": job.record.versions}
+        made_with.setdefault(storage.digest_json(facts), {**facts, "jobs": []})["jobs"].append(job.name)
+    storage.write_json(run.manifest, {"format": 2, "made_with": list(made_with.values())})

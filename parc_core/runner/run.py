@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import StageFile, dump_yaml, load_iteration, read_stage_file
+from parc_core.config import StageFile, load_iteration, read_stage_file
 from parc_core.errors import ConfigError
 from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
@@ -96,21 +96,16 @@ def run_file(
             check_files([attrs.evolve(run, gone=again) for run in _chosen(runs, only, iteration)], only)
             set_torch_threads(config.torch_threads)
             kept = KeptConfig(RunFolder(folder))
-            if redo is not None or kept.text not in (None, dump_yaml(config)):
+            if redo is not None or kept.changes(config):
                 check_alone(others, folder, redo)
             if not others():
                 storage.sweep(folder)
+                storage.sweep_leases(RunFolder(folder).locks)
             if stage_file is not None:
                 _tell_of_changes(stage_file, registry, reporter)
             kept.replace(config)
             set_aside_replaced(scope, redo)
-            write_manifest(
-                folder,
-                registry,
-                config,
-                runs[0].device,
-                {"simulator": runs[0].threads, "torch": runs[0].torch_threads},
-            )
+            write_manifest(RunFolder(folder))
         try:
             group = None if world_size == 1 else Group.of_torchrun(runs[0].device, stop)
             runs = [attrs.evolve(run, group=group) for run in runs]
@@ -129,6 +124,7 @@ def run_file(
                     "run", f"{folder}: nothing was finished with the new settings, they are not kept"
                 )
             raise
+        write_manifest(RunFolder(folder))
         report = collect(folder, keep=True)
         storage.write_json(RunFolder(folder).report, report)
     return report

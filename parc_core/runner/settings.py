@@ -6,7 +6,7 @@ import pathlib
 import time
 from collections.abc import Callable
 
-from parc_core.config import IterationConfig, dump_yaml
+from parc_core.config import IterationConfig, kept_body, kept_yaml, read_text
 from parc_core.interfaces import RunFolder
 from parc_motion import storage
 from parc_motion.errors import RunLocked
@@ -34,18 +34,21 @@ class KeptConfig:
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
-        self.text = run.config.read_text() if run.exists else None
+        self.text = read_text(run.config) if run.exists else None
         self.folders = self._folders()
+
+    def changes(self, config: IterationConfig) -> bool:
+        """Whether there are settings, and others than these."""
+        return self.text is not None and kept_body(self.text) != kept_body(kept_yaml(config))
 
     def replace(self, config: IterationConfig) -> None:
         """Write other settings, unless they are the same."""
-        text = dump_yaml(config)
-        if self.text != text:
-            storage.write_text(self.run.config, text)
+        if self.text is None or self.changes(config):
+            storage.write_text(self.run.config, kept_yaml(config))
 
     def restore(self) -> bool:
         """Write it back if it was changed and no job has been begun or finished since; whether that is so."""
-        if self.text is None or self.run.config.read_text() == self.text or self._folders() != self.folders:
+        if self.text is None or read_text(self.run.config) == self.text or self._folders() != self.folders:
             return False
         storage.write_text(self.run.config, self.text)
         return True

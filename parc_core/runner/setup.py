@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from parc_core.config import dump_yaml, read_stage_file
+from parc_core.config import read_stage_file
 from parc_core.errors import ConfigError
 from parc_core.interfaces import RunFolder, Stopped
 from parc_core.plugins import Registry
@@ -63,7 +63,7 @@ def set_up(
         with alone(folder):
             check_files(runs)
             kept = KeptConfig(RunFolder(folder))
-            if kept.text not in (None, dump_yaml(config)):
+            if kept.changes(config):
                 check_alone(others, folder, None)
             kept.replace(config)
         try:

@@ -27,7 +27,7 @@ from parc_motion.storage.digests import (
     digest_unchanged,
     read_json,
 )
-from parc_motion.storage.lease import Held, Lease, LeaseLost, LeaseOwner, live_leases
+from parc_motion.storage.lease import Held, Lease, LeaseLost, LeaseOwner, live_leases, sweep_leases
 from parc_motion.storage.lock import RunLock
 from parc_motion.storage.manifest import manifest_digest, read_manifest, write_manifest
 from parc_motion.storage.packed import PackedArrays, PackedField, PackedWriter
@@ -72,6 +72,7 @@ __all__ = [
     "sealed",
     "staged_folder",
     "sweep",
+    "sweep_leases",
     "write_arrays",
     "write_bytes",
     "write_json",

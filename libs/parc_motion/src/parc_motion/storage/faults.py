@@ -61,7 +61,9 @@ def operation(path: pathlib.Path, written: pathlib.Path | None = None) -> None:
     if _fault is None or _count != _fault.at:
         return
     if _fault.kind == "crash":
-        if written is not None:
+        if (
+            written is not None and written.stat().st_nlink == 1
+        ):  # nothing is written to a second name of a file
             os.truncate(written, written.stat().st_size // 2)
         os._exit(_CRASHED)
     code = KINDS[_fault.kind]

@@ -1,0 +1,77 @@
+"""A run with a fault at a change of the disk: it continues, and ends with the products of an undisturbed one.
+
+Every operation of a whole run is tried at night; at every change a share of them, and of single jobs all.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from parc_core.cli.main import main
+from parc_core.interfaces import RunFolder
+from parc_core.runner.records import finished_jobs
+from parc_motion.storage import faults
+from parc_testing.faulty import count_operations, in_child
+from parc_testing.levels import at_level
+
+RUN = "runs/quick"
+
+
+def products(folder):
+    """SHA-256 of every output of every finished job; metrics tell times, and do not count."""
+    found = {}
+    for job in finished_jobs(RunFolder(folder)):
+        assert job.record is not None, job.damage
+        assert all(job.record.problem(job.folder, name) is None for name in job.record.files)
+        found |= {
+            f"{job.name}/{name}": file["sha256"]
+            for name, file in job.record.files.items()
+            if not name.endswith("metrics.jsonl")
+        }
+    return found
+
+
+def left_behind(folder):
+    """What dead processes left: nothing after a run."""
+    return [
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if ".tmp-" in path.name or ".partial" in path.name or path.name.endswith((".lease", ".job.json"))
+    ]
+
+
+def parc(*arguments):
+    return lambda: main(["run", *arguments])
+
+
+@pytest.mark.parametrize("iterations", [1, pytest.param(2, marks=pytest.mark.nightly)])
+def test_a_run_with_a_fault_continues_to_the_same_products(home, measured, iterations):
+    command = parc("quick.yaml", "--iterations", str(iterations))
+    total = count_operations(command, home / "out.txt")
+    expected = products(home / RUN)
+    shutil.rmtree(home / RUN)
+    tried, wrong = 0, []
+    every = at_level(pr=71, nightly=1)
+    for offset, kind in enumerate(faults.KINDS):
+        for number in range(1 + offset * every // 3, total + 1, every):
+            tried += 1
+            ended = in_child(command, home / "out.txt", f"{kind}@{number}")
+            if kind == "crash":
+                assert ended.code == 137, (number, ended.text)
+            elif ended.code not in (73, 0) or "Traceback" in ended.text or "internal error" in ended.text:
+                wrong.append((kind, number, f"ended with {ended.code}: {ended.text}"))
+            again = in_child(command, home / "out.txt")
+            if again.code != 0:
+                wrong.append((kind, number, f"does not continue: {again.text}"))
+            elif products(home / RUN) != expected:
+                wrong.append((kind, number, "other products"))
+            elif left_behind(home / RUN) or (home / RUN / "superseded").exists():
+                wrong.append((kind, number, f"left behind: {left_behind(home / RUN)}"))
+            shutil.rmtree(home / RUN)
+    assert wrong == []
+    measured(
+        f"faults, run of {iterations} iteration{'s' * (iterations > 1)}",
+        f"{tried} of {3 * total} (changes of the disk x crash, ENOSPC, EIO): all continued to identical products",
+    )
