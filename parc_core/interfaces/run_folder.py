@@ -196,6 +196,16 @@ class RunFolder:
         """Locks of the jobs that are being worked on, and of the processes that work here."""
         return self.path / "locks"
 
+    def name_of(self, path: pathlib.Path) -> str:
+        """The name of a file or folder from the run folder, so that it stays right when the run is moved; of others
+        their path.
+
+        >>> RunFolder(pathlib.Path("runs/demo")).name_of(pathlib.Path("runs/demo/iter_001/p3_tracker/policy"))
+        'iter_001/p3_tracker/policy'
+        """
+        inside = path.is_relative_to(self.path)
+        return path.relative_to(self.path).as_posix() if inside else str(path)
+
     def inputs(self, number: int, source: str) -> pathlib.Path:
         """Clips of the motion source with this place and name in `dataset`."""
         return self.path / "inputs" / f"{number:02d}_{re.sub(r'[^A-Za-z0-9_.-]', '_', source)}"

@@ -120,7 +120,7 @@ def _begin(run: RunContext, work: Job, motions: MotionDataset) -> int:
         for number, first in enumerate(firsts):
             if not chunk_manifest(run, number).is_file():
                 chunk = MotionDataset(entries=motions.entries[first : first + size])
-                chunk.save(chunk_manifest(run, number))
+                chunk.save(chunk_manifest(run, number), within=run.run_folder.path)
     return len(firsts)
 
 
@@ -209,7 +209,7 @@ def _prepared(run: RunContext, dataset: MotionDataset) -> tuple[RunContext, Job,
 def _put_together(run: RunContext, work: Job, motions: MotionDataset, count: int) -> JobRecord:
     """One folder from those of the chunks, which stay as they are until it is complete."""
     started, folder = time.monotonic(), work.begin()
-    motions.save(folder / "motions.yaml")
+    motions.save(folder / "motions.yaml", within=run.run_folder.path)
     storage.write_json(folder / "recorder.yaml", {"recorder": dump(run.config.phys_record.recorder)})
     documents = []
     wall_s = 0.0

@@ -95,16 +95,16 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
 def _work(run: RunContext, work: Job, learned: MotionDataset, start: pathlib.Path | None) -> JobRecord:
     with work.attempt() as folder:
         use = run.config.train_gen.generator
-        storage.write_json(
-            folder / "generator.yaml", {"generator": dump(use), "input_model_path": start and str(start)}
-        )
+        begun_from = None if start is None else run.run_folder.name_of(start)
+        document = {"generator": dump(use), "input_model_path": begun_from}
+        storage.write_json(folder / "generator.yaml", document)
         processes = run.config.train_gen.processes
         in_processes(run, STAGE, folder, processes, lambda one: _train(one, folder, learned, start))
         read_manifest(folder / "final_model", "generator")  # what later stages will read is whole
     summary = {
         "in": len(learned),
         "out": 1,
-        "started_from": "nothing" if start is None else str(start),
+        "started_from": begun_from or "nothing",
         "seconds_of_motion": round(sum(entry.length for entry in learned.entries), 2),
     }
     return work.commit(summary)

@@ -214,13 +214,13 @@ def _work(run: RunContext, work: Job, motions: MotionDataset, start: pathlib.Pat
         _tell_of_refused(run)
     with work.attempt() as folder:
         settings = run.config.train_tracker
-        motions.save(folder / _MOTIONS)
+        motions.save(folder / _MOTIONS, within=run.run_folder.path)
         storage.write_json(
             folder / "env.yaml", {"env": dump(settings.env), "simulator": dump(settings.simulator)}
         )
         storage.write_json(folder / "agent.yaml", {"agent": dump(settings.agent)})
         in_processes(run, STAGE, folder, settings.processes, lambda one: _train(one, folder, motions, start))
-        summary = _summary(folder, motions, start)
+        summary = _summary(run, folder, motions, start)
     return work.commit(summary)
 
 
@@ -251,11 +251,13 @@ def _train(run: RunContext, folder: pathlib.Path, motions: MotionDataset, start:
         env.close()
 
 
-def _summary(folder: pathlib.Path, motions: MotionDataset, start: pathlib.Path | None) -> dict[str, Any]:
+def _summary(
+    run: RunContext, folder: pathlib.Path, motions: MotionDataset, start: pathlib.Path | None
+) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "in": len(motions),
         "out": 1,
-        "started_from": "nothing" if start is None else str(start),
+        "started_from": "nothing" if start is None else run.run_folder.name_of(start),
         "num_samples": Policy.load(folder / "policy").num_samples,
     }
     if (folder / _EVALUATION).is_file():

@@ -67,6 +67,7 @@ def test_help_lists_the_verbs_of_core_and_plugins(parc, monkeypatch):
         "job",
         "setup",
         "info",
+        "verify",
         "plugins",
         "schema",
         "draw",

@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 
+from parc_core.config import kept_body
 from parc_core.interfaces import RunFolder
 from parc_core.runner.stop import StopFlag
 from parc_motion.clips import MotionDataset, save_terrain
@@ -124,7 +125,7 @@ def test_a_run_of_an_earlier_version_continues(parc, home):
     config = home / RUN / "config.yaml"
     text = config.read_text()
     assert text.endswith("\nfrom: {}\n")
-    config.write_text(text.removesuffix("from: {}\n"))
+    config.write_text(kept_body(text).removesuffix("from: {}\n"))
     code, plan, _ = parc(
         RUN, "--iterations", "2", "--set", "from.2.kin_gen.candidates=5", "--dry-run", "--json"
     )

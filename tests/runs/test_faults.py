@@ -10,36 +10,12 @@ import shutil
 import pytest
 
 from parc_core.cli.main import main
-from parc_core.interfaces import RunFolder
-from parc_core.runner.records import finished_jobs
 from parc_motion.storage import faults
 from parc_testing.faulty import count_operations, in_child
 from parc_testing.levels import at_level
+from parc_testing.runs import left_behind, products
 
 RUN = "runs/quick"
-
-
-def products(folder):
-    """SHA-256 of every output of every finished job; metrics tell times, and do not count."""
-    found = {}
-    for job in finished_jobs(RunFolder(folder)):
-        assert job.record is not None, job.damage
-        assert all(job.record.problem(job.folder, name) is None for name in job.record.files)
-        found |= {
-            f"{job.name}/{name}": file["sha256"]
-            for name, file in job.record.files.items()
-            if not name.endswith("metrics.jsonl")
-        }
-    return found
-
-
-def left_behind(folder):
-    """What dead processes left: nothing after a run."""
-    return [
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if ".tmp-" in path.name or ".partial" in path.name or path.name.endswith((".lease", ".job.json"))
-    ]
 
 
 def parc(*arguments):

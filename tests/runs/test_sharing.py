@@ -18,6 +18,7 @@ from parc_core.interfaces import JobSpec, RunFolder
 from parc_core.stages.record import read_record
 from parc_motion.storage import Lease, digest_folder
 from parc_testing.levels import at_level
+from parc_testing.runs import descendants
 
 RUN = "runs/quick"
 SIZE = ("--set", "kin_gen.batches=6", "--set", "phys_record.chunk=4")
@@ -222,7 +223,7 @@ def test_killed_workers_cost_nothing_but_time(home, expected):
     try:
         while run.poll() is None:
             time.sleep(rng.uniform(0.05, 0.4))
-            workers = _descendants(run.pid)
+            workers = descendants(run.pid)
             if workers and killed < kills:
                 os.kill(rng.choice(workers), signal.SIGKILL)
                 killed += 1
@@ -233,9 +234,3 @@ def test_killed_workers_cost_nothing_but_time(home, expected):
     assert results(home / RUN) == expected
     iteration = RunFolder(home / RUN).iteration(1)
     assert all(read_record(batch) for batch in iteration.batches())
-
-
-def _descendants(parent):
-    shown = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True)
-    children = [int(pid) for pid in shown.stdout.split()]
-    return [pid for child in children for pid in (child, *_descendants(child))]

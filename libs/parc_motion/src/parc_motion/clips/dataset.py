@@ -70,18 +70,23 @@ class MotionDataset(Sequence[MotionClip]):
         rows = [[e.name, e.motion_class, repr(e.weight), e.digest] for e in self.entries]
         return storage.digest_json(rows)
 
-    def save(self, path: pathlib.Path) -> None:
-        """Write the manifest (YAML is JSON's superset: the file is both)."""
-        storage.write_json(path, self._document(path.parent))
+    def save(self, path: pathlib.Path, within: pathlib.Path | None = None) -> None:
+        """Write the manifest (YAML is JSON's superset: the file is both).
+
+        Args:
+            within: folder that may be moved with the manifest and the clips in it: their names are relative. By default
+                that around the manifest's own.
+        """
+        storage.write_json(path, self._document(path.parent, within or path.parent.parent))
 
     def text(self, folder: pathlib.Path) -> str:
         """The manifest as it would stand in a folder."""
-        return json.dumps(self._document(folder))
+        return json.dumps(self._document(folder, folder.parent))
 
-    def _document(self, folder: pathlib.Path) -> dict[str, Any]:
+    def _document(self, folder: pathlib.Path, within: pathlib.Path) -> dict[str, Any]:
         rows = [
             {
-                "file": _relative(entry.file, folder),
+                "file": _relative(entry.file, folder, within),
                 "name": entry.name,
                 "class": entry.motion_class,
                 "weight": entry.weight,
@@ -174,9 +179,9 @@ def _of_clips(listed: MotionList) -> MotionDataset:
     return MotionDataset(entries=tuple(entries.values()))
 
 
-def _relative(file: pathlib.Path, folder: pathlib.Path) -> str:
+def _relative(file: pathlib.Path, folder: pathlib.Path, within: pathlib.Path) -> str:
     # relative within the run, so that a moved run still finds its clips; absolute for inputs elsewhere
     file, folder = file.resolve(), folder.resolve()
-    if file.is_relative_to(folder.parent):
+    if file.is_relative_to(within.resolve()):
         return pathlib.Path(os.path.relpath(file, folder)).as_posix()
     return str(file)

@@ -1,0 +1,91 @@
+"""Runs of two iterations with two workers, killed at random moments: all continue, to identical products."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from parc_testing.levels import at_level
+from parc_testing.runs import descendants, is_running, left_behind, products
+
+KILLS = at_level(pr=30, nightly=300)
+SIZE = ("--iterations", "2", "--set", "executor.workers=2", "--set", "phys_record.chunk=3")
+RETRIES = ("--set", "executor.retries=50")
+MOST_KILLS = 5  # of one run
+
+
+def test_killed_runs_continue_to_identical_products(home, measured):
+    expected, duration = _undisturbed(home)
+    rng, killed, runs, places = random.Random(11), 0, 0, set()
+    while killed < KILLS:
+        name = f"run{runs}"
+        runs += 1
+        for _ in range(min(rng.randint(1, MOST_KILLS), KILLS - killed)):
+            process = _start(home, name)
+            time.sleep(rng.uniform(0.2, 0.9 * duration))
+            victims = [process.pid, *descendants(process.pid)]
+            if process.poll() is not None:
+                break  # it was finished already
+            # the run itself as often as one of its workers or the server that forks them
+            victim = process.pid if rng.random() < 0.5 else rng.choice(victims)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                killed += 1
+            places.add("run" if victim == process.pid else "worker")
+            if victim != process.pid:
+                assert process.wait(timeout=120) == 0, (home / "out.txt").read_text()
+                break
+            process.wait(timeout=10)
+            _wait_for_orphans(victims)
+        process = _start(home, name)
+        assert process.wait(timeout=120) == 0, (home / "out.txt").read_text()
+        folder = home / "runs" / name
+        assert products(folder) == expected, (name, killed)
+        assert left_behind(folder) == [] and not (folder / "superseded").exists()
+        assert "Traceback" not in (home / "out.txt").read_text()
+    assert places == {"run", "worker"}
+    measured(
+        "SIGKILL",
+        f"{killed} kills of {runs} runs of two iterations with two workers: all resumed, all identical",
+    )
+
+
+def _undisturbed(home: pathlib.Path) -> tuple[dict[str, str], float]:
+    """Its products, and how long it takes, s."""
+    started = time.monotonic()
+    assert _start(home, "undisturbed").wait(timeout=120) == 0, (home / "out.txt").read_text()
+    return products(home / "runs" / "undisturbed"), time.monotonic() - started
+
+
+def _start(home: pathlib.Path, name: str) -> subprocess.Popen[bytes]:
+    with (home / "out.txt").open("wb") as stream:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "parc_core.cli.main",
+                "run",
+                "quick.yaml",
+                *SIZE,
+                *RETRIES,
+                "--set",
+                f"name={name}",
+            ],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            cwd=home,
+        )
+
+
+def _wait_for_orphans(pids: list[int]) -> None:
+    """They end on their own."""
+    until = time.monotonic() + 10.0
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < until, "a worker outlives its run"
+        time.sleep(0.05)
