@@ -1,6 +1,16 @@
 """Durable files: every byte that PARC writes goes through this package."""
 
-from parc_motion.storage.arrays import ArrayLimits, read_arrays, write_arrays
+from parc_motion.storage.archives import BROKEN_ARCHIVE, ArchiveLimits, open_archive
+from parc_motion.storage.arrays import (
+    DAMAGED,
+    ArrayLimits,
+    array_names,
+    npy_header,
+    read_arrays,
+    read_npy,
+    read_npz,
+    write_arrays,
+)
 from parc_motion.storage.atomic import (
     append_line,
     commit_folder,
@@ -26,6 +36,8 @@ from parc_motion.storage.digests import (
     digest_unchanged,
     read_json,
 )
+from parc_motion.storage.files import open_file, read_file
+from parc_motion.storage.json_text import parse_json
 from parc_motion.storage.lease import Held, Lease, LeaseLost, LeaseOwner, live_leases
 from parc_motion.storage.lock import RunLock
 from parc_motion.storage.manifest import read_manifest, write_manifest
@@ -33,7 +45,10 @@ from parc_motion.storage.packed import PackedArrays, PackedField, PackedWriter
 from parc_motion.storage.tensors import read_tensors, write_tensors
 
 __all__ = [
+    "BROKEN_ARCHIVE",
+    "DAMAGED",
     "MODEL",
+    "ArchiveLimits",
     "ArrayLimits",
     "Checkpoint",
     "CheckpointStore",
@@ -46,6 +61,7 @@ __all__ = [
     "PackedWriter",
     "RunLock",
     "append_line",
+    "array_names",
     "cached_store",
     "commit_folder",
     "copy_file",
@@ -58,9 +74,16 @@ __all__ = [
     "link_file",
     "live_leases",
     "make_folder",
+    "npy_header",
+    "open_archive",
+    "open_file",
+    "parse_json",
     "read_arrays",
+    "read_file",
     "read_json",
     "read_manifest",
+    "read_npy",
+    "read_npz",
     "read_tensors",
     "remove",
     "staged_folder",
