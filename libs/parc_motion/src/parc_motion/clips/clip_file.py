@@ -19,7 +19,7 @@ from parc_motion.clips.stored import (
     touched_cells,
 )
 from parc_motion.errors import DataError
-from parc_motion.terrains import Path, Terrain
+from parc_motion.terrains import Path
 
 __all__ = ["FORMAT_VERSION", "load_clip", "save_clip"]
 

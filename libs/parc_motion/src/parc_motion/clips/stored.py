@@ -31,7 +31,7 @@ def naming(path: pathlib.Path) -> Iterator[None]:
     except DataError as err:
         raise type(err)(f"{path}: {err}") from err
     except MISFITS as err:
-        raise CorruptArtifact(f"{path}: its parts do not fit together: {str(err):.200}.") from err
+        raise CorruptArtifact(f"{path}: its parts do not fit together: {err!s:.200}.") from err
 
 
 def field_of(fields: Mapping[str, Any], name: str, kind: type) -> Any:

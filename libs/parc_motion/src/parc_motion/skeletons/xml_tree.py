@@ -27,7 +27,7 @@ def parse_xml(text: str, source: str) -> ElementTree.Element:
         parser.feed(text)
         return parser.close()
     except (ElementTree.ParseError, ValueError, LookupError) as err:
-        raise DataError(f"{source}: not well-formed XML: {str(err):.200}.") from err
+        raise DataError(f"{source}: not well-formed XML: {err!s:.200}.") from err
 
 
 class _BoundedBuilder:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 import stat
-from typing import BinaryIO
 
 from parc_motion.errors import DataError
 
 __all__ = ["open_file", "read_file"]
 
 
-def open_file(path: pathlib.Path) -> BinaryIO:
+def open_file(path: pathlib.Path) -> io.BufferedReader:
     """A file, opened for reading; what is not a regular file (pipe, device, socket, folder) is refused at once.
 
     Raises:

@@ -30,7 +30,7 @@ def parse_json(data: bytes, where: str | pathlib.Path) -> Any:
         if _SURROGATE.search(data):
             json.dumps(value, ensure_ascii=False).encode()  # halves of characters cannot be written again
     except (ValueError, RecursionError) as err:
-        raise CorruptArtifact(f"{where}: not a JSON file: {str(err):.200}.") from err
+        raise CorruptArtifact(f"{where}: not a JSON file: {err!s:.200}.") from err
     if _nests_deeper(value, _MAX_DEPTH):
         raise CorruptArtifact(f"{where}: not a JSON file of PARC: it nests more than {_MAX_DEPTH} deep.")
     return value
