@@ -21,7 +21,7 @@ from parc_motion.clips.stored import (
 from parc_motion.errors import DataError
 from parc_motion.terrains import Path
 
-__all__ = ["FORMAT_VERSION", "load_clip", "save_clip"]
+__all__ = ["FORMAT_VERSION", "clip_of", "load_clip", "save_clip"]
 
 FORMAT_VERSION = 1
 _KIND = "parc.clip"
@@ -61,7 +61,11 @@ def load_clip(path: pathlib.Path) -> MotionClip:
     Raises:
         DataError: no clip of a known format, or its arrays do not fit together.
     """
-    arrays, header = storage.read_arrays(path)
+    return clip_of(path, *storage.read_arrays(path))
+
+
+def clip_of(path: pathlib.Path, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> MotionClip:
+    """The clip that arrays and header of a file hold; raises as `load_clip`."""
     if header.get("kind") != _KIND:
         raise DataError(f"{path}: holds {header.get('kind')!r:.80}, expected '{_KIND}'.")
     if header.get("format") != FORMAT_VERSION:
@@ -83,10 +87,13 @@ def _assemble(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> MotionCl
             kinds=array_of(arrays, "path_kinds", "i"),
             cost=field_of(field_of(header, "path", dict), "cost", float),
         )
+    loop: Any = field_of(header, "loop", str)
+    if loop not in ("clamp", "wrap"):
+        raise DataError(f"field 'loop' is {loop!r:.80}, expected 'clamp' or 'wrap'.")
     return MotionClip(
         name=field_of(header, "name", str),
         fps=field_of(header, "fps", float),
-        loop=field_of(header, "loop", str),
+        loop=loop,
         skeleton=field_of(header, "skeleton", str),
         motion_class=field_of(header, "motion_class", str),
         touched=touched_cells(arrays, len(frames["root_pos"]), terrain),

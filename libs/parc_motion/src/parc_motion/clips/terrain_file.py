@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from parc_motion import storage
-from parc_motion.clips.clip_file import load_clip
+from parc_motion.clips.clip_file import clip_of
 from parc_motion.clips.stored import naming, stored_terrain
 from parc_motion.errors import DataError
 from parc_motion.terrains import Terrain
@@ -40,7 +40,7 @@ def load_terrain(path: pathlib.Path) -> Terrain:
     arrays, header = storage.read_arrays(path)
     kind = header.get("kind")
     if kind == _CLIP:
-        terrain = load_clip(path).terrain
+        terrain = clip_of(path, arrays, header).terrain
         if terrain is None:
             raise DataError(f"{path}: the clip has no terrain. Leave the file out.")
         return terrain

@@ -43,11 +43,14 @@ def read_file(path: pathlib.Path, max_bytes: int, what: str = "files of this kin
     """
     with open_file(path) as stream:
         size = os.fstat(stream.fileno()).st_size
+        if size > max_bytes:
+            raise DataError(
+                f"{path}: holds {size / 1e6:.1f} MB; {what} are read up to {max_bytes / 1e6:.1f} MB."
+            )
         try:
-            data = stream.read(max_bytes + 1) if size <= max_bytes else b""
+            data = stream.read(size + 1)
         except OSError as err:
             raise DataError(f"{path}: cannot read: {err.strerror}.") from err
-    size = max(size, len(data))  # it may have grown
-    if size > max_bytes:
-        raise DataError(f"{path}: holds {size / 1e6:.1f} MB; {what} are read up to {max_bytes / 1e6:.1f} MB.")
+    if len(data) > size:  # also files of the kernel, which state no size
+        raise DataError(f"{path}: grows while it is read. Read it when it is complete.")
     return data
