@@ -128,6 +128,10 @@ def import_result(path: pathlib.Path, result: bytes) -> list[str]:
     with tempfile.TemporaryDirectory(dir=path, prefix="import-") as place:
         folder = pathlib.Path(place)
         _extract(result, folder)
+        if not _finished(folder):
+            raise DataError(
+                "the archive holds no finished job. Give what `parc job run` wrote: FILE.result.zip."
+            )
         return import_folder(path, folder)
 
 
@@ -292,12 +296,14 @@ def _check_name(name: str, names: set[str]) -> None:
 
 
 def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    where = f"{member.filename}: damaged in the archive"
     try:
-        return archive.read(member)
+        content = archive.read(member)
     except storage.BROKEN_ARCHIVE as err:
-        raise CorruptArtifact(
-            f"{member.filename}: damaged in the archive: {err!s:.200}. Copy it again."
-        ) from err
+        raise CorruptArtifact(f"{where}: {err!s:.200}. Copy it again.") from err
+    if len(content) != member.file_size:
+        raise CorruptArtifact(f"{where}: {len(content)} bytes, expected {member.file_size}. Copy it again.")
+    return content
 
 
 def _finished(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -16,7 +16,19 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from hostile_arrays import (
-    MEGA, NO_FILES, Entry, archive, described, exploding, forged_npy, link_entry, many_members, npy, parts_of, patched, sound_clip,
+    MEGA,
+    NO_FILES,
+    Entry,
+    archive,
+    described,
+    exploding,
+    forged_npy,
+    link_entry,
+    many_members,
+    npy,
+    parts_of,
+    patched,
+    sound_clip,
     zeros,
 )  # fmt: skip
 

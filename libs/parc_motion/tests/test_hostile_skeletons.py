@@ -70,7 +70,7 @@ CORPUS: dict[str, bytes | Entry] = {
     "control_characters": b"<mujoco>\x01</mujoco>",
     "laughs": f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><mujoco>&l9;</mujoco>'.encode(),
     "laughs_in_an_attribute": f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><mujoco model="&l9;"/>'.encode(),
-    "quadratic_entity": b'<!DOCTYPE a [<!ENTITY b "' + b"x" * 100_000 + b'">]><mujoco>' + b"&b;" * 10_000 + b"</mujoco>",
+    "quadratic_entity": f'<!DOCTYPE a [<!ENTITY b "{"x" * 99_999}">]><mujoco>{"&b;" * 10_000}</mujoco>'.encode(),
     "external_entity": b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><mujoco model="&b;"/>',
     "external_subset": b'<!DOCTYPE mujoco SYSTEM "http://127.0.0.1:9/evil.dtd"><mujoco/>',
     "parameter_entity": b'<!DOCTYPE a [<!ENTITY % b SYSTEM "file:///etc/passwd">%b;]><mujoco/>',

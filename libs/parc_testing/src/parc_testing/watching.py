@@ -25,19 +25,13 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _DEEDS = {
     "os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
     "os.startfile", "socket.connect", "socket.bind", "socket.sendto", "ctypes.dlopen", "pickle.find_class",
-    "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate",
-    "os.putenv", "os.kill", "shutil.rmtree", "shutil.move", "shutil.copyfile", "webbrowser.open", "urllib.Request",
+    "os.chown", "os.symlink", "os.putenv", "os.kill", "shutil.move", "webbrowser.open", "urllib.Request",
 }  # fmt: skip
-_INSIDE = {
-    "os.remove",
-    "os.rename",
-    "os.mkdir",
-    "os.rmdir",
-    "os.chmod",
-    "os.link",
-    "os.truncate",
-    "shutil.rmtree",
-}
+# events that change files: places of the paths among their arguments, and of the descriptors of their folders
+_CHANGES = {
+    "os.remove": {0: 1}, "os.rmdir": {0: 1}, "os.mkdir": {0: 2}, "os.chmod": {0: 2}, "os.rename": {0: 2, 1: 3},
+    "os.link": {1: 3}, "os.truncate": {0: 1}, "shutil.rmtree": {0: 1}, "shutil.copyfile": {1: 2},
+}  # fmt: skip
 
 
 class Watched(NamedTuple):
@@ -154,15 +148,23 @@ def _audit(
     allowed: Callable[[str, tuple[Any, ...]], bool],
 ) -> None:
     if event == "open":
-        path, flags = args[0], args[2]
-        suspicious = bool(flags and flags & _WRITING) and not _lies_in(path, inside)
+        suspicious = bool(args[2] and args[2] & _WRITING) and not _lies_in(args[0], inside)
+    elif event in _CHANGES:
+        suspicious = not all(
+            _lies_in(args[path], inside, args[folder] if folder < len(args) else None)
+            for path, folder in _CHANGES[event].items()
+        )
     else:
-        suspicious = event in _DEEDS and not (event in _INSIDE and _lies_in(args[0], inside))
+        suspicious = event in _DEEDS
     if suspicious and not allowed(event, args):
         deeds.append(f"{event} {args!r:.200}")
 
 
-def _lies_in(path: object, folder: pathlib.Path | None) -> bool:
+def _lies_in(path: object, folder: pathlib.Path | None, descriptor: object = None) -> bool:
+    """Whether a path, relative to an open folder where one is given, leads into the folder."""
     if folder is None or not isinstance(path, str | bytes | os.PathLike):
         return False
-    return pathlib.Path(os.path.realpath(os.fsdecode(path))).is_relative_to(os.path.realpath(folder))
+    where = os.fsdecode(path)
+    if isinstance(descriptor, int) and descriptor >= 0:
+        where = os.path.join(f"/proc/self/fd/{descriptor}", where)
+    return pathlib.Path(os.path.realpath(where)).is_relative_to(os.path.realpath(folder))

@@ -10,7 +10,7 @@ from parc_motion.errors import CorruptArtifact
 __all__ = ["parse_yaml"]
 
 _MAX_DEPTH = 8
-_MAX_VALUES = 500_000
+_MAX_VALUES = 200_000
 _MAX_SCALAR_CHARS = 10_000
 _MAX_INT_BITS = 64
 _PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str")}
@@ -22,7 +22,7 @@ def parse_yaml(data: bytes, where: str | pathlib.Path) -> Any:
 
     Raises:
         CorruptArtifact: it is not YAML, uses aliases or tags, repeats a key, nests deeper than 8, or holds more
-            than 500,000 values, a value of more than 10,000 characters, or a number of more than 64 bits.
+            than 200,000 values, a value of more than 10,000 characters, or a number of more than 64 bits.
     """
     import yaml
 

@@ -87,6 +87,8 @@ def _check_directory(data: bytes, where: str | pathlib.Path, limits: ArchiveLimi
         count += 1
         if count > limits.members:
             raise DataError(f"{where}: holds more than {limits.members} members; it is not unpacked.")
+    if at != end:
+        raise CorruptArtifact(f"{where}: damaged: its directory ends {abs(at - end)} bytes from where it should.")
 
 
 def _check_members(members: list[zipfile.ZipInfo], where: str | pathlib.Path) -> None:
@@ -99,6 +101,8 @@ def _check_members(members: list[zipfile.ZipInfo], where: str | pathlib.Path) ->
             fault = "is encrypted"
         elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             fault = f"is packed with method {member.compress_type}"
+        elif not member.filename or "\0" in member.orig_filename:
+            fault = "has no proper name"
         elif member.filename in names:
             fault = "is there twice"
         else:

@@ -293,7 +293,7 @@ def _check_file(path: pathlib.Path, expected: Mapping[str, Any], verify: bool) -
 
 
 def _read_rows(path: pathlib.Path, count: int) -> np.ndarray:
-    starts = read_npy(read_file(path, _MAX_ROWS_BYTES, "row files"), path.name)
+    starts = read_npy(read_file(path, _MAX_ROWS_BYTES, "row files"), str(path))
     if starts.dtype != np.dtype("<i8") or starts.shape != (count + 1,):
         raise ValueError(
             f"{path.name} has shape {list(starts.shape)} of {starts.dtype}, expected [{count + 1}]"
