@@ -13,9 +13,18 @@ from parc_motion.checks import MAX_BODIES, MAX_FRAMES
 from parc_motion.errors import DataError
 from parc_motion.storage import read_file
 
-__all__ = ["MAX_BODIES", "MAX_FILE_BYTES", "MAX_FRAMES", "Format", "ReadOptions", "read_file_bytes"]
+__all__ = [
+    "MAX_BODIES",
+    "MAX_FILE_BYTES",
+    "MAX_FRAMES",
+    "MAX_NAME_CHARS",
+    "Format",
+    "ReadOptions",
+    "read_file_bytes",
+]
 
 MAX_FILE_BYTES = 512 << 20
+MAX_NAME_CHARS = 200  # of a body
 
 
 @attrs.frozen(kw_only=True)

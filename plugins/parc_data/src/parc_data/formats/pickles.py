@@ -28,7 +28,9 @@ __all__ = ["MAX_PICKLE_BYTES", "Unreadable", "read_pickle_tree"]
 MAX_PICKLE_BYTES = 256 << 20
 _CHILD = pathlib.Path(parc_data.__file__).with_name("unpickle_child.py")
 _MAX_ANSWER_BYTES = 640 << 20
-_MEMORY_BYTES = 1 << 30
+_MEMORY_BYTES = 1 << 30  # at most; a small file gets less
+_LEAST_MEMORY_BYTES = 288 << 20
+_MEMORY_A_BYTE = 8
 _CPU_S = 1  # enough for a small file; larger ones get more
 _BYTES_A_CPU_S = 6 << 20
 _WALL_S = 4.0  # per second of CPU time that a child may take: allows for a busy machine
@@ -83,7 +85,8 @@ def _run_child(path: pathlib.Path, sections: tuple[str, ...]) -> tuple[bytes, in
                 f"{path}: {size / 1e6:.0f} MB; pickles up to {MAX_PICKLE_BYTES / 1e6:.0f} MB are read."
             )
         cpu_s = _CPU_S + size // _BYTES_A_CPU_S
-        command = [sys.executable, *options, str(_CHILD), str(_MEMORY_BYTES), str(cpu_s), *sections]
+        memory = min(_MEMORY_BYTES, _LEAST_MEMORY_BYTES + _MEMORY_A_BYTE * size)
+        command = [sys.executable, *options, str(_CHILD), str(memory), str(cpu_s), *sections]
         child = subprocess.Popen(
             command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={}, cwd="/"
         )
