@@ -96,9 +96,13 @@ def import_files(run: pathlib.Path, results: tuple[pathlib.Path, ...]) -> None:
     RESULT is what `parc job run` wrote for an exported job (.result.zip), or a copy of this run folder in which jobs
     were carried out. What is finished here stays as it is.
     """
-    from parc_core.runner.transport import import_folder, import_result
+    from parc_core.runner.transport import MAX_BYTES, import_folder, import_result
+    from parc_motion.storage import read_file
 
     for result in results:
-        taken = import_folder(run, result) if result.is_dir() else import_result(run, result.read_bytes())
+        if result.is_dir():
+            taken = import_folder(run, result)
+        else:
+            taken = import_result(run, read_file(result, MAX_BYTES, "results of jobs"))
         for name in taken:
             click.echo(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pathlib
 import tempfile
 import zipfile
@@ -32,11 +33,15 @@ from parc_core.stages.record import RECORD, JobRecord, differences, read_record
 from parc_core.stages.superseded import set_aside
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
-from parc_motion.errors import DataError
+from parc_motion.errors import CorruptArtifact, DataError
 
-__all__ = ["export_job", "import_folder", "import_result", "pack", "result_of", "run_exported"]
+__all__ = ["MAX_BYTES", "export_job", "import_folder", "import_result", "pack", "result_of", "run_exported"]
 
 _JOB = "job.json"
+MAX_BYTES = (2 << 30) - 1  # of an exported job or a result
+_LIMITS = storage.ArchiveLimits(members=65_535, total_bytes=8 << 30)
+_MAX_NAME_BYTES = 250  # of a file or folder
+_MAX_PATH_CHARS = 1000
 _MODEL = "model"  # of a generator or policy that a setting names
 
 
@@ -126,6 +131,10 @@ def import_result(path: pathlib.Path, result: bytes) -> list[str]:
     with tempfile.TemporaryDirectory(dir=path, prefix=".import.tmp-") as place:
         folder = pathlib.Path(place)
         _extract(result, folder)
+        if not _finished(folder):
+            raise DataError(
+                "the archive holds no finished job. Give what `parc job run` wrote: FILE.result.zip."
+            )
         return import_folder(path, folder)
 
 
@@ -146,7 +155,7 @@ def import_folder(path: pathlib.Path, other: pathlib.Path) -> list[str]:
         for job in jobs:
             target = folder_of(run, job)
             place = other / target.relative_to(folder)
-            record = read_record(place)
+            record = _record_at(place)
             if record is None or is_finished(run, job):
                 continue
             changed = differences(record.key_fields, job_of(run, job).key_fields)
@@ -156,6 +165,27 @@ def import_folder(path: pathlib.Path, other: pathlib.Path) -> list[str]:
             _take(run, target, place)
             taken.append(str(target.relative_to(folder)))
     return taken
+
+
+def _record_at(place: pathlib.Path) -> JobRecord | None:
+    """As `read_record`, of a folder that others made."""
+    try:
+        record = read_record(place)
+    except (TypeError, ValueError, AttributeError) as err:
+        raise DataError(
+            f"{place / RECORD}: not a record of a job: {err!r:.200}. Copy the folder again."
+        ) from err
+    if record is None:
+        return None
+    listed = record.files if isinstance(record.files, dict) else {"": None}
+    if not isinstance(record.key_fields, dict) or not all(
+        isinstance(file, dict) and isinstance(file.get("sha256"), str) for file in listed.values()
+    ):
+        raise DataError(f"{place / RECORD}: not a record of a job: its fields are of other kinds.")
+    raw = os.path.relpath(IterationFolder(place.parent.parent).raw(place), place)
+    for name in listed:
+        _check_name(name.removeprefix(f"{raw}/"), set())
+    return record
 
 
 def _take(run: RunContext, target: pathlib.Path, place: pathlib.Path) -> None:
@@ -241,19 +271,43 @@ def _unpack(exported: bytes, folder: pathlib.Path) -> JobSpec:
 
 
 def _extract(packed: bytes, folder: pathlib.Path) -> None:
-    """Unpack into a folder; a name that leads outside of it is an error."""
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(packed))
-    except zipfile.BadZipFile as err:
-        raise DataError(f"not an exported job or result: {err}.") from err
-    with archive:
+    """Unpack into a folder, after every name was found to lead into it; folders come with their files."""
+    with storage.open_archive(packed, "exported job or result", _LIMITS) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        names = {member.filename for member in members}
+        for name in names:
+            _check_name(name, names)
+            if not (folder / name).resolve().is_relative_to(folder.resolve()):
+                raise DataError(f"{name}: the archive names a file outside of itself. It is not unpacked.")
         for member in sorted(
-            archive.namelist(), key=lambda name: name == _JOB
+            members, key=lambda one: one.filename == _JOB
         ):  # the job last: then all is there
-            target = (folder / member).resolve()
-            if not target.is_relative_to(folder.resolve()):
-                raise DataError(f"{member}: the archive names a file outside of itself. It is not unpacked.")
-            storage.write_bytes(target, archive.read(member))
+            storage.write_bytes(folder / member.filename, _content(archive, member))
+
+
+def _check_name(name: str, names: set[str]) -> None:
+    path = pathlib.PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{name!r:.120}: the archive names a file outside of itself. It is not unpacked.")
+    longest = max((len(part.encode(errors="replace")) for part in path.parts), default=0)
+    too_long = longest > _MAX_NAME_BYTES or len(name) > _MAX_PATH_CHARS
+    if path.as_posix() != name or name == "." or not name.isprintable() or "\\" in name or too_long:
+        raise DataError(
+            f"{name!r:.120}: the archive holds a name that PARC does not write. It is not unpacked."
+        )
+    if any(parent.as_posix() in names for parent in path.parents):
+        raise DataError(f"{name!r:.120}: the archive holds it within another file. It is not unpacked.")
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    where = f"{member.filename}: damaged in the archive"
+    try:
+        content = archive.read(member)
+    except storage.BROKEN_ARCHIVE as err:
+        raise CorruptArtifact(f"{where}: {err!s:.200}. Copy it again.") from err
+    if len(content) != member.file_size:
+        raise CorruptArtifact(f"{where}: {len(content)} bytes, expected {member.file_size}. Copy it again.")
+    return content
 
 
 def _finished(folder: pathlib.Path) -> list[pathlib.Path]:

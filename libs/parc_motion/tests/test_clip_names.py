@@ -49,7 +49,7 @@ def test_clip_with_an_unsafe_class_is_not_read(tmp_path, name):
 
 
 def test_name_that_is_not_text_is_not_read(tmp_path):
-    with pytest.raises(DataError, match=r"x\.npz: the clip's name is 7, expected text\."):
+    with pytest.raises(DataError, match=r"x\.npz: field 'name' is 7, expected text\."):
         load_clip(written(tmp_path / "x.npz", name=7))
 
 

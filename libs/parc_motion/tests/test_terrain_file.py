@@ -71,8 +71,8 @@ def test_missing_field_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        (-1.0, "Terrain.cell is -1.0 m, expected more than 0."),
-        ("wide", "could not convert string to float: 'wide'."),
+        (-1.0, "Terrain.cell is -1 m, expected 0.001 to 1000."),
+        ("wide", "field 'cell' is 'wide', expected a number."),
     ],
 )
 def test_impossible_cell_is_told(tmp_path, cell, message):

@@ -14,10 +14,11 @@ from parc_data.formats.joint_layouts import LAYOUTS, find_layout
 from parc_data.formats.joints import FORMAT
 from parc_data.source_motion import SourceMotion
 from parc_motion.errors import DataError
+from parc_testing.levels import rounds
 
 REAL = pathlib.Path(__file__).parents[4] / "shared" / "data" / "climb"
 NAMES = ("pelvis", "head", "left_foot", "right_foot")
-MUTATIONS = 300  # per kind of file
+MUTATIONS, NIGHTLY = 300, 25_000  # of each of four kinds
 MAX_SECONDS = 2.0
 
 
@@ -249,7 +250,7 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.parametrize("which", ["npz", "npy", "obj", "sidecar"])
-def test_damaged_files_give_one_clear_error_or_a_motion(tmp_path: pathlib.Path, which: str) -> None:
+def test_damaged_files_give_one_clear_error_or_a_motion(tmp_path: pathlib.Path, which: str, measured) -> None:
     rng = np.random.default_rng(5)
     path = tmp_path / "walk.npy"
     np.save(path, walker())
@@ -260,10 +261,10 @@ def test_damaged_files_give_one_clear_error_or_a_motion(tmp_path: pathlib.Path, 
     if which == "npz":
         target = path = save(tmp_path, walker(), parents=np.array([-1, 0, 0, 0]))
         sidecar.unlink()
-    original, refused, slowest = target.read_bytes(), 0, 0.0
-    for _ in range(MUTATIONS):
+    original, count, refused, slowest = target.read_bytes(), 0, 0, 0.0
+    for _ in rounds(pr=MUTATIONS, nightly=NIGHTLY):
         target.write_bytes(mutated(original, rng))
-        started = time.process_time()
+        started, count = time.process_time(), count + 1
         FORMAT.recognizes(path, path.read_bytes()[:4096])
         try:
             read(path)
@@ -271,7 +272,8 @@ def test_damaged_files_give_one_clear_error_or_a_motion(tmp_path: pathlib.Path, 
             refused += 1
             assert str(tmp_path) in str(err)
         slowest = max(slowest, time.process_time() - started)
-    assert refused > MUTATIONS // 10
+    measured(f"mutated files, joints ({which})", f"{count}, {refused} refused; at most {slowest:.2f} s CPU")
+    assert refused > count // 10
     assert slowest < MAX_SECONDS
 
 

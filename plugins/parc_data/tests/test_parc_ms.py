@@ -166,7 +166,7 @@ MOTION = {"root_rot": np.zeros((2, 4)), "joint_rot": np.zeros((2, 14, 4)), "fps"
         ),
         (lambda mark: pickle.dumps({**MOTION, "root_pos": "text"}), "expected plain numbers"),
         (lambda mark: pickle.dumps({**MOTION})[:-9], "not a readable pickle"),
-        (lambda mark: HUGE, "it needs more than the 1024 MiB of memory"),
+        (lambda mark: HUGE, "it needs more than the 288 MiB of memory"),
         (lambda mark: pickle.dumps([1, 2]), "motion_data holds a list, expected a dict"),
         (lambda mark: None, "motion_data is empty"),
     ],

@@ -1,4 +1,4 @@
-"""A thousand damaged inputs for each importer: a DataError or a motion, and never a long wait.
+"""A thousand damaged inputs per importer, at night a hundred thousand: a DataError or a motion, never a long wait.
 
 Pickles are mutated in bulk: one process, limited as the real child, runs the child's own `answer_to` on all of them,
 and each importer then reads every answer. `test_hostile_pickles` goes through a child for each file.
@@ -27,8 +27,11 @@ from parc_data.formats import amass, amp, deepmimic, mimickit, parc_ms, pickles
 from parc_data.formats.fields import humanoid
 from parc_data.formats.format import Format, ReadOptions
 from parc_motion.errors import DataError
+from parc_testing.damage import damaged
+from parc_testing.levels import rounds
 
-INPUTS = 1000
+INPUTS = 1000  # at once
+NIGHTLY = 100  # times as many
 MAX_CPU_S = 2.0  # CPU, one input
 CHILD = pathlib.Path(parc_data.__file__).with_name("unpickle_child.py")
 IDENTITY = [0.0, 0.0, 0.0, 1.0]
@@ -38,23 +41,6 @@ ODD: list[Any] = [
     {"arr": [1.0]}, np.zeros(0), np.zeros((0, 3)), np.zeros((3, 0, 4)), np.array(5), np.full((2, 3), np.nan),
     np.array(["a", "b"]), np.arange(4), np.ones((7, 3)), np.array(IDENTITY), np.full((5, 15, 4), 0.5), [0.1] * 44,
 ]  # fmt: skip
-SPLICES = [
-    b"",
-    b"\0",
-    b"\xff" * 8,
-    b"(",
-    b".",
-    b"0",
-    b"R",
-    b"b",
-    b"N",
-    b"]",
-    b"}",
-    b"K\x01",
-    b"\x80\x04",
-    b"nan",
-    b"1e999",
-]
 BATCH = """
 import runpy, struct, sys, time, traceback
 child = runpy.run_path(sys.argv[1], run_name="child")
@@ -77,24 +63,6 @@ while at < len(data):
     spent = time.process_time() - started
     sys.stdout.buffer.write(struct.pack("<IId", len(answer), status, spent) + answer)
 """
-
-
-def damaged(data: bytes, rng: random.Random) -> bytes:
-    """One to four random changes of bytes: flips, cuts, repeats, splices, an early end."""
-    for _ in range(rng.randint(1, 4)):
-        at, size = rng.randrange(len(data) + 1), rng.choice([1, 1, 2, 8, 40])
-        change = rng.randrange(5)
-        if change == 0 and at < len(data):
-            data = data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
-        elif change == 1:
-            data = data[:at] + data[at + size :]
-        elif change == 2:
-            data = data[:at] + data[at : at + size] * rng.randint(2, 9) + data[at + size :]
-        elif change == 3:
-            data = data[:at] + rng.choice(SPLICES) + data[at + rng.choice([0, size]) :]
-        elif rng.random() < 0.3:
-            data = data[:at]
-    return data
 
 
 def twisted(tree: Any, rng: random.Random) -> Any:
@@ -229,26 +197,35 @@ def read_or_refuse(reader: Format, path: pathlib.Path) -> tuple[bool, float]:
     ],
     ids=["parc_ms", "mimickit", "amp"],
 )
-def test_a_thousand_mutated_pickles_give_a_motion_or_an_error(
+def test_mutated_pickles_give_a_motion_or_an_error(
     reader: Format,
     tree: Any,
     spell: Callable[[Any], bytes],
     sections: tuple[str, ...],
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
+    measured: Callable[[str, str], None],
 ) -> None:
-    found = answers([spell(tree), *inputs(tree, spell, seed=5)], sections)
-    assert len(found) == INPUTS + 1
-    assert [answer.decode() for answer, status, _ in found if status == 3] == []
-    path, readable = tmp_path / "input", 0
-    for place, (answer, status, spent) in enumerate(found):
-        monkeypatch.setattr(pickles, "_run_child", lambda *_, a=answer, s=status: (a, s))
-        read, reading = read_or_refuse(reader, path)
-        assert read or place > 0, "the sound one is read"
-        assert spent + reading < MAX_CPU_S
-        readable += read
+    path, total, readable, slowest = tmp_path / "input", 0, 0, 0.0
+    for batch in rounds(pr=1, nightly=NIGHTLY):
+        found = answers([spell(tree), *inputs(tree, spell, seed=5 + batch)], sections)
+        assert len(found) == INPUTS + 1
+        assert [answer.decode() for answer, status, _ in found if status == 3] == []
+        for place, (answer, status, spent) in enumerate(found):
+            monkeypatch.setattr(pickles, "_run_child", lambda *_, a=answer, s=status: (a, s))
+            read, reading = read_or_refuse(reader, path)
+            assert read or place > 0, "the sound one is read"
+            slowest = max(slowest, spent + reading)
+            readable += read
+        total += INPUTS
+    measured(f"mutated files, {reader.name}", row(total, readable, slowest))
+    assert slowest < MAX_CPU_S
     # some damage does no harm, most is found
-    assert 20 < readable < 700
+    assert 0.02 * total < readable < 0.7 * total
+
+
+def row(total: int, readable: int, slowest: float) -> str:
+    return f"{total}, {total - readable} refused, the others read; at most {slowest:.2f} s CPU"
 
 
 def json_bytes(tree: Any) -> bytes:
@@ -281,14 +258,22 @@ FRAME = [0.033, 0.0, 0.9, 0.0] + [1.0, 0.0, 0.0, 0.0] * 4 + [0.1] + [1.0, 0.0, 0
     ],
     ids=["deepmimic", "amass"],
 )  # fmt: skip
-def test_a_thousand_mutated_texts_and_archives_give_a_motion_or_an_error(
-    reader: Format, tree: Any, spell: Callable[[Any], bytes], tmp_path: pathlib.Path
+def test_mutated_texts_and_archives_give_a_motion_or_an_error(
+    reader: Format,
+    tree: Any,
+    spell: Callable[[Any], bytes],
+    tmp_path: pathlib.Path,
+    measured: Callable[[str, str], None],
 ) -> None:
-    path, readable = tmp_path / "input", 0
-    for place, data in enumerate([spell(tree), *inputs(tree, spell, seed=6)]):
-        path.write_bytes(data)
-        read, spent = read_or_refuse(reader, path)
-        assert read or place > 0, "the sound one is read"
-        assert spent < MAX_CPU_S
-        readable += read
-    assert 20 < readable < 700
+    path, total, readable, slowest = tmp_path / "input", 0, 0, 0.0
+    for batch in rounds(pr=1, nightly=NIGHTLY):
+        for place, data in enumerate([spell(tree), *inputs(tree, spell, seed=6 + batch)]):
+            path.write_bytes(data)
+            read, spent = read_or_refuse(reader, path)
+            assert read or place > 0, "the sound one is read"
+            slowest = max(slowest, spent)
+            readable += read
+        total += INPUTS
+    measured(f"mutated files, {reader.name}", row(total, readable, slowest))
+    assert slowest < MAX_CPU_S
+    assert 0.02 * total < readable < 0.7 * total

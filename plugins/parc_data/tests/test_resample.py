@@ -110,9 +110,9 @@ def test_a_rate_that_is_none_is_refused(fps: float) -> None:
 
 def test_a_rate_that_makes_too_many_frames_is_refused() -> None:
     with pytest.raises(DataError) as caught:
-        resample(make_motion(frames=101, fps=0.001), 30.0)
+        resample(make_motion(frames=10_001, fps=0.1), 30.0)
     assert str(caught.value) == (
-        "motion 'spin': resampling 101 frames from 0.001 to 30 frames per second gives 3000000 frames; at most 2000000 "
+        "motion 'spin': resampling 10001 frames from 0.1 to 30 frames per second gives 3000000 frames; at most 2000000 "
         "are allowed. Is the frame rate of the file right?"
     )
 

@@ -11,8 +11,9 @@ import pytest
 from parc_data.formats import asf_amc, bvh
 from parc_data.formats.format import Format, ReadOptions
 from parc_motion.errors import DataError
+from parc_testing.levels import rounds
 
-MUTATIONS = 1000
+MUTATIONS, NIGHTLY = 1000, 100_000
 
 BVH = b"""HIERARCHY
 ROOT Hips
@@ -126,16 +127,16 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
     ids=["bvh", "asf", "amc"],
 )
 def test_a_damaged_file_is_read_or_refused(
-    tmp_path: pathlib.Path, reader: Format, files: dict[str, bytes], damaged: str
+    tmp_path: pathlib.Path, reader: Format, files: dict[str, bytes], damaged: str, measured
 ) -> None:
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     path = tmp_path / list(files)[-1]
     assert reader.read(path, ReadOptions())
-    rng, refused, slowest = np.random.default_rng(7), 0, 0.0
-    for _ in range(MUTATIONS):
+    rng, count, refused, slowest = np.random.default_rng(7), 0, 0, 0.0
+    for _ in rounds(pr=MUTATIONS, nightly=NIGHTLY):
         (tmp_path / damaged).write_bytes(mutate(files[damaged], rng))
-        started = time.process_time()
+        started, count = time.process_time(), count + 1
         try:
             (motion,) = reader.read(path, ReadOptions())
             assert motion.num_frames > 0
@@ -143,6 +144,10 @@ def test_a_damaged_file_is_read_or_refused(
             refused += 1
             assert str(tmp_path) in str(err)
         slowest = max(slowest, time.process_time() - started)
+    measured(
+        f"mutated files, {damaged}",
+        f"{count}, {refused} refused, the others read; at most {slowest:.2f} s CPU",
+    )
     assert slowest < 2.0
     # both ends are reached: some mutations do no harm, most do
-    assert 0.2 * MUTATIONS < refused < MUTATIONS
+    assert 0.2 * count < refused < count

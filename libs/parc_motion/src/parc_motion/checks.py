@@ -13,6 +13,8 @@ import numpy as np
 from parc_motion.errors import DataError, ShapeError
 
 __all__ = [
+    "MAX_BODIES",
+    "MAX_FRAMES",
     "UNIT_TOLERANCE",
     "as_float32",
     "as_float32_or_none",
@@ -21,14 +23,21 @@ __all__ = [
     "as_ints",
     "as_strings",
     "check_finite",
+    "check_frame_rate",
     "check_name",
-    "check_positive",
+    "check_near",
+    "check_range",
     "check_shape",
     "check_unit_quaternions",
     "length_error",
 ]
 
 UNIT_TOLERANCE = 1e-3  # how far the length of a stored quaternion may be from 1
+MAX_FRAMES = 2_000_000  # of one motion; more is taken for a wrong frame rate
+MAX_BODIES = 1_000  # of one character
+_FPS = (0.1, 10_000.0)
+_FARTHEST_M = 1e6  # a float32 resolves 6 cm there
+_SHOWN = 1e300
 _MAX_NAME_BYTES = 200  # file systems allow 255; suffixes and endings such as "_flipped" need room
 
 
@@ -107,14 +116,39 @@ def check_finite(array: np.ndarray, what: str) -> None:
         )
 
 
-def check_positive(value: float, what: str, unit: str = "") -> None:
-    """Passes if the number is finite and above 0.
+def check_range(value: float, low: float, high: float, what: str, unit: str = "") -> None:
+    """Passes if the number is between `low` and `high`.
+
+    Raises:
+        DataError: it is not, or is NaN.
+    """
+    if not low <= value <= high:
+        shown = (
+            f"{value:.6g}" if abs(value) < _SHOWN else f"{value!r:.40}"
+        )  # a Python int may exceed every float
+        raise DataError(f"{what} is {shown}{unit and f' {unit}'}, expected {low:g} to {high:g}.")
+
+
+def check_frame_rate(fps: float, what: str = "fps") -> None:
+    """Passes if a motion can have that many frames per second.
+
+    Raises:
+        DataError: it is not between 0.1 and 10,000.
+    """
+    check_range(fps, *_FPS, what, "frames per second")
+
+
+def check_near(array: np.ndarray, what: str) -> None:
+    """Passes if every number is finite and at most 1,000 km from the origin.
 
     Raises:
         DataError: it is not.
     """
-    if not (np.isfinite(value) and value > 0):
-        raise DataError(f"{what} is {value}{f' {unit}' if unit else ''}, expected more than 0.")
+    check_finite(array, what)
+    if array.size and max(array.max(), -array.min()) > _FARTHEST_M:
+        raise DataError(
+            f"{what} holds {np.abs(array).max():.6g} m, expected at most {_FARTHEST_M:.0e}. Are its units meters?"
+        )
 
 
 def check_unit_quaternions(array: np.ndarray, what: str, tolerance: float = UNIT_TOLERANCE) -> None:
@@ -136,6 +170,7 @@ def length_error(quats: np.ndarray) -> np.ndarray:
 
 
 def _freeze(value: object, dtype: type) -> np.ndarray:
-    array: np.ndarray = np.array(value, dtype=dtype, order="C", copy=True)
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinity, which is refused
+        array: np.ndarray = np.array(value, dtype=dtype, order="C", copy=True)
     array.setflags(write=False)
     return array

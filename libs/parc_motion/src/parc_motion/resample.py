@@ -17,13 +17,13 @@ import attrs
 import numpy as np
 import torch
 
+from parc_motion.checks import MAX_FRAMES
 from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
 
 __all__ = ["MAX_FRAMES", "frame_positions", "interpolate", "nearest_frame", "resample_clip", "slerp_frames"]
 
-MAX_FRAMES = 2_000_000  # of one motion; more is taken for a wrong frame rate
 _SAME_FPS = 1e-6  # Hz
 _CHUNK = 1 << 18  # quaternions at a time: keeps the working set in the cache
 

@@ -17,7 +17,7 @@ from parc_motion.checks import (
     as_ints,
     as_strings,
     check_finite,
-    check_positive,
+    check_frame_rate,
     check_shape,
     check_unit_quaternions,
 )
@@ -77,7 +77,7 @@ class SourceMotion:
             raise DataError(
                 f"motion '{self.name}': parents {list(self.parents)} do not come before their children."
             )
-        check_positive(self.fps, f"motion '{self.name}': fps")
+        check_frame_rate(self.fps, f"motion '{self.name}': fps")
         if not frames:
             raise DataError(f"motion '{self.name}' has no frame.")
         if (self.local_rot is None) == (self.marker_pos is None):

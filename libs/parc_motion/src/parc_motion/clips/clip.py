@@ -8,12 +8,15 @@ import attrs
 import numpy as np
 
 from parc_motion.checks import (
+    MAX_BODIES,
+    MAX_FRAMES,
     as_float32,
     as_int64_or_none,
     as_strings,
     check_finite,
+    check_frame_rate,
     check_name,
-    check_positive,
+    check_near,
     check_shape,
     check_unit_quaternions,
 )
@@ -69,14 +72,21 @@ class MotionClip:
         check_shape(self.root_pos, (None, 3), f"{name}: root_pos")
         if frames < 1:
             raise DataError(f"{name} has no frames.")
+        if frames > MAX_FRAMES:
+            raise DataError(f"{name} has {frames} frames; at most {MAX_FRAMES} are allowed.")
         check_shape(self.root_rot, (frames, 4), f"{name}: root_rot")
         check_shape(self.joint_rot, (frames, None, 4), f"{name}: joint_rot")
         check_shape(self.contacts, (frames, self.joint_rot.shape[1] + 1), f"{name}: contacts")
-        for field in ("root_pos", "root_rot", "joint_rot", "contacts"):
+        if self.joint_rot.shape[1] >= MAX_BODIES:
+            raise DataError(
+                f"{name} has {self.joint_rot.shape[1]} joints; at most {MAX_BODIES - 1} are allowed."
+            )
+        check_near(self.root_pos, f"{name}: root_pos")
+        for field in ("root_rot", "joint_rot", "contacts"):
             check_finite(getattr(self, field), f"{name}: {field}")
         check_unit_quaternions(self.root_rot, f"{name}: root_rot")
         check_unit_quaternions(self.joint_rot, f"{name}: joint_rot")
-        check_positive(self.fps, f"{name}: fps")
+        check_frame_rate(self.fps, f"{name}: fps")
         if self.touched is not None:
             check_shape(self.touched, (None, 3), f"{name}: touched")
 

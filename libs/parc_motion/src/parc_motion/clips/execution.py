@@ -13,7 +13,8 @@ import attrs
 import numpy as np
 
 from parc_motion import storage
-from parc_motion.checks import as_float32, check_finite, check_shape
+from parc_motion.checks import as_float32, check_finite, check_frame_rate, check_shape
+from parc_motion.clips.stored import array_of, field_of, naming, stored_terrain
 from parc_motion.errors import DataError
 from parc_motion.terrains import Terrain
 
@@ -45,6 +46,7 @@ class Execution:
     simulator: dict[str, Any] = attrs.field(factory=dict)  # provider and settings, as in an iteration file
 
     def __attrs_post_init__(self) -> None:
+        check_shape(self.dof_vel, (None,), "execution: dof_vel")
         dofs = len(self.dof_vel)
         for name, shape in (
             ("root_pos", (3,)),
@@ -57,6 +59,7 @@ class Execution:
             check_shape(getattr(self, name), shape, f"execution: {name}")
         for name in (*START_FIELDS, "dof_target"):
             check_finite(getattr(self, name), f"execution: {name}")
+        check_frame_rate(self.control_hz, "execution: control_hz")
         if not 0 <= self.lead_in <= len(self.dof_target):
             raise DataError(
                 f"execution: lead_in is {self.lead_in} of {len(self.dof_target)} control steps; it must be one of them."
@@ -96,19 +99,15 @@ def load_execution(path: pathlib.Path) -> Execution:
     arrays, header = storage.read_arrays(path)
     if header.get("kind") != _KIND or header.get("format") != _FORMAT:
         raise DataError(
-            f"{path}: holds '{header.get('kind')}' of format {header.get('format')}, expected '{_KIND}' of format "
-            f"{_FORMAT}."
+            f"{path}: holds {header.get('kind')!r:.80} of format {header.get('format')!r:.80}, expected '{_KIND}' of "
+            f"format {_FORMAT}."
         )
-    try:
-        terrain = Terrain(
-            height=arrays["terrain_height"],
-            origin_xy=arrays["terrain_origin_xy"],
-            cell=header["terrain"]["cell"],
+    with naming(path):
+        return Execution(
+            terrain=stored_terrain(arrays, field_of(header, "terrain", dict), "terrain_"),
+            control_hz=field_of(header, "control_hz", float),
+            skeleton=field_of(header, "skeleton", str),
+            lead_in=field_of(header, "lead_in", int),
+            simulator=field_of(header, "simulator", dict),
+            **{name: array_of(arrays, name) for name in (*START_FIELDS, "dof_target")},
         )
-        fields: dict[str, Any] = {name: arrays[name] for name in (*START_FIELDS, "dof_target")}
-        fields |= {name: header[name] for name in ("control_hz", "skeleton", "lead_in", "simulator")}
-        return Execution(terrain=terrain, **fields)
-    except KeyError as err:
-        raise DataError(f"{path}: field {err} is missing.") from err
-    except DataError as err:
-        raise type(err)(f"{path}: {err}") from err

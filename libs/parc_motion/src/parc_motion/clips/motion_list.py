@@ -17,7 +17,8 @@ from typing import Any
 import attrs
 
 from parc_motion import storage
-from parc_motion.checks import check_name
+from parc_motion.checks import MAX_FRAMES, check_frame_rate, check_name
+from parc_motion.clips.plain_yaml import parse_yaml
 from parc_motion.errors import CorruptArtifact, DataError
 
 __all__ = ["ListedMotion", "MotionList", "read_motion_list"]
@@ -27,6 +28,9 @@ _MANIFEST_ROW = ("file", "name", "class", "weight", "num_frames", "fps", "origin
 _ROW = ("file", "weight", "class")
 _KINDS: dict[str, Any] = {"num_frames": int, "fps": (int, float), "origin": str, "sha256": str}
 _FORMAT = 2  # 1 was not sealed
+_MAX_YAML_BYTES = 32 << 20
+_MAX_WEIGHT = 1e12  # so that sums stay finite
+_MAX_FILE_CHARS = 4096
 
 
 @attrs.frozen(kw_only=True)
@@ -109,22 +113,18 @@ def _document(path: pathlib.Path) -> Any:
     """The content of a YAML file; JSON, as PARC writes it, is read by the faster reader."""
     try:
         return storage.read_json(path)
-    except CorruptArtifact:
-        import yaml
-
-        try:
-            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            return yaml.load(path.read_bytes(), loader)
-        except (yaml.YAMLError, ValueError, RecursionError) as err:
-            reason = " ".join(str(err).split())
-            raise CorruptArtifact(f"{path}: not a YAML file: {reason:.200}.") from err
+    except CorruptArtifact as err:
+        data = storage.read_file(path, _MAX_YAML_BYTES, "YAML lists")
+        if data.lstrip().startswith(b"{"):  # a manifest of PARC, damaged
+            raise err
+        return parse_yaml(data, path)
 
 
 def _motion(row: Any, where: str, folder: str, is_manifest: bool) -> ListedMotion:
     if not isinstance(row, dict):
         raise DataError(f"{where} is {row!r:.80}, expected `file:` and `weight:`.")
     file = row.get("file")
-    if not isinstance(file, str) or not file:
+    if not isinstance(file, str) or not file or "\0" in file or len(file) > _MAX_FILE_CHARS:
         raise DataError(f"{where}: file is {file!r:.80}, expected the path of a motion.")
     where = f"{where} ('{file:.120}')"
     _refuse_unknown(row, _MANIFEST_ROW if is_manifest else _ROW, where)
@@ -157,6 +157,9 @@ def _check_manifest_row(row: dict, where: str) -> None:
         if not isinstance(value, kind) or isinstance(value, bool) or (kind is not str and not value > 0):
             expected = "text" if kind is str else "a number above 0"
             raise DataError(f"{where}: {key} is {value!r:.80}, expected {expected}. Make the manifest again.")
+    check_frame_rate(row["fps"], f"{where}: fps")
+    if row["num_frames"] > MAX_FRAMES:
+        raise DataError(f"{where}: num_frames is {row['num_frames']!r:.80}, expected at most {MAX_FRAMES}.")
 
 
 def _weight(value: Any, where: str) -> float:
@@ -165,9 +168,9 @@ def _weight(value: Any, where: str) -> float:
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
-    if not (math.isfinite(number) and number >= 0):
+    if not 0 <= number <= _MAX_WEIGHT:
         raise DataError(f"{where} has weight {value!r:.40}, expected a number of 0 or more. Correct it.")
     return number
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from parc_motion.clips.clip import MotionClip, Provenance
 from parc_motion.clips.dataset import DatasetEntry, MotionDataset
+from parc_motion.clips.stored import MISFITS
 from parc_motion.errors import CorruptArtifact, DataError
 from parc_motion.storage import PackedArrays, PackedField, PackedWriter, cached_store
 from parc_motion.terrains import Path, Terrain
@@ -126,8 +127,8 @@ class PackedClips(Sequence[MotionClip]):
                 weights=weights / weights.sum(),
                 frames=tuple((name, store.arrays[name]) for name in FRAME_FIELDS),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as err:
-            raise DataError(f"{store.folder}: a packed store, but not one of clips: {err!r}.") from err
+        except MISFITS as err:
+            raise DataError(f"{store.folder}: a packed store, but not one of clips: {err!r:.200}.") from err
         if len(records) != store.num_items:
             raise CorruptArtifact(
                 f"{store.folder}: lists {len(records)} clips and holds {store.num_items}. Pack again."
@@ -144,9 +145,11 @@ class PackedClips(Sequence[MotionClip]):
         index = range(len(self))[index]
         try:
             return _clip(self.store.item(index), self.records[index], self.skeleton)
-        except (KeyError, TypeError, ValueError, OverflowError) as err:
+        except DataError as err:
+            raise type(err)(f"{self.store.folder}: clip {index}: {err}") from err
+        except MISFITS as err:
             raise CorruptArtifact(
-                f"{self.store.folder}: clip {index}: {err!r}. Pack the clips again."
+                f"{self.store.folder}: clip {index}: {err!r:.200}. Pack the clips again."
             ) from err
 
     def window(self, index: int, start: int, length: int) -> dict[str, np.ndarray]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pathlib
 
 from parc_motion import storage
-from parc_motion.clips.clip_file import load_clip
+from parc_motion.clips.clip_file import clip_of
+from parc_motion.clips.stored import naming, stored_terrain
 from parc_motion.errors import DataError
 from parc_motion.terrains import Terrain
 
@@ -39,26 +40,16 @@ def load_terrain(path: pathlib.Path) -> Terrain:
     arrays, header = storage.read_arrays(path)
     kind = header.get("kind")
     if kind == _CLIP:
-        terrain = load_clip(path).terrain
+        terrain = clip_of(path, arrays, header).terrain
         if terrain is None:
             raise DataError(f"{path}: the clip has no terrain. Leave the file out.")
         return terrain
     if kind != _KIND:
-        raise DataError(f"{path}: holds '{kind}', expected '{_KIND}' or '{_CLIP}'.")
+        raise DataError(f"{path}: holds {kind!r:.80}, expected '{_KIND}' or '{_CLIP}'.")
     if header.get("format") != FORMAT_VERSION:
         raise DataError(
-            f"{path}: terrain format {header.get('format')}; this version reads {FORMAT_VERSION}. Upgrade parc-core."
+            f"{path}: terrain format {header.get('format')!r:.80}; this version reads {FORMAT_VERSION}. "
+            "Upgrade parc-core."
         )
-    try:
-        return Terrain(
-            height=arrays["height"],
-            origin_xy=arrays["origin_xy"],
-            cell=header["cell"],
-            bounds=arrays.get("bounds"),
-        )
-    except KeyError as err:
-        raise DataError(f"{path}: field {err} is missing.") from err
-    except (TypeError, ValueError) as err:
-        raise DataError(f"{path}: {err}.") from err
-    except DataError as err:
-        raise type(err)(f"{path}: {err}") from err
+    with naming(path):
+        return stored_terrain(arrays, header)

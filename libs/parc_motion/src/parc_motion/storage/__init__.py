@@ -1,6 +1,16 @@
 """Durable files: every byte that PARC writes goes through this package."""
 
-from parc_motion.storage.arrays import ArrayLimits, read_arrays, write_arrays
+from parc_motion.storage.archives import BROKEN_ARCHIVE, ArchiveLimits, open_archive
+from parc_motion.storage.arrays import (
+    DAMAGED,
+    ArrayLimits,
+    array_names,
+    npy_header,
+    read_arrays,
+    read_npy,
+    read_npz,
+    write_arrays,
+)
 from parc_motion.storage.atomic import (
     append_line,
     commit_folder,
@@ -27,6 +37,8 @@ from parc_motion.storage.digests import (
     digest_unchanged,
     read_json,
 )
+from parc_motion.storage.files import open_file, read_file
+from parc_motion.storage.json_text import parse_json
 from parc_motion.storage.lease import Held, Lease, LeaseLost, LeaseOwner, live_leases, sweep_leases
 from parc_motion.storage.lock import RunLock
 from parc_motion.storage.manifest import manifest_digest, read_manifest, write_manifest
@@ -35,7 +47,10 @@ from parc_motion.storage.sealed import check_seal, read_sealed, sealed, write_se
 from parc_motion.storage.tensors import read_tensors, write_tensors
 
 __all__ = [
+    "BROKEN_ARCHIVE",
+    "DAMAGED",
     "MODEL",
+    "ArchiveLimits",
     "ArrayLimits",
     "Checkpoint",
     "CheckpointStore",
@@ -48,6 +63,7 @@ __all__ = [
     "PackedWriter",
     "RunLock",
     "append_line",
+    "array_names",
     "cached_store",
     "check_seal",
     "commit_folder",
@@ -63,9 +79,16 @@ __all__ = [
     "live_leases",
     "make_folder",
     "manifest_digest",
+    "npy_header",
+    "open_archive",
+    "open_file",
+    "parse_json",
     "read_arrays",
+    "read_file",
     "read_json",
     "read_manifest",
+    "read_npy",
+    "read_npz",
     "read_sealed",
     "read_tensors",
     "remove",

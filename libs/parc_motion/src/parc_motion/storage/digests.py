@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from parc_motion.errors import CorruptArtifact, DataError
+from parc_motion.errors import DataError
+from parc_motion.storage.files import open_file, read_file
+from parc_motion.storage.json_text import parse_json
 
 __all__ = ["digest_bytes", "digest_file", "digest_folder", "digest_json", "digest_unchanged", "read_json"]
 
+_MAX_JSON_BYTES = 256 << 20  # a manifest of a million clips
 _SETTLED_S = (
     0.1  # younger files may change again within the same clock tick of the file system, which would not show
 )
@@ -32,7 +35,7 @@ def digest_file(path: pathlib.Path) -> str:
         DataError: the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as err:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err
@@ -102,12 +105,7 @@ def read_json(path: pathlib.Path) -> Any:
     """The value in a JSON file.
 
     Raises:
-        DataError: the file cannot be read.
-        CorruptArtifact: it is not JSON.
+        DataError: the file cannot be read, is not a regular file or larger than 256 MiB.
+        CorruptArtifact: it is not JSON with finite numbers, nested at most 64 deep.
     """
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as err:
-        raise DataError(f"{path}: cannot read: {err.strerror}.") from err
-    except (ValueError, RecursionError) as err:
-        raise CorruptArtifact(f"{path}: not a JSON file: {err}.") from err
+    return parse_json(read_file(path, _MAX_JSON_BYTES, "JSON files"), path)

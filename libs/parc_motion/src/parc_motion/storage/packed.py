@@ -19,9 +19,11 @@ import attrs
 import numpy as np
 
 from parc_motion.errors import CorruptArtifact, DataError, ShapeError
+from parc_motion.storage.arrays import DAMAGED, npy_header, read_npy
 from parc_motion.storage.atomic import _storage_errors, make_folder, remove, write_bytes, write_json
 from parc_motion.storage.digests import digest_file, digest_json, read_json
 from parc_motion.storage.faults import operation
+from parc_motion.storage.files import open_file, read_file
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +34,7 @@ _FORMAT = 1
 _KIND = "parc.packed"
 _MANIFEST = "packed.json"
 _PROGRESS = "progress.json"  # of an unfinished store
+_MAX_ROWS_BYTES = 256 << 20  # 33 million items
 _HEADER_BYTES = 128  # of a .npy file; the number of rows is filled in at the end
 
 
@@ -217,8 +220,8 @@ class PackedArrays:
                 for name, field in fields.items()
             }
             meta = document["meta"]
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as err:
-            raise CorruptArtifact(f"{folder / _MANIFEST}: {err!r}. Pack the clips again.") from err
+        except DAMAGED as err:
+            raise CorruptArtifact(f"{folder / _MANIFEST}: {err!r:.300}. Pack the clips again.") from err
         return PackedArrays(
             folder=folder, num_items=count, fields=fields, arrays=arrays, rows=rows, meta=meta
         )
@@ -230,7 +233,10 @@ class PackedArrays:
         """
         import torch
 
-        maps = {name: _map(self.folder / f"{name}.npy", len(rows), "c") for name, rows in self.arrays.items()}
+        maps = {
+            name: _map(self.folder / f"{name}.npy", self.fields[name], len(rows), "c")
+            for name, rows in self.arrays.items()
+        }
         return {name: torch.from_numpy(rows).to(device) for name, rows in maps.items()}
 
     def item(self, index: int) -> dict[str, np.ndarray]:
@@ -292,7 +298,7 @@ def _check_file(path: pathlib.Path, expected: Mapping[str, Any], verify: bool) -
 
 
 def _read_rows(path: pathlib.Path, count: int) -> np.ndarray:
-    starts = np.load(path, allow_pickle=False)
+    starts = read_npy(read_file(path, _MAX_ROWS_BYTES, "row files"), str(path))
     if starts.dtype != np.dtype("<i8") or starts.shape != (count + 1,):
         raise ValueError(
             f"{path.name} has shape {list(starts.shape)} of {starts.dtype}, expected [{count + 1}]"
@@ -302,14 +308,25 @@ def _read_rows(path: pathlib.Path, count: int) -> np.ndarray:
     return starts
 
 
-def _map(path: pathlib.Path, rows: int, mode: Literal["r", "c"]) -> np.ndarray:
-    # nothing can be mapped of an empty array; a plain view of the map is sliced four times as fast as the map itself
-    return np.load(path, mmap_mode=mode if rows else None, allow_pickle=False).view(np.ndarray)
+def _map(path: pathlib.Path, field: PackedField, rows: int, mode: Literal["r", "c"]) -> np.ndarray:
+    """A map of the file, whose header has to say what the manifest says, and whose size has to follow from it."""
+    expected, dtype = (rows, *field.shape), np.dtype(field.dtype)
+    with open_file(path) as stream:
+        shape, fortran, stored = npy_header(stream)
+        start, size = stream.tell(), os.fstat(stream.fileno()).st_size
+        if (shape, fortran, stored) != (expected, False, dtype) or dtype.kind not in "biuf":
+            raise ValueError(
+                f"{path.name} holds {list(shape)[:8]} of {stored}, expected {list(expected)} of {dtype}"
+            )
+        if size != start + rows * _row_bytes(field):
+            raise ValueError(f"{path.name} has {size} bytes, expected {start + rows * _row_bytes(field)}")
+        if size == start:
+            return np.zeros(expected, dtype)  # nothing can be mapped of an empty array
+        # a plain view of the map is sliced four times as fast as the map itself
+        return np.memmap(stream, dtype, mode, start, expected).view(np.ndarray)
 
 
 def _read_only(path: pathlib.Path, field: PackedField, rows: int) -> np.ndarray:
-    array = _map(path, rows, "r")
-    if array.dtype != np.dtype(field.dtype) or array.shape != (rows, *field.shape):
-        raise ValueError(f"{path.name} holds {list(array.shape)} of {array.dtype}, expected {rows} rows")
+    array = _map(path, field, rows, "r")
     array.setflags(write=False)
     return array

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pathlib
 from typing import TYPE_CHECKING
 
-from parc_motion.errors import CorruptArtifact, DataError
+from parc_motion.errors import CorruptArtifact
 from parc_motion.storage.atomic import write_bytes
+from parc_motion.storage.files import read_file
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["read_tensors", "write_tensors"]
+
+_MAX_BYTES = 4 << 30
+_MAX_HEADER_BYTES = 2 << 20  # about 20,000 tensors
 
 
 def write_tensors(path: pathlib.Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -26,15 +30,18 @@ def read_tensors(path: pathlib.Path, device: str = "cpu") -> dict[str, torch.Ten
     """The tensors of a file, on `device`.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, is not a regular file or larger than 4 GiB.
         CorruptArtifact: it is not a safetensors file.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    data = read_file(path, _MAX_BYTES, "tensors")
+    if int.from_bytes(data[:8], "little") > _MAX_HEADER_BYTES:
+        raise CorruptArtifact(f"{path}: not a safetensors file: its header takes more than 2 MiB.")
     try:
-        return {name: tensor.to(device) for name, tensor in load(path.read_bytes()).items()}
-    except SafetensorError as err:
-        raise CorruptArtifact(f"{path}: not a safetensors file: {err}.") from err
-    except OSError as err:
-        raise DataError(f"{path}: cannot read: {err.strerror}.") from err
+        tensors = load(data)
+    # what safetensors and torch are known to raise: types that torch lacks, shapes that do not fit
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as err:
+        raise CorruptArtifact(f"{path}: not a safetensors file: {err!s:.200}.") from err
+    return {name: tensor.to(device) for name, tensor in tensors.items()}

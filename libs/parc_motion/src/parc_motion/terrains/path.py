@@ -7,7 +7,7 @@ import enum
 import attrs
 import numpy as np
 
-from parc_motion.checks import as_float32, as_int64, check_finite, check_shape
+from parc_motion.checks import as_float32, as_int64, check_near, check_shape
 from parc_motion.errors import DataError
 
 __all__ = ["Path", "SegmentKind"]
@@ -32,7 +32,7 @@ class Path:
 
     def __attrs_post_init__(self) -> None:
         check_shape(self.points, (None, 3), "Path.points")
-        check_finite(self.points, "Path.points")
+        check_near(self.points, "Path.points")
         if len(self.points) < 2:
             raise DataError(f"Path.points holds {len(self.points)} point(s); a path needs at least 2.")
         check_shape(self.kinds, (len(self.points) - 1,), "Path.kinds")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from parc_motion.checks import as_float32, as_float32_or_none, check_finite, check_positive, check_shape
+from parc_motion.checks import as_float32, as_float32_or_none, check_near, check_range, check_shape
 from parc_motion.errors import DataError
 
 __all__ = ["Terrain"]
+
+_CELL_M = (1e-3, 1e3)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -29,14 +31,16 @@ class Terrain:
 
     def __attrs_post_init__(self) -> None:
         check_shape(self.height, (None, None), "Terrain.height")
-        check_finite(self.height, "Terrain.height")
+        check_near(self.height, "Terrain.height")
         check_shape(self.origin_xy, (2,), "Terrain.origin_xy")
-        check_finite(self.origin_xy, "Terrain.origin_xy")
+        check_near(self.origin_xy, "Terrain.origin_xy")
         if self.height.size == 0:
             raise DataError(f"Terrain.height has shape {list(self.height.shape)}: a terrain needs a cell.")
-        check_positive(self.cell, "Terrain.cell", "m")
+        check_range(self.cell, *_CELL_M, "Terrain.cell", "m")
         if self.bounds is not None:
             check_shape(self.bounds, (*self.height.shape, 2), "Terrain.bounds")
+            if np.isnan(self.bounds).any():
+                raise DataError("Terrain.bounds holds nan.")
 
     @property
     def shape(self) -> tuple[int, int]:

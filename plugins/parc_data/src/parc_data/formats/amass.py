@@ -19,10 +19,10 @@ import torch
 
 from parc_data.formats.fields import array_of, frame_rate, naming, number_of
 from parc_data.formats.format import Format, ReadOptions
-from parc_data.formats.npz import read_npz
 from parc_data.source_motion import SourceMotion, up_to_z
 from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
+from parc_motion.storage import read_npz
 
 __all__ = ["FORMAT", "read"]
 

@@ -26,6 +26,7 @@ __all__ = ["FORMAT", "find_asf"]
 
 _CMU_FPS = 120.0
 _MAX_BYTES = 128 << 20  # a quarter of an hour at 120 Hz
+_MAX_ASF_BYTES = 512 << 10  # those of the CMU recordings take 10 kB
 _INCH = 0.0254
 
 
@@ -36,7 +37,7 @@ def read(path: pathlib.Path, options: ReadOptions) -> list[SourceMotion]:
         DataError: there is no .asf for it, one of them is damaged, or they do not belong together.
     """
     asf_path = find_asf(path)
-    skeleton = parse_asf(read_file_bytes(asf_path, _MAX_BYTES), str(asf_path))
+    skeleton = parse_asf(read_file_bytes(asf_path, _MAX_ASF_BYTES), str(asf_path))
     values, degrees = parse_amc(read_file_bytes(path, _MAX_BYTES), skeleton, str(path))
     notes: dict[str, Any] = {"skeleton_file": asf_path.name}
     if options.fps is None:

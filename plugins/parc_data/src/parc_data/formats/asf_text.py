@@ -10,7 +10,7 @@ from typing import NoReturn
 import attrs
 import numpy as np
 
-from parc_data.formats.format import MAX_BODIES
+from parc_data.formats.format import MAX_BODIES, MAX_NAME_CHARS
 from parc_motion.errors import DataError
 
 __all__ = ["LARGEST", "AsfBone", "AsfSkeleton", "parse_asf", "read_number"]
@@ -104,8 +104,8 @@ class _Asf:
             self.fail(f"expected 'begin', not '{words[0]}'")
         if word == "end":
             name = (block.get("name") or [""])[0]
-            if not name or name in self.raw:
-                self.fail(f"the name of a bone is missing or repeated: '{name}'")
+            if not name or name in self.raw or len(name) > MAX_NAME_CHARS:
+                self.fail(f"the name of a bone is missing, repeated or too long: '{name:.80}'")
             if len(self.raw) >= MAX_BODIES:
                 self.fail(f"more than {MAX_BODIES} bones")
             self.raw[name], self.place[name], self.children[name] = block, self.line, []
@@ -131,7 +131,7 @@ class _Asf:
         angle = self.units["angle"].lower()[:3]
         if length is None or not length > 0 or angle not in ("deg", "rad"):
             raise DataError(
-                f"{self.where}: units: length is '{self.units['length']}' and angle '{self.units['angle']}', "
+                f"{self.where}: units: length is '{self.units['length']:.40}' and angle '{self.units['angle']:.40}', "
                 "expected a number above 0, and deg or rad."
             )
         order, pending = [], ["root"]
@@ -140,7 +140,7 @@ class _Asf:
             pending.extend(reversed(self.children[order[-1]]))
         lost = sorted(set(self.raw) - set(order))
         if lost:
-            raise DataError(f"{self.where}: hierarchy: '{lost[0]}' does not descend from the root.")
+            raise DataError(f"{self.where}: hierarchy: '{lost[0]:.80}' does not descend from the root.")
         ids = {name: i for i, name in enumerate(order)}
         return AsfSkeleton(
             bones=tuple(self.bone(name, ids.get(self.parents.get(name, ""), -1)) for name in order),
@@ -180,4 +180,4 @@ class _Asf:
 
     def fail(self, what: str) -> NoReturn:
         """Raises an error at the present line."""
-        raise DataError(f"{self.where}: line {self.line}: {what}.")
+        raise DataError(f"{self.where}: line {self.line}: {what:.300}.")

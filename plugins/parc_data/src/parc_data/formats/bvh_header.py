@@ -12,7 +12,7 @@ from typing import NoReturn
 import attrs
 import numpy as np
 
-from parc_data.formats.format import MAX_BODIES
+from parc_data.formats.format import MAX_BODIES, MAX_NAME_CHARS
 from parc_motion.errors import DataError
 
 __all__ = ["LARGEST", "Hierarchy", "parse_hierarchy"]
@@ -112,6 +112,8 @@ class _Header:
         """Begins a child of the current body."""
         if not name:
             self.fail("a joint has no name", "")
+        if len(name) > MAX_NAME_CHARS:
+            self.fail(f"a name of {len(name)} characters, up to {MAX_NAME_CHARS} are read", name)
         if name in self.names:
             first = self.lines[self.names.index(name)]
             self.fail(f"a second joint of this name; the first is on line {first}. Rename one", name)

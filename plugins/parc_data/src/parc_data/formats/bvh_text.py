@@ -70,7 +70,7 @@ def _frame_time(text: str, line: int, where: str) -> str:
         seconds = math.nan
     if not 1e-5 <= seconds <= 100.0:
         raise DataError(
-            f"{where}: line {line}: Frame Time is '{text}', expected the seconds between two frames, "
+            f"{where}: line {line}: Frame Time is '{text:.40}', expected the seconds between two frames, "
             "such as 0.0083333. Correct the line."
         )
     return text
@@ -90,7 +90,7 @@ class _Table:
         frames = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
         if not 1 <= frames <= MAX_FRAMES:
             raise DataError(
-                f"{self.where}: line {line}: Frames is '{text}', expected a number from 1 to {MAX_FRAMES}."
+                f"{self.where}: line {line}: Frames is '{text:.40}', expected a number from 1 to {MAX_FRAMES}."
             )
         return frames
 

@@ -8,6 +8,7 @@ from functools import cache
 
 from parc_data.formats.format import Format
 from parc_motion.errors import DataError
+from parc_motion.storage import open_file
 
 __all__ = ["detect", "find_format", "formats", "motion_files"]
 
@@ -48,11 +49,8 @@ def detect(path: pathlib.Path) -> Format | None:
     Raises:
         DataError: the file cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-    except OSError as err:
-        raise DataError(f"{path}: cannot read: {err.strerror}.") from err
+    with open_file(path) as stream:
+        head = stream.read(_HEAD)
     return next((one for one in formats() if one.recognizes(path, head)), None)
 
 

@@ -15,7 +15,7 @@ import torch
 from parc_data.formats.format import MAX_FRAMES
 from parc_data.formats.pickles import Unreadable
 from parc_data.source_motion import SourceMotion
-from parc_motion.checks import check_finite, check_shape, check_unit_quaternions
+from parc_motion.checks import check_finite, check_frame_rate, check_shape, check_unit_quaternions
 from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
 from parc_motion.skeletons import Skeleton, load_skeleton
@@ -24,7 +24,6 @@ __all__ = [
     "array_of", "dict_of", "frame_rate", "humanoid", "naming", "number_of", "turn_world", "unit_quaternions",
 ]  # fmt: skip
 
-_MIN_FPS, _MAX_FPS = 0.1, 10_000.0
 _FARTHEST_M = 1e6
 
 
@@ -104,8 +103,7 @@ def frame_rate(fps: float, what: str = "fps") -> float:
     Raises:
         DataError: it is not between 0.1 and 10,000 frames per second.
     """
-    if not _MIN_FPS <= fps <= _MAX_FPS:
-        raise DataError(f"{what} is {fps:.6g} frames per second, expected {_MIN_FPS} to {_MAX_FPS:.0f}.")
+    check_frame_rate(fps, what)
     return float(fps)
 
 

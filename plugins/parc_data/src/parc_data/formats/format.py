@@ -9,13 +9,22 @@ from typing import Literal
 import attrs
 
 from parc_data.source_motion import SourceMotion
+from parc_motion.checks import MAX_BODIES, MAX_FRAMES
 from parc_motion.errors import DataError
-from parc_motion.resample import MAX_FRAMES
+from parc_motion.storage import read_file
 
-__all__ = ["MAX_BODIES", "MAX_FILE_BYTES", "MAX_FRAMES", "Format", "ReadOptions", "read_file_bytes"]
+__all__ = [
+    "MAX_BODIES",
+    "MAX_FILE_BYTES",
+    "MAX_FRAMES",
+    "MAX_NAME_CHARS",
+    "Format",
+    "ReadOptions",
+    "read_file_bytes",
+]
 
 MAX_FILE_BYTES = 512 << 20
-MAX_BODIES = 1_000
+MAX_NAME_CHARS = 200  # of a body
 
 
 @attrs.frozen(kw_only=True)
@@ -49,17 +58,9 @@ def read_file_bytes(path: pathlib.Path, max_bytes: int = MAX_FILE_BYTES) -> byte
     """The bytes of a file.
 
     Raises:
-        DataError: it cannot be read, is empty or larger than `max_bytes`.
+        DataError: it cannot be read, is not a regular file, is empty or larger than `max_bytes`.
     """
-    try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise DataError(
-                f"{path}: {size / 1e6:.0f} MB; motion files up to {max_bytes / 1e6:.0f} MB are read."
-            )
-        data = path.read_bytes()
-    except OSError as err:
-        raise DataError(f"{path}: cannot read: {err.strerror}.") from err
+    data = read_file(path, max_bytes, "motion files")
     if not data:
         raise DataError(f"{path}: the file is empty.")
     return data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import pathlib
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 
 from parc_core.config import parse_text, to_plain
 from parc_data.formats.format import read_file_bytes
-from parc_data.formats.npz import DAMAGED, MAGIC, array_names, npy_header, read_npy, read_npz
 from parc_motion.checks import check_finite
 from parc_motion.errors import DataError, ParcError
+from parc_motion.storage import DAMAGED, array_names, npy_header, parse_json, read_npy, read_npz
 
 __all__ = ["POSITION_KEYS", "StoredJoints", "holds_joints", "read_joint_file"]
 
@@ -22,6 +21,7 @@ POSITION_KEYS = (
     "joint_positions", "joint_pos", "positions", "joints", "body_pos", "marker_pos", "global_joint_positions",
 )  # fmt: skip
 _FPS_KEYS = ("fps", "framerate", "frame_rate", "mocap_framerate")
+_MAGIC = b"\x93NUMPY"
 _KEYS = (*POSITION_KEYS, "joint_names", "parents", "scale", "up", *_FPS_KEYS)
 _MAX_SIDECAR_BYTES = 256 << 10
 _FAR = 1e8  # units
@@ -43,13 +43,13 @@ class StoredJoints:
 def holds_joints(path: pathlib.Path, head: bytes) -> bool:
     """Whether the file is a plain array [T, J, 3] in .npy, or an .npz with positions of joints."""
     try:
-        if head.startswith(MAGIC):
-            shape, dtype = npy_header(io.BytesIO(head))
+        if head.startswith(_MAGIC):
+            shape, _, dtype = npy_header(io.BytesIO(head))
             return len(shape) == 3 and shape[2] == 3 and shape[1] > 1 and dtype.kind == "f"
         if head.startswith(b"PK"):
             names = array_names(path)
             return any(key in names for key in POSITION_KEYS) and "root_rot" not in names
-    except DAMAGED:
+    except (DataError, *DAMAGED):
         return False
     return False
 
@@ -62,7 +62,7 @@ def read_joint_file(path: pathlib.Path) -> StoredJoints:
     """
     data = read_file_bytes(path)
     said: dict[str, Any] = {}
-    if data.startswith(MAGIC):
+    if data.startswith(_MAGIC):
         positions = read_npy(data, f"{path}: positions")
     elif data.startswith(b"PK"):
         positions, said = _archive(path)
@@ -132,10 +132,10 @@ def _sidecar(path: pathlib.Path) -> tuple[dict[str, Any], pathlib.Path | None]:
         data = read_file_bytes(file, _MAX_SIDECAR_BYTES)
         try:
             text = data.decode("utf-8-sig")
-            said = json.loads(text) if suffix == ".json" else _yaml(file, text)
+            said = parse_json(text.encode(), file) if suffix == ".json" else _yaml(file, text)
         except (ValueError, RecursionError, ParcError) as err:
             raise DataError(
-                f"{file}: cannot be read as {suffix[1:]}: {str(err)[:200]}. It describes {path.name}."
+                f"{file}: cannot be read as {suffix[1:]}: {_reason(file, err)}. It describes {path.name}."
             ) from err
         if not isinstance(said, dict):
             raise DataError(
@@ -143,6 +143,10 @@ def _sidecar(path: pathlib.Path) -> tuple[dict[str, Any], pathlib.Path | None]:
             )
         return said, file
     return {}, None
+
+
+def _reason(file: pathlib.Path, err: Exception) -> str:
+    return str(err).removeprefix(f"{file}: ").rstrip(".")[:200]
 
 
 def _yaml(file: pathlib.Path, text: str) -> Any:

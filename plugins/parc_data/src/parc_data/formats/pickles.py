@@ -8,9 +8,9 @@ back to values.
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
-import stat
 import subprocess
 import sys
 import threading
@@ -21,13 +21,16 @@ import numpy as np
 
 import parc_data
 from parc_motion.errors import DataError
+from parc_motion.storage import open_file
 
 __all__ = ["MAX_PICKLE_BYTES", "Unreadable", "read_pickle_tree"]
 
 MAX_PICKLE_BYTES = 256 << 20
 _CHILD = pathlib.Path(parc_data.__file__).with_name("unpickle_child.py")
 _MAX_ANSWER_BYTES = 640 << 20
-_MEMORY_BYTES = 1 << 30
+_MEMORY_BYTES = 1 << 30  # at most; a small file gets less
+_LEAST_MEMORY_BYTES = 288 << 20
+_MEMORY_A_BYTE = 8
 _CPU_S = 1  # enough for a small file; larger ones get more
 _BYTES_A_CPU_S = 6 << 20
 _WALL_S = 4.0  # per second of CPU time that a child may take: allows for a busy machine
@@ -74,21 +77,16 @@ def read_pickle_tree(path: pathlib.Path, sections: tuple[str, ...] = ()) -> Any:
 
 
 def _run_child(path: pathlib.Path, sections: tuple[str, ...]) -> tuple[bytes, int]:
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise DataError(f"{path}: is not a regular file. Give a motion file.")
-        if found.st_size > MAX_PICKLE_BYTES:
-            raise DataError(
-                f"{path}: {found.st_size / 1e6:.0f} MB; pickles up to {MAX_PICKLE_BYTES / 1e6:.0f} MB are read."
-            )
-        stream = path.open("rb")
-    except OSError as err:
-        raise DataError(f"{path}: cannot read: {err.strerror}.") from err
     options = ["-I", "-S", "-B", "-W", "ignore"]
-    cpu_s = _CPU_S + found.st_size // _BYTES_A_CPU_S
-    command = [sys.executable, *options, str(_CHILD), str(_MEMORY_BYTES), str(cpu_s), *sections]
-    with stream:
+    with open_file(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > MAX_PICKLE_BYTES:
+            raise DataError(
+                f"{path}: {size / 1e6:.0f} MB; pickles up to {MAX_PICKLE_BYTES / 1e6:.0f} MB are read."
+            )
+        cpu_s = _CPU_S + size // _BYTES_A_CPU_S
+        memory = min(_MEMORY_BYTES, _LEAST_MEMORY_BYTES + _MEMORY_A_BYTE * size)
+        command = [sys.executable, *options, str(_CHILD), str(memory), str(cpu_s), *sections]
         child = subprocess.Popen(
             command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={}, cwd="/"
         )

@@ -48,10 +48,11 @@ def validate_files(
     validator = Validator(skeleton, config)
     waiting: list[tuple[FoundClip, MotionClip | DataError]] = []
     for item in items:
-        waiting.append((item, _load(item, skeleton)))
-        if _is_full([clip for _, clip in waiting if isinstance(clip, MotionClip)]):
+        loaded = _load(item, skeleton)
+        if isinstance(loaded, MotionClip) and _is_full([*_clips(waiting), loaded]):
             yield from _reports(validator, waiting)
             waiting = []
+        waiting.append((item, loaded))
     yield from _reports(validator, waiting)
 
 
@@ -124,15 +125,21 @@ def _load(item: FoundClip, skeleton: Skeleton) -> MotionClip | DataError:
     return clip
 
 
+def _clips(waiting: list[tuple[FoundClip, MotionClip | DataError]]) -> list[MotionClip]:
+    return [clip for _, clip in waiting if isinstance(clip, MotionClip)]
+
+
 def _is_full(clips: list[MotionClip]) -> bool:
-    cells = max((clip.terrain.height.size for clip in clips if clip.terrain is not None), default=1)
-    return sum(clip.num_frames for clip in clips) >= _BATCH_FRAMES or cells * len(clips) >= _BATCH_CELLS
+    """Whether a batch of these is too large; their terrains are padded to the largest side along x and along y."""
+    shapes = [clip.terrain.shape for clip in clips if clip.terrain is not None]
+    cells = max((nx for nx, _ in shapes), default=1) * max((ny for _, ny in shapes), default=1)
+    return sum(clip.num_frames for clip in clips) > _BATCH_FRAMES or cells * len(clips) > _BATCH_CELLS
 
 
 def _reports(
     validator: Validator, waiting: list[tuple[FoundClip, MotionClip | DataError]]
 ) -> Iterator[ClipReport]:
-    clips = [clip for _, clip in waiting if isinstance(clip, MotionClip)]
+    clips = _clips(waiting)
     findings = iter(validator.check(clips) if clips else [])
     for item, clip in waiting:
         if isinstance(clip, MotionClip):
