@@ -78,7 +78,10 @@ def entries_of_job(
     folder, record = job / below, read_record(job)
     if record is not None:
         listed = (folder / _MANIFEST).relative_to(job).as_posix()
-        record.checked(job, listed if listed in record.files else below)
+        if listed in record.files:
+            record.checked(job, listed)
+        elif any(name.startswith(f"{below}/") or not below for name in record.files):
+            record.checked(job, below)
     return entries_of(folder, origin, weight)
 
 

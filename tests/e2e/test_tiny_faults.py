@@ -1,0 +1,82 @@
+"""A fault at every change of the disk by each real stage of a very small iteration; hours, so only at night.
+
+Faults are tried in random order within a time for each stage, so that every night tries others where it does not
+suffice for all.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import shutil
+import time
+
+import pytest
+
+from parc_core.cli.main import main
+from parc_motion.storage import faults
+from parc_testing.faulty import count_operations, in_child
+from parc_testing.runs import left_behind, products
+
+TINY = pathlib.Path(__file__).parent / "tiny.yaml"
+STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
+SETTINGS = (
+    "threads=1",
+    "train_gen.generator.iters_per_epoch=1",
+    "train_gen.generator.batch_size=4",
+    "kin_gen.batches=1",
+    "kin_gen.candidates=2",
+    "train_tracker.simulator.num_envs=4",
+    "train_tracker.agent.max_samples=256",
+    "phys_record.recorder={use: retry, start_fractions: [0.0]}",
+)
+RUN = ("run", str(TINY), *(word for setting in SETTINGS for word in ("--set", setting)))
+AT_MOST_S = float(os.environ.get("PARC_TEST_MINUTES", "60")) * 60  # for each stage
+
+pytestmark = [pytest.mark.nightly, pytest.mark.slow, pytest.mark.xdist_group("tiny faults")]
+
+
+def parc(*arguments):
+    return lambda: main([*RUN, *arguments])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_with_a_fault_continues_to_the_same_products(tmp_path, monkeypatch, measured, stage):
+    monkeypatch.chdir(tmp_path)
+    output, run = tmp_path / "out.txt", tmp_path / "runs" / "tiny"
+    for earlier in STAGES[: STAGES.index(stage)]:
+        with pytest.raises(SystemExit):  # in this process, so that the children find everything imported
+            parc("--only", earlier)()
+    if run.exists():
+        shutil.copytree(run, tmp_path / "before")
+    with pytest.raises(SystemExit):
+        parc("--only", stage)()
+    restore(tmp_path)
+    total = count_operations(parc("--only", stage), output)
+    expected = products(run)
+    todo = [(kind, number) for kind in faults.KINDS for number in range(1, total + 1)]
+    random.Random(str(time.time_ns())).shuffle(todo)
+    until, tried, wrong = time.monotonic() + AT_MOST_S, 0, []
+    for kind, number in todo:
+        if time.monotonic() > until:
+            break
+        tried += 1
+        restore(tmp_path)
+        ended = in_child(parc("--only", stage), output, f"{kind}@{number}")
+        if "Traceback" in ended.text or ended.code not in ((137,) if kind == "crash" else (73, 0)):
+            wrong.append((kind, number, f"ended with {ended.code}: {ended.text}"))
+        again = in_child(parc("--only", stage), output)
+        if again.code != 0 or products(run) != expected or left_behind(run):
+            wrong.append((kind, number, again.text, left_behind(run)))
+    measured(
+        f"faults, real {stage}",
+        f"{tried} of {3 * total}: {tried - len(wrong)} continued to identical products",
+    )
+    assert wrong == []
+
+
+def restore(folder):
+    shutil.rmtree(folder / "runs", ignore_errors=True)
+    if (folder / "before").exists():
+        shutil.copytree(folder / "before", folder / "runs" / "tiny")
