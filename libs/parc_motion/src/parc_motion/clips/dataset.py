@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import pathlib
@@ -84,9 +86,10 @@ class MotionDataset(Sequence[MotionClip]):
         return json.dumps(self._document(folder, folder.parent))
 
     def _document(self, folder: pathlib.Path, within: pathlib.Path) -> dict[str, Any]:
+        relative = _Relative(folder, within)
         rows = [
             {
-                "file": _relative(entry.file, folder, within),
+                "file": relative.name_of(entry.file),
                 "name": entry.name,
                 "class": entry.motion_class,
                 "weight": entry.weight,
@@ -109,9 +112,10 @@ class MotionDataset(Sequence[MotionClip]):
             DataError: no such file, or something in it is wrong (`read_motion_list`); for the published form also if a
                 file is not a clip, or two clips have the same name.
         """
-        listed = read_motion_list(path)
-        if listed.is_manifest:
-            return MotionDataset(entries=tuple(_entry(motion) for motion in listed.motions))
+        with _no_collection():
+            listed = read_motion_list(path)
+            if listed.is_manifest:
+                return MotionDataset(entries=tuple(_entry(motion) for motion in listed.motions))
         return _of_clips(listed)
 
 
@@ -135,6 +139,18 @@ def class_balanced_weights(classes: Sequence[str], lengths: Sequence[float]) -> 
         members = names == name
         weights[members] = length[members] / length[members].sum()
     return weights / weights.sum()
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection: a million new objects, none of them garbage, would be looked through again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _entry(motion: ListedMotion) -> DatasetEntry:
@@ -179,9 +195,24 @@ def _of_clips(listed: MotionList) -> MotionDataset:
     return MotionDataset(entries=tuple(entries.values()))
 
 
-def _relative(file: pathlib.Path, folder: pathlib.Path, within: pathlib.Path) -> str:
-    # relative within the run, so that a moved run still finds its clips; absolute for inputs elsewhere
-    file, folder = file.resolve(), folder.resolve()
-    if file.is_relative_to(within.resolve()):
-        return pathlib.Path(os.path.relpath(file, folder)).as_posix()
-    return str(file)
+class _Relative:
+    """Names of files as a manifest in a folder states them.
+
+    They are relative within the run, so that a moved run still finds its clips, and absolute for inputs elsewhere.
+    """
+
+    def __init__(self, folder: pathlib.Path, within: pathlib.Path) -> None:
+        self.folder, self.within = folder.resolve(), within.resolve()
+        self._folders: dict[str, str] = {}
+
+    def name_of(self, file: pathlib.Path) -> str:
+        place, _, name = str(file).rpartition("/")
+        if place not in self._folders:
+            self._folders[place] = self._name_of_folder(file.parent.resolve())
+        return f"{self._folders[place]}{name}"
+
+    def _name_of_folder(self, place: pathlib.Path) -> str:
+        if not place.is_relative_to(self.within):
+            return f"{place}/"
+        relative = pathlib.Path(os.path.relpath(place, self.folder)).as_posix()
+        return "" if relative == "." else f"{relative}/"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import pathlib
+import re
 from typing import Any
 
 import attrs
@@ -25,6 +26,10 @@ __all__ = ["ListedMotion", "MotionList", "read_motion_list"]
 
 _MANIFEST_KEYS = ("format", "digest", "motions", "sha256")
 _MANIFEST_ROW = ("file", "name", "class", "weight", "num_frames", "fps", "origin", "sha256")
+_MANIFEST_KEYS_OF_ROW = set(_MANIFEST_ROW)
+# name, class, origin, digest and file of a row, a line each
+_USUAL_TEXTS = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}\n){4}[A-Za-z0-9_./-]{1,1000}")
+_NOT_NORMAL = re.compile(r"/\.|//|/$")
 _ROW = ("file", "weight", "class")
 _KINDS: dict[str, Any] = {"num_frames": int, "fps": (int, float), "origin": str, "sha256": str}
 _FORMAT = 2  # 1 was not sealed
@@ -89,7 +94,7 @@ def read_motion_list(path: pathlib.Path) -> MotionList:
     _refuse_unknown(document, _MANIFEST_KEYS if is_manifest else ("motions",), f"{path}")
     folder = os.path.realpath(path.parent)
     motions = tuple(
-        _motion(row, f"{path}: motion {number}", folder, is_manifest)
+        _usual(row, folder) or _motion(row, f"{path}: motion {number}", folder, is_manifest)
         for number, row in enumerate(document["motions"], 1)
     )
     if not motions and not is_manifest:
@@ -118,6 +123,37 @@ def _document(path: pathlib.Path) -> Any:
         if data.lstrip().startswith(b"{"):  # a manifest of PARC, damaged
             raise err
         return parse_yaml(data, path)
+
+
+def _usual(row: Any, folder: str) -> ListedMotion | None:
+    """The motion of a manifest's row as PARC writes most, checked at once; None for any other row.
+
+    A manifest may have a hundred thousand rows.
+    """
+    if type(row) is not dict or row.keys() != _MANIFEST_KEYS_OF_ROW:
+        return None
+    file, frames, weight, fps = row["file"], row["num_frames"], row["weight"], row["fps"]
+    try:
+        texts = "\n".join((row["name"], row["class"], row["origin"], row["sha256"], file))
+    except TypeError:
+        return None
+    if not (_USUAL_TEXTS.fullmatch(texts) and type(weight) is float and type(fps) is float):
+        return None
+    if not (
+        type(frames) is int and 0 < frames <= MAX_FRAMES and 0 <= weight <= _MAX_WEIGHT and 1 <= fps <= 1000
+    ):
+        return None
+    place = file if file[0] == "/" else f"{folder}/{file}"
+    return ListedMotion(
+        file=pathlib.Path(os.path.normpath(place) if _NOT_NORMAL.search(place) else place),
+        weight=weight,
+        motion_class=row["class"],
+        name=row["name"],
+        num_frames=frames,
+        fps=fps,
+        origin=row["origin"],
+        digest=row["sha256"],
+    )
 
 
 def _motion(row: Any, where: str, folder: str, is_manifest: bool) -> ListedMotion:
