@@ -88,7 +88,9 @@ def _check_directory(data: bytes, where: str | pathlib.Path, limits: ArchiveLimi
         if count > limits.members:
             raise DataError(f"{where}: holds more than {limits.members} members; it is not unpacked.")
     if at != end:
-        raise CorruptArtifact(f"{where}: damaged: its directory ends {abs(at - end)} bytes from where it should.")
+        raise CorruptArtifact(
+            f"{where}: damaged: its directory ends {abs(at - end)} bytes from where it should."
+        )
 
 
 def _check_members(members: list[zipfile.ZipInfo], where: str | pathlib.Path) -> None:
