@@ -13,6 +13,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,8 +23,8 @@ from parc_core.runner.transport import MAX_BYTES, import_result
 from parc_motion.errors import ParcError
 from parc_motion.storage import digest_folder, read_file
 from parc_testing.damage import damaged
-from parc_testing.levels import at_level, rounds
-from parc_testing.watching import Watched, faults, figure, watched
+from parc_testing.levels import rounds
+from parc_testing.watching import Watched, faults, figure, watched_each
 
 RUN = "runs/quick"
 PLACE = "iter_001/p2_kin_gen/motions_0_1/"
@@ -73,7 +74,7 @@ def tar_of(members: Members) -> bytes:
     return buffer.getvalue()
 
 
-def corpus(good: Members, outside: pathlib.Path) -> dict[str, bytes]:
+def corpus(good: Members, outside: pathlib.Path, bomb_bytes: int = 80 << 20) -> dict[str, bytes]:
     """Hostile archives by name."""
     record = json.loads(good[RECORD])
     sound, packed = zipped(good), zipped(good, zipfile.ZIP_DEFLATED)
@@ -94,7 +95,7 @@ def corpus(good: Members, outside: pathlib.Path) -> dict[str, bytes]:
     def listed(name: str) -> bytes:
         return stated(lambda document: document["files"].update({name: {"sha256": "0" * 64, "size": 1}}))
 
-    zeros = bytes(128 << 20)
+    zeros = bytes(bomb_bytes)
     return {
         "unmodified": sound,
         # names
@@ -119,7 +120,7 @@ def corpus(good: Members, outside: pathlib.Path) -> dict[str, bytes]:
         # sizes
         "bomb": zipped({**good, "zeros": zeros}, zipfile.ZIP_DEFLATED),
         "bomb_of_10_gb_stated": patched(packed, entry, 24, struct.pack("<I", 0xFFFFFFFE)),
-        "bomb_in_the_record": zipped({**good, RECORD: b" " * (70 << 20)}, zipfile.ZIP_DEFLATED),
+        "bomb_in_the_record": zipped({**good, RECORD: b" " * bomb_bytes}, zipfile.ZIP_DEFLATED),
         "a_million_entries": listing_again(zipped({"a": b""}), 1_000_000),
         "70_000_entries": listing_again(zipped({"a": b""}), 70_000),
         "size_too_small": patched(sound, entry, 24, b"\1\0\0\0"),
@@ -191,45 +192,55 @@ def result(parc, home) -> Members:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def examine(home: pathlib.Path, data: bytes, place: str) -> tuple[Watched, bool]:
-    """The import of an archive into a copy of the run, and whether the copy is as before."""
-    run = home / place / "run"
-    shutil.copytree(home / RUN, run)
-    before = digest_folder(run)
-    file = home / f"{place}.zip"
-    file.write_bytes(data)
-    one = watched(lambda: import_result(run, read_file(file, MAX_BYTES)), refusal=ParcError, inside=run)
-    file.unlink()
-    unchanged = digest_folder(run) == before and not list(run.glob("import-*"))
-    outside = [path for path in (home / place).iterdir() if path != run]
-    assert outside == []
-    shutil.rmtree(home / place)
-    return one, unchanged
+def examined(home: pathlib.Path, archives: dict[str, bytes]) -> tuple[dict[str, Watched], list[str]]:
+    """The import of each archive into a copy of the run of its own, and which copies are not as before."""
+    copies, before = home / "copies", digest_folder(home / RUN)
+    reads = {}
+    for name, data in archives.items():
+        (copies / name).mkdir(parents=True)
+        (copies / name / "r.zip").write_bytes(data)
+        shutil.copytree(home / RUN, copies / name / "run")
+        reads[name] = partial(imported, copies / name)
+    others = set(home.iterdir())
+    found = watched_each(reads, refusal=ParcError, inside=copies)
+    assert set(home.iterdir()) == others
+    assert {path.name for path in copies.iterdir()} == set(archives)
+    changed = []
+    for name in archives:
+        assert sorted(path.name for path in (copies / name).iterdir()) == ["r.zip", "run"]
+        left = list((copies / name / "run").glob("import-*"))
+        if left or digest_folder(copies / name / "run") != before:
+            changed.append(name)
+    shutil.rmtree(copies)
+    return found, changed
+
+
+def imported(place: pathlib.Path) -> None:
+    import_result(place / "run", read_file(place / "r.zip", MAX_BYTES))
 
 
 def test_hostile_results_of_jobs_are_refused(home, result, measured):
     outside = home / "elsewhere"
     outside.mkdir()
-    found, left = {}, []
-    for name, data in corpus(result, outside).items():
-        found[name], unchanged = examine(home, data, f"case_{name}")
-        if found[name].ending == "refused" and not unchanged:
-            left.append(name)
+    found, changed = examined(home, corpus(result, outside))
     measured("hostile files, archives (results of jobs)", figure(found))
     assert len(found) >= 40
     assert "\n".join(faults(found, lambda name: name not in READABLE)) == ""
-    assert left == [], "a refused archive left something in the run folder"
+    refused = [name for name, one in found.items() if one.ending == "refused"]
+    assert not set(refused) & set(changed), "a refused archive left something in the run folder"
     assert list(outside.iterdir()) == []
-    assert found["unmodified"].ending == "read"
+    assert found["unmodified"].ending == "read" and "unmodified" in changed
+    mutate(home, result, outside, measured)
 
 
-def test_mutated_results_of_jobs_change_nothing_outside(home, result, measured):
-    rng, found = random.Random(3), {}
-    sound = zipped(result)
-    hostile = [one for name, one in corpus(result, home).items() if len(one) < 1 << 20]
-    for number in rounds(pr=40, nightly=10_000):
-        data = damaged(rng.choice([sound, rng.choice(hostile)]), rng)
-        found[str(number)], _ = examine(home, data, f"case_{number}")
+def mutate(home: pathlib.Path, result: Members, outside: pathlib.Path, measured) -> None:
+    """Random damage to the sound archive and to the small ones of the corpus."""
+    rng, found, sound = random.Random(3), {}, zipped(result)
+    hostile = [one for one in corpus(result, outside, bomb_bytes=100).values() if len(one) < 1 << 20]
+    for batch in rounds(pr=1, nightly=250):
+        archives = {f"{batch} {k}": damaged(rng.choice([sound, rng.choice(hostile)]), rng) for k in range(40)}
+        found.update(examined(home, archives)[0])
     measured("mutated files, archives (results of jobs)", figure(found))
     assert faults(found, lambda name: False) == []
-    assert sum(one.ending == "refused" for one in found.values()) > at_level(pr=10, nightly=1000)
+    assert sum(one.ending == "refused" for one in found.values()) > len(found) // 4
+    assert list(outside.iterdir()) == []

@@ -9,6 +9,7 @@ import struct
 import sys
 import time
 import zipfile
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ from parc_motion.errors import DataError, ParcError
 from parc_testing.builders import make_terrain
 from parc_testing.damage import damaged
 from parc_testing.levels import rounds
-from parc_testing.watching import MAX_CPU_S, faults, figure, watched
+from parc_testing.watching import MAX_CPU_S, faults, figure, watched_each
 
 # what is wrong with these does no harm: no reader asks for those members, and zeros are cells
 READABLE = {"member_outside", "member_absolute", "bomb_of_touched"}
@@ -265,14 +266,14 @@ def put(path: pathlib.Path, content: bytes | Entry) -> None:
 
 
 def test_hostile_clips_are_refused(sound, tmp_path: pathlib.Path, measured) -> None:
-    found = {}
+    reads = {}
     for name, content in corpus(*sound).items():
-        folder = tmp_path / name
-        folder.mkdir()
-        put(folder / "x.npz", content)
-        before = sorted(folder.rglob("*")) if name != "path_loop" else []
-        found[name] = watched(lambda: read_with_each(folder / "x.npz"), refusal=ParcError)  # noqa: B023
-        assert before == (sorted(folder.rglob("*")) if name != "path_loop" else [])
+        (tmp_path / name).mkdir()
+        put(tmp_path / name / "x.npz", content)
+        reads[name] = partial(read_with_each, tmp_path / name / "x.npz")
+    found = watched_each(reads, refusal=ParcError)
+    assert {path.name for path in tmp_path.iterdir()} == set(reads)
+    assert all(len(list((tmp_path / name).iterdir())) == (name != "path_missing") for name in reads)
     measured("hostile files, clips and terrains", figure(found))
     assert len(found) >= 40
     assert faults(found, lambda name: name not in READABLE) == []

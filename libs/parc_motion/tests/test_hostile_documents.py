@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from parc_motion.errors import DataError, ParcError
 from parc_testing.builders import make_clip
 from parc_testing.damage import damaged
 from parc_testing.levels import rounds
-from parc_testing.watching import MAX_CPU_S, faults, figure, watched
+from parc_testing.watching import MAX_CPU_S, faults, figure, watched, watched_each
 
 ROW = {
     "file": "a.npz", "name": "a", "class": "walk", "weight": 1.0, "num_frames": 30, "fps": 30.0, "origin": "input",
@@ -90,8 +91,6 @@ LISTS: dict[str, bytes | Entry] = {
     "nested_in_json": b"[" * 100_000 + b"]" * 100_000,
     "nested_in_a_row": listed("- " + "[" * 7 + "]" * 7 + "\n"),
     "a_million_rows_of_numbers": listed("- 1\n" * 1_200_000),
-    "a_million_empty_rows": listed("- {}\n" * 1_000_000),
-    "a_million_json_rows": b'{"motions": [' + b"{}," * 1_600_000 + b"{}]}",
     "a_million_json_lists": b'{"motions": [' + b"[]," * 1_600_000 + b"[]]}",
     "a_million_json_values": b'{"format": 1, "motions": ' + b"[" + b'{"":0},' * 700_000 + b"{}]}",
     "a_scalar_of_5_mb": listed("- " + "x " * 2_500_000),
@@ -216,14 +215,13 @@ def naming(
     ids=["lists", "tensors", "json"],
 )
 def test_hostile_documents_are_refused(kind, corpus, reader, tmp_path: pathlib.Path, measured) -> None:
-    found = {}
+    reads = {}
     for name, content in corpus.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        path = folder / "x.yaml"
-        put(path, content)
-        found[name] = watched(lambda: naming(reader, path), refusal=ParcError)  # noqa: B023
-        assert len(list(folder.iterdir())) == (name != "path_missing")
+        (tmp_path / name).mkdir()
+        put(tmp_path / name / "x.yaml", content)
+        reads[name] = partial(naming, reader, tmp_path / name / "x.yaml")
+    found = watched_each(reads, refusal=ParcError)
+    assert all(len(list((tmp_path / name).iterdir())) == (name != "path_missing") for name in reads)
     measured(f"hostile files, {kind}", figure(found))
     assert faults(found) == []
 
@@ -351,12 +349,13 @@ def read_store(store: pathlib.Path) -> None:
 
 def test_hostile_packed_stores_are_refused(store: pathlib.Path, measured) -> None:
     read_store(store)
-    found = {}
+    reads = {}
     for name, spoil in STORES.items():
         copied = store.with_name(name)
         shutil.copytree(store, copied)
         spoil(copied)
-        found[name] = watched(lambda: naming(read_store, copied), refusal=ParcError)  # noqa: B023
+        reads[name] = partial(naming, read_store, copied)
+    found = watched_each(reads, refusal=ParcError)
     measured("hostile files, packed stores", figure(found))
     assert len(found) >= 40
     assert faults(found) == []

@@ -7,6 +7,7 @@ import pathlib
 import random
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ from parc_motion.errors import DataError, ParcError
 from parc_motion.skeletons import load_skeleton
 from parc_testing.damage import damaged
 from parc_testing.levels import rounds
-from parc_testing.watching import MAX_CPU_S, faults, figure, watched
+from parc_testing.watching import MAX_CPU_S, faults, figure, watched_each
 
 HUMANOID = (importlib.resources.files("parc_motion") / "characters" / "humanoid.xml").read_bytes()
 JOINT = '<joint name="j" axis="1 0 0" range="-1 1"/>'
@@ -188,13 +189,13 @@ def test_the_character_without_fault_is_read(tmp_path: pathlib.Path) -> None:
 
 
 def test_hostile_characters_are_refused(tmp_path: pathlib.Path, measured) -> None:
-    found = {}
+    reads = {}
     for name, content in CORPUS.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        put(folder / "x.xml", content)
-        found[name] = watched(lambda: load_named(folder / "x.xml"), refusal=ParcError)  # noqa: B023
-        assert len(list(folder.iterdir())) == (name != "path_missing")
+        (tmp_path / name).mkdir()
+        put(tmp_path / name / "x.xml", content)
+        reads[name] = partial(load_named, tmp_path / name / "x.xml")
+    found = watched_each(reads, refusal=ParcError)
+    assert all(len(list((tmp_path / name).iterdir())) == (name != "path_missing") for name in reads)
     measured("hostile files, characters (MJCF)", figure(found))
     assert len(found) >= 40
     assert faults(found) == []

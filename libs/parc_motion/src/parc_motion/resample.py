@@ -22,7 +22,7 @@ from parc_motion.clips import MotionClip
 from parc_motion.errors import DataError
 from parc_motion.kinematics import rotations as rot
 
-__all__ = ["MAX_FRAMES", "frame_positions", "interpolate", "nearest_frame", "resample_clip", "slerp_frames"]
+__all__ = ["frame_positions", "interpolate", "nearest_frame", "resample_clip", "slerp_frames"]
 
 _SAME_FPS = 1e-6  # Hz
 _CHUNK = 1 << 18  # quaternions at a time: keeps the working set in the cache

@@ -1,4 +1,4 @@
-"""Reads of hostile files, each in a process of its own: how it ended, what it took, and what it tried to do.
+"""Reads of hostile files in a process that watches itself: how each ended, what it took, and what it tried to do.
 
 Only Python's library is imported here, so that the file can also be run where no package is within reach.
 """
@@ -11,10 +11,10 @@ import pathlib
 import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["MAX_CPU_S", "MAX_MEMORY_MB", "Watched", "faults", "figure", "watched"]
+__all__ = ["MAX_CPU_S", "MAX_MEMORY_MB", "Watched", "faults", "figure", "watched", "watched_each"]
 
 MAX_CPU_S = 5.0  # of one read
 MAX_MEMORY_MB = 300.0  # of one read, beyond what the process had
@@ -58,22 +58,39 @@ def watched(
         inside: folder in which files may be written and removed.
         allowed: whether an event of `sys.audit` with these arguments is meant.
     """
-    receive, send = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(receive)
-        _child(read, refusal, inside, allowed, send)
-    os.close(send)
-    with os.fdopen(receive, "rb") as stream:
-        answer = stream.read()
-    _, status, usage = os.wait4(child, 0)
-    start, _, told = answer.partition(b"\n")
-    memory_mb = (usage.ru_maxrss - int(start or 0)) / 1024
-    cpu_s = usage.ru_utime + usage.ru_stime
-    if not told:
-        return Watched("died", f"wait status {status}", memory_mb, cpu_s, [])
-    ending, text, deeds = json.loads(told)
-    return Watched(ending, text, memory_mb, cpu_s, deeds)
+    (one,) = watched_each({"": read}, refusal=refusal, inside=inside, allowed=allowed).values()
+    return one
+
+
+def watched_each(
+    reads: Mapping[str, Callable[[], object]],
+    *,
+    refusal: type[BaseException],
+    inside: pathlib.Path | None = None,
+    allowed: Callable[[str, tuple[Any, ...]], bool] = lambda event, args: False,
+) -> dict[str, Watched]:
+    """As `watched`, one read after the other in one process; after a read that ends it, another takes over.
+
+    The growth of memory counts from the start of the process, so that what earlier reads left adds to it.
+    """
+    found: dict[str, Watched] = {}
+    while len(found) < len(reads):
+        waiting = {name: read for name, read in reads.items() if name not in found}
+        receive, send = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(receive)
+            _child(list(waiting.values()), refusal, inside, allowed, send)
+        os.close(send)
+        with os.fdopen(receive, "rb") as stream:
+            lines = stream.read().splitlines()
+        _, status, usage = os.wait4(child, 0)
+        start_kb, told = (int(lines[0]), lines[1:]) if lines else (0, [])
+        found.update(zip(waiting, (Watched(*json.loads(line)) for line in told)))
+        if len(told) < len(waiting):
+            memory_mb, cpu_s = (usage.ru_maxrss - start_kb) / 1024, usage.ru_utime + usage.ru_stime
+            found[list(waiting)[len(told)]] = Watched("died", f"wait status {status}", memory_mb, cpu_s, [])
+    return found
 
 
 def faults(found: Mapping[str, Watched], must_refuse: Callable[[str], bool] = lambda name: True) -> list[str]:
@@ -105,18 +122,16 @@ def figure(found: Mapping[str, Watched]) -> str:
 
 
 def _child(
-    read: Callable[[], object],
+    reads: Sequence[Callable[[], object]],
     refusal: type[BaseException],
     inside: pathlib.Path | None,
     allowed: Callable[[str, tuple[Any, ...]], bool],
     send: int,
 ) -> None:
     deeds: list[str] = []
-    ending, text = "raised", ""
     try:
         sys.dont_write_bytecode = True
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_WALL_S)
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (1, 2):
             os.dup2(null, stream)
@@ -124,20 +139,44 @@ def _child(
         with open("/proc/self/statm", encoding="ascii") as sizes:
             room = int(sizes.read().split()[0]) * resource.getpagesize() + _ROOM_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
-        os.write(send, b"%d\n" % resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        reset = os.open("/proc/self/clear_refs", os.O_WRONLY)
+        start_kb = _peak_kb()
+        os.write(send, b"%d\n" % start_kb)
         sys.addaudithook(lambda event, args: _audit(deeds, event, args, inside, allowed))
-        try:
-            read()
-            ending = "read"
-        except refusal as err:
-            ending, text = "refused", str(err)
-        except BaseException as err:  # whatever comes is told to the test
-            text = f"{type(err).__name__}: {err}"
-        told = json.dumps([ending, text[:2000], deeds[:20]]).encode()
-        while told:
-            told = told[os.write(send, told) :]
+        for read in reads:
+            signal.alarm(_WALL_S)
+            os.write(reset, b"5")  # the peak begins at what the process has now
+            deeds.clear()
+            started = _cpu_s()
+            ending, text = _carried_out(read, refusal)
+            one = (ending, text[:2000], (_peak_kb() - start_kb) / 1024, _cpu_s() - started, deeds[:20])
+            told = json.dumps(one).encode() + b"\n"
+            while told:
+                told = told[os.write(send, told) :]
     finally:
         os._exit(0)
+
+
+def _carried_out(read: Callable[[], object], refusal: type[BaseException]) -> tuple[str, str]:
+    try:
+        read()
+    except refusal as err:
+        return "refused", str(err)
+    except BaseException as err:  # whatever comes is told to the test
+        return "raised", f"{type(err).__name__}: {err}"
+    return "read", ""
+
+
+def _peak_kb() -> int:
+    """Peak of resident memory, of this process or of the largest that it started."""
+    with open("/proc/self/status", encoding="ascii") as stream:
+        own = next(int(line.split()[1]) for line in stream if line.startswith("VmHWM"))
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _audit(

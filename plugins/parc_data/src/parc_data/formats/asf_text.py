@@ -104,8 +104,10 @@ class _Asf:
             self.fail(f"expected 'begin', not '{words[0]}'")
         if word == "end":
             name = (block.get("name") or [""])[0]
-            if not name or name in self.raw or len(name) > MAX_NAME_CHARS:
-                self.fail(f"the name of a bone is missing, repeated or too long: '{name:.80}'")
+            if len(name) > MAX_NAME_CHARS:
+                self.fail(f"the name of a bone has {len(name)} characters, up to {MAX_NAME_CHARS} are read")
+            if not name or name in self.raw:
+                self.fail(f"the name of a bone is missing or repeated: '{name}'")
             if len(self.raw) >= MAX_BODIES:
                 self.fail(f"more than {MAX_BODIES} bones")
             self.raw[name], self.place[name], self.children[name] = block, self.line, []
