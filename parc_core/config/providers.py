@@ -137,7 +137,7 @@ def _weight(work: Converter, key: Key | None, path: str, weighted: bool) -> Any:
         return 1.0
     if not weighted:
         return work.report(key.at, f"{path}.weight", "only entries of a list have a weight. Remove it")
-    return convert_scalar(work, key.node, float, f"{path}.weight", {"ge": 0})
+    return convert_scalar(work, key.node, float, f"{path}.weight", {"ge": 0, "le": 1e9})
 
 
 def _preset(work: Converter, key: Key | None, cls: type, name: str, path: str) -> Any:

@@ -39,7 +39,24 @@ FRAGMENTS = (  # texts of YAML that stand in place of a value
     "{a: 1, a: 2}", "x" * 70_000,
 )  # fmt: skip
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_KEYS = ("use", "preset", "weight", "from", "parc", "a.b", "0", "", "<<", "é", "true", "1__0", _LONG, "x" * 2000, "2", "~")
+_KEYS = (
+    "use",
+    "preset",
+    "weight",
+    "from",
+    "parc",
+    "a.b",
+    "0",
+    "",
+    "<<",
+    "é",
+    "true",
+    "1__0",
+    _LONG,
+    "x" * 2000,
+    "2",
+    "~",
+)
 _YAML_LETTERS = string.ascii_lowercase + string.digits + " \n\n  ::--[]{},&*!|>'\"#%@`~_.${}\t\\é漢\ud800\x00"
 
 
@@ -56,7 +73,9 @@ class Mutated:
 
 def mutate(text: str, rng: random.Random) -> Mutated:
     """A valid file with one to four random changes: of values, keys, letters, bytes, or by options."""
-    how = rng.choice((_of_values, _of_values, _of_values, _of_options, _of_options, _of_letters, _of_bytes, _of_nothing))
+    how = rng.choice(
+        (_of_values, _of_values, _of_values, _of_options, _of_options, _of_letters, _of_bytes, _of_nothing)
+    )
     return how(text, rng)
 
 
@@ -156,7 +175,14 @@ def _add_key(box: Any, key: Any, raw: dict[str, str], rng: random.Random) -> Non
 def _add_block(box: Any, key: Any, raw: dict[str, str], rng: random.Random) -> None:
     if isinstance(box, dict):
         numbers = rng.choices((2, 3, 7, 1, 0, -1, 10**7, "x", None), k=rng.randint(1, 3))
-        values = ({}, None, {"kin_gen": {"candidates": 64}}, {"seed": 3}, {"train_gen": {"generator": "mdm"}}, {"x": 1})
+        values = (
+            {},
+            None,
+            {"kin_gen": {"candidates": 64}},
+            {"seed": 3},
+            {"train_gen": {"generator": "mdm"}},
+            {"x": 1},
+        )
         box["from"] = {number: rng.choice(values) for number in numbers}
 
 
@@ -188,11 +214,15 @@ def _token(raw: dict[str, str], fragment: str) -> str:
 
 def _spots(tree: Any) -> list[tuple[Any, Any]]:
     """Every place of a value: the mapping or list that holds it, and its key or index."""
-    items = list(tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ())
+    items = list(
+        tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    )
     return [(tree, key) for key, _ in items] + [spot for _, value in items for spot in _spots(value)]
 
 
 def _paths(tree: Any, above: str = "") -> list[str]:
-    items = list(tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ())
+    items = list(
+        tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    )
     own = [f"{above}{key}" for key, _ in items]
     return own + [path for key, value in items for path in _paths(value, f"{above}{key}.")]
