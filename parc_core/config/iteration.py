@@ -26,7 +26,7 @@ PER_ITERATION = (  # keys that may change between iterations; the others identif
     *STAGES, "balance", "class_weights", "recorded_share", "executor", "metrics",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_MAX_JOBS = 100_000  # of a run: planning it, and looking at what is done, takes a step for each
+_MAX_JOBS = 10_000  # of a run: planning it, and looking at what is done, takes a step for each
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
 
@@ -63,7 +63,7 @@ class KinGenConfig:
     batches: int = setting(
         1,
         ge=1,
-        le=100000,
+        le=10_000,
         help="Number of batches. Batches are independent and can run on separate machines.",
     )
     motions_per_batch: int = setting(
@@ -247,7 +247,7 @@ class IterationConfig:
     iterations: int = setting(
         1,
         ge=1,
-        le=10000,
+        le=100,
         help="Number of passes through the four stages. Each adds its recorded motions to the data set of the next.",
     )
     output: str = setting("runs", help="Folder for runs, relative to the current directory.")

@@ -53,9 +53,9 @@ def set_up(
     if read_stage_file(path) is not None:
         raise ConfigError(f"{path}: the file of a stage. Give an iteration file or a run folder.")
     registry = Registry.discover()
-    config, folder = prepare(path, overrides, registry)
     if iterations is not None:
-        config = attrs.evolve(config, iterations=iterations)
+        overrides = (*overrides, f"iterations={iterations}")
+    config, folder = prepare(path, overrides, registry)
     for number in (1, *config.from_):
         check_processes(config.at(number), registry, None, 1, None)
     with presence(folder) as others, StopFlag() as stop, run_log(RunFolder(folder).log):
