@@ -307,6 +307,8 @@ class IterationConfig:
             raise ValueError(
                 f"name is '{self.name}', expected letters, digits, '.', '_' and '-' (it becomes a folder)"
             )
+        if not self.output or not self.output.isprintable():
+            raise ValueError(f"output is {self.output!r:.60}, which is not the name of a folder")
         if not _DEVICE.fullmatch(self.device):
             raise ValueError(f"device is '{self.device}', expected auto, cpu, cuda or cuda:N")
         if not self.dataset:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import pathlib
+import sys
 from collections.abc import Iterator
 
 from parc_motion import storage
 from parc_motion.errors import StorageError
 
 __all__ = ["of_job", "run_log"]
+
+log = logging.getLogger(__name__)
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -30,6 +33,10 @@ def run_log(path: pathlib.Path) -> Iterator[None]:
     root.setLevel(min(levels[1], logging.INFO))
     try:
         yield
+    except Exception as err:
+        if not {id(err), id(err.__cause__)} & handler.logged:
+            log.debug("ended by an error", exc_info=err)
+        raise
     finally:
         root.removeHandler(handler)
         ours.setLevel(levels[0])
@@ -46,14 +53,24 @@ class _LineHandler(logging.Handler):
 
     def __init__(self, path: pathlib.Path) -> None:
         super().__init__(logging.DEBUG)
-        self.path = path
+        self.path, self._told = path, False
+        self.logged = set[int]()  # ids of the exceptions whose traceback it has
         self.setFormatter(logging.Formatter(_FORMAT))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Append one record."""
+        if record.exc_info:
+            self.logged.add(id(record.exc_info[1]))
         if not record.name.startswith("parc") and record.levelno < logging.WARNING:
             return
         try:
-            storage.append_line(self.path, self.format(record))
-        except StorageError:
+            text = self.format(record).encode(errors="backslashreplace").decode()
+        except Exception:  # a log call of a plugin with wrong arguments
             self.handleError(record)
+            return
+        try:
+            storage.append_line(self.path, text)
+        except StorageError as err:
+            if not self._told:
+                print(err, file=sys.stderr)
+            self._told = True

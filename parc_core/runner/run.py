@@ -124,10 +124,8 @@ def run_file(
             stopped.exit_code = stop.exit_code
             raise
         except Exception:
-            if not others() and kept.restore():
-                reporter.message(
-                    "run", f"{folder}: nothing was finished with the new settings, they are not kept"
-                )
+            if not others():
+                kept.restore_after_fault(reporter, "finished")
             raise
         report = collect(folder, keep=True)
         storage.write_json(RunFolder(folder).report, report)

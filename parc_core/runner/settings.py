@@ -6,10 +6,11 @@ import pathlib
 import time
 from collections.abc import Callable
 
-from parc_core.config import IterationConfig, dump_yaml
+from parc_core.config import IterationConfig, dump_yaml, read_text
 from parc_core.interfaces import RunFolder
+from parc_core.stages.context import Reporter
 from parc_motion import storage
-from parc_motion.errors import RunLocked
+from parc_motion.errors import ParcError, RunLocked
 
 __all__ = ["KeptConfig", "check_alone"]
 
@@ -34,7 +35,7 @@ class KeptConfig:
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
-        self.text = run.config.read_text() if run.exists else None
+        self.text = read_text(run.config) if run.exists else None
         self.folders = self._folders()
 
     def replace(self, config: IterationConfig) -> None:
@@ -43,9 +44,22 @@ class KeptConfig:
         if self.text != text:
             storage.write_text(self.run.config, text)
 
+    def restore_after_fault(self, reporter: Reporter, done: str) -> None:
+        """`restore`, and say so; where that fails, too, the first error is not hidden by it.
+
+        Args:
+            done: what no job was since the change, "finished" say.
+        """
+        try:
+            if self.restore():
+                text = f"nothing was {done} with the new settings, they are not kept"
+                reporter.message("run", f"{self.run.path}: {text}")
+        except (ParcError, OSError) as err:
+            reporter.message("run", f"{self.run.config}: the new settings were not taken back: {err}")
+
     def restore(self) -> bool:
         """Write it back if it was changed and no job has been begun or finished since; whether that is so."""
-        if self.text is None or self.run.config.read_text() == self.text or self._folders() != self.folders:
+        if self.text is None or read_text(self.run.config) == self.text or self._folders() != self.folders:
             return False
         storage.write_text(self.run.config, self.text)
         return True

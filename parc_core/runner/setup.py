@@ -76,10 +76,8 @@ def set_up(
             stopped.exit_code = stop.exit_code
             raise
         except Exception:
-            if not others() and kept.restore():
-                reporter.message(
-                    "setup", f"{folder}: nothing was prepared with the new settings, they are not kept"
-                )
+            if not others():
+                kept.restore_after_fault(reporter, "prepared")
             raise
         with alone(folder):
             write_setup_files(runs, reporter)

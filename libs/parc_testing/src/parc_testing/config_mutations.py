@@ -20,23 +20,26 @@ __all__ = ["FRAGMENTS", "Mutated", "mutate"]
 
 _LONG = "9" * 5000
 FRAGMENTS = (  # texts of YAML that stand in place of a value
-    "1__0", "1_000", "_1", "1_", "-0", "0", "1", "-1", "2", "1e-300", "1e300", "-1e300", "1e999", "5e-324", "0.1", "-0.0",
-    "9223372036854775807", "-9223372036854775808", "9223372036854775808", "4294967296", "1000000000", _LONG, f"-{_LONG}",
-    f"'{_LONG}'", f"1.{_LONG}", f"1e{_LONG}", "'5'", "'1__0'", "'²'", "'٣'", "0x1F", "0o17", "017", "1:30", "12:30:45",
-    ".nan", ".inf", "-.inf", "nan", "inf", "NaN", "true", "false", "yes", "no", "on", "null", "~", "", "''", "' '",
-    "2026-01-02", "2026-99-99", "2001-12-14t21:59:43.10-05:00", "[]", "{}", "[[]]", "[1, 2]", "[1, two]", "[.nan]",
-    "[null]", "{a: 1}", "{a: {b: {c: 1}}}", "{use: boxes}", "{use: astar, preset: nothing}", "{use: 3}", "{use: [boxes]}",
-    "{use: {use: boxes}}", "{use: boxes, weight: 1__0}", "{preset: cpu}", "{weight: 2}", "boxes", "astar", "mdm", "dmppo",
-    "retry", "mpc", "nobody", "local", "{1: {}}", "{2: {}}", "{2: {kin_gen: {candidates: 1__0}}}", "{x: {}}",
-    "'parc_testing.quick:QuickEnv'", "'parc_testing.quick:Nothing'", "'no_such_module:Nothing'", "'./missing.py:x'",
-    "'json:loads'", "'os:getcwd'", "'math:sin'", "'os:environ'", "'collections:OrderedDict'", "':'", "'a:b:c'", "'.py:'",
-    "${HOME}", "'${HOME}'", "${NO_SUCH_VARIABLE}", "${NO_SUCH_VARIABLE:-5}", "${}", "'${1}'", "$${HOME}", "$HOME/x",
-    "'${HOME'", "${PARC_FUZZ}", "~", "'~nobody_here/x'", "~/x", "/", ".", "..", "/proc/self/mem", "/dev/null",
-    f"/{'x' * 300}", f"'{'x/' * 3000}'", "'a\\0b'", '"a\\0b"', '"\\ud800"', '"\\x07"', '"\\n\\n"', "'é ß 漢 😀'", "\u202e",
-    "\ufeff", "\x07", "!!python/object/apply:os.system [x]", "!x 1", "!!int x", "!!float 1", "!!binary eA==", "&a 1",
-    "*a", "*nothing", "&a [*a]", "|\n  text", ">\n  text", "- 1", "? x", "@a", "`a`", "%TAG", "---", "...", "<<: {a: 1}",
-    "{<<: {a: 1}}", "[" * 100, "{a: " * 100, "[" * 70 + "]" * 70, "'" * 3, "\"", "# x", ": ", "a: b: c", "\t- x",
-    "{a: 1, a: 2}", "x" * 70_000,
+    "1__0", "1_000", "_1", "1_", "-0", "0", "1", "-1", "2", "1e-300", "1e300", "-1e300", "1e999", "5e-324",
+    "0.1", "-0.0", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "4294967296",
+    "1000000000", _LONG, f"-{_LONG}", f"'{_LONG}'", f"1.{_LONG}", f"1e{_LONG}", "'5'", "'1__0'", "'²'",
+    "'٣'", "0x1F", "0o17", "017", "1:30", "12:30:45", ".nan", ".inf", "-.inf", "nan", "inf", "NaN", "true",
+    "false", "yes", "no", "on", "null", "~", "", "''", "' '", "2026-01-02", "2026-99-99",
+    "2001-12-14t21:59:43.10-05:00", "[]", "{}", "[[]]", "[1, 2]", "[1, two]", "[.nan]", "[null]", "{a: 1}",
+    "{a: {b: {c: 1}}}", "{use: boxes}", "{use: astar, preset: nothing}", "{use: 3}", "{use: [boxes]}",
+    "{use: {use: boxes}}", "{use: boxes, weight: 1__0}", "{preset: cpu}", "{weight: 2}", "boxes", "astar",
+    "mdm", "dmppo", "retry", "mpc", "nobody", "local", "{1: {}}", "{2: {}}",
+    "{2: {kin_gen: {candidates: 1__0}}}", "{x: {}}", "'parc_testing.quick:QuickEnv'",
+    "'parc_testing.quick:Nothing'", "'no_such_module:Nothing'", "'./missing.py:x'", "'json:loads'",
+    "'os:getcwd'", "'math:sin'", "'os:environ'", "'collections:OrderedDict'", "':'", "'a:b:c'", "'.py:'",
+    "${HOME}", "'${HOME}'", "${NO_SUCH_VARIABLE}", "${NO_SUCH_VARIABLE:-5}", "${}", "'${1}'", "$${HOME}",
+    "$HOME/x", "'${HOME'", "${PARC_FUZZ}", "~", "'~nobody_here/x'", "~/x", "/", ".", "..",
+    "/proc/self/mem", "/dev/null", f"/{'x' * 300}", f"'{'x/' * 3000}'", "'a\\0b'", '"a\\0b"', '"\\ud800"',
+    '"\\x07"', '"\\n\\n"', "'é ß 漢 😀'", "\u202e", "\ufeff", "\x07", "!!python/object/apply:os.system [x]",
+    "!x 1", "!!int x", "!!float 1", "!!binary eA==", "&a 1", "*a", "*nothing", "&a [*a]", "|\n  text",
+    ">\n  text", "- 1", "? x", "@a", "`a`", "%TAG", "---", "...", "<<: {a: 1}", "{<<: {a: 1}}", "[" * 100,
+    "{a: " * 100, "[" * 70 + "]" * 70, "'" * 3, "\"", "# x", ": ", "a: b: c", "\t- x", "{a: 1, a: 2}",
+    "x" * 70_000,
 )  # fmt: skip
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _KEYS = (
@@ -175,7 +178,7 @@ def _add_key(box: Any, key: Any, raw: dict[str, str], rng: random.Random) -> Non
 def _add_block(box: Any, key: Any, raw: dict[str, str], rng: random.Random) -> None:
     if isinstance(box, dict):
         numbers = rng.choices((2, 3, 7, 1, 0, -1, 10**7, "x", None), k=rng.randint(1, 3))
-        values = (
+        values: tuple[Any, ...] = (
             {},
             None,
             {"kin_gen": {"candidates": 64}},

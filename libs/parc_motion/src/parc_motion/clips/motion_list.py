@@ -153,10 +153,12 @@ def _weight(value: Any, where: str) -> float:
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
     if not (math.isfinite(number) and number >= 0):
-        raise DataError(f"{where} has weight {value!r:.40}, expected a number of 0 or more. Correct it.")
+        long = isinstance(value, int) and value.bit_length() > 64  # Python refuses to write out long integers
+        shown = f"of {value.bit_length()} bits" if long else repr(value)
+        raise DataError(f"{where} has weight {shown:.40}, expected a number of 0 or more. Correct it.")
     return number
 
 
