@@ -11,6 +11,7 @@ import signal
 from parc_motion.errors import ParcError
 
 __all__ = [
+    "RAISED_IN",
     "AmbiguousProvider",
     "BrokenPlugin",
     "ConfigError",
@@ -27,8 +28,10 @@ __all__ = [
     "describe_error",
     "error_text",
     "is_interrupt",
+    "raiser",
 ]
 
+RAISED_IN = "raised in "  # begins the note about the provider that raised an exception
 _SHOWN = 4000  # characters of the text of an error
 
 
@@ -53,7 +56,14 @@ def describe_error(err: BaseException, limit: int = 600) -> str:
     text = " ".join(error_text(err, limit).split())
     if isinstance(err, SystemExit):
         text = f"{text} (the plugin called sys.exit)".strip()
-    return f"{type(err).__name__}: {text}" if text else type(err).__name__
+    text = f"{type(err).__name__}: {text}" if text else type(err).__name__
+    return f"{text} ({RAISED_IN}{raiser(err)})" if raiser(err) else text
+
+
+def raiser(err: BaseException) -> str:
+    """The provider that raised an exception, as far as a note says so; "" if none does."""
+    notes = [note for note in getattr(err, "__notes__", ()) if str(note).startswith(RAISED_IN)]
+    return str(notes[0]).removeprefix(RAISED_IN) if notes else ""
 
 
 def is_interrupt(err: BaseException) -> bool:

@@ -18,7 +18,7 @@ from parc_core.runner.outcome import is_out_of_memory
 from parc_core.runner.parts import run_parts, warm_up
 from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
-from parc_core.stages.faults import guarded, raised_in
+from parc_core.stages.faults import guarded
 from parc_core.stages.job import JobRecord, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
@@ -158,9 +158,7 @@ class IterationJobs:
     def _stage_failed(self, stage: str, err: Exception) -> StageFailed:
         """The error for the user; what is wrong with a size is said by the settings that set it."""
         run = self.run_context
-        where = raised_in(err, run.config)
-        text = f"{stage} failed in {run.folder.path}: {describe_error(err)}"
-        text += f", raised in {where}." if where else "."
+        text = f"{stage} failed in {run.folder.path}: {describe_error(err)}."
         if is_out_of_memory(err):
             text += f" It ran out of memory. Lower {_SIZES[stage]}."
         return StageFailed(f"{text} Continue with: {self._command}  (--debug shows where it failed)")

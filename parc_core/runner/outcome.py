@@ -38,7 +38,7 @@ def outcome_of(work: Callable[[], Any], name: str, log_file: str = "log.txt") ->
     except BaseException as err:  # a plugin's mistake ends its job, not the worker
         if is_interrupt(err):
             raise
-        log.error("%s: %s", name, describe_error(err), exc_info=err)
+        log.debug("%s: %s", name, describe_error(err), exc_info=err)
         text = f"{describe_error(err)} ({log_file} says where)"
         return JobResult(state="failed", error=text, exit_code=ParcError.exit_code)
     return JobResult(state="finished")

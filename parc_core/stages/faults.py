@@ -9,17 +9,20 @@ from typing import Any, TypeVar
 import attrs
 
 from parc_core.config import Use
-from parc_core.errors import BrokenPlugin, describe_error, is_interrupt
+from parc_core.errors import RAISED_IN, BrokenPlugin, describe_error, is_interrupt, raiser
 from parc_core.interfaces import Stopped
 from parc_core.plugins import Target
+from parc_motion.errors import ParcError
 
-__all__ = ["guarded", "raised_in"]
+__all__ = ["guarded"]
 
 T = TypeVar("T")
 
 
 def guarded(config: Any, work: Callable[[], T]) -> T:
     """What `work` returns; where a provider ends it as if it were the program, that becomes an error.
+
+    Other exceptions than those of PARC get a note whose provider raised them, which `describe_error` shows.
 
     Args:
         config: settings that hold the providers.
@@ -29,7 +32,12 @@ def guarded(config: Any, work: Callable[[], T]) -> T:
     """
     try:
         return work()
-    except (Exception, Stopped):
+    except (ParcError, Stopped):
+        raise
+    except Exception as err:
+        whose = raised_in(err, config)
+        if whose and not raiser(err):
+            err.add_note(f"{RAISED_IN}{whose}")
         raise
     except BaseException as err:
         if is_interrupt(err):
