@@ -103,7 +103,11 @@ def read_stage_file(path: pathlib.Path) -> StageFile | None:
     if head.problems:
         raise InvalidConfig([*problems, *head.problems])
     folder = pathlib.Path(os.path.normpath(path.parent / os.path.expanduser(run)))
-    if not is_file(folder / "config.yaml"):
+    try:
+        there = is_file(folder / "config.yaml")
+    except ConfigError as err:
+        raise ConfigError(f"{node.keys[_RUN].node.at}: run: {err}") from err
+    if not there:
         raise ConfigError(
             f"{node.keys[_RUN].node.at}: run: {folder} is not a run folder (config.yaml is missing). Give its path, "
             "relative to this file."

@@ -179,7 +179,7 @@ class KinoptConfig:
         help="Width of the Huber function of non-smooth terms in the last stage.",
     )
     width_factor: float = setting(
-        0.3, ge=1e-9, lt=1.0, help="Factor on the Huber width from each stage to the next."
+        0.3, ge=1e-9, le=0.9, help="Factor on the Huber width from each stage to the next."
     )
     tolerance: float = setting(
         1e-3, ge=1e-12, le=1e6, help="Relative decrease of the loss per step below which a stage ends."

@@ -8,8 +8,19 @@ import attrs
 
 from parc_core.config import Use, dump, setting
 
-__all__ = ["BUILT_IN_LOSSES", "PATCH_SIDE", "SHAPE_SETTINGS", "LossWeights", "MdmConfig", "plain_settings"]
+__all__ = [
+    "BUILT_IN_LOSSES",
+    "FPS",
+    "NUM_HISTORY",
+    "PATCH_SIDE",
+    "SHAPE_SETTINGS",
+    "LossWeights",
+    "MdmConfig",
+    "plain_settings",
+]
 
+FPS = 30.0  # frames per second of every window
+NUM_HISTORY = 2  # frames at the start of a window that are given when a motion is continued
 PATCH_SIDE = 31  # points of the height patch, ahead and across
 
 
@@ -203,9 +214,9 @@ class MdmConfig:
         help="Whether heights of motion and ground are relative to the window's root or to the ground below it.",
     )
     diffusion_timesteps: int = setting(
-        1000, ge=2, le=100000, help="Number of steps of the diffusion process."
+        1000, ge=2, le=10_000, help="Number of steps of the diffusion process."
     )
-    sequence_duration: float = setting(0.5, ge=0.01, le=60, unit="s", help="Length of a window.")
+    sequence_duration: float = setting(0.5, ge=0.1, le=60, unit="s", help="Length of a window.")
     network: Use | None = setting(
         None,
         kind="generator_network",
@@ -390,6 +401,12 @@ class MdmConfig:
             raise ValueError(
                 f"height_kernels {self.height_kernels} with height_strides {self.height_strides} and height_unfold "
                 f"{self.height_unfold} leave nothing of a patch of {PATCH_SIDE} points; make them smaller"
+            )
+        window = round(self.sequence_duration * FPS)
+        if self.rewind_num_frames > window - 1 - NUM_HISTORY:
+            raise ValueError(
+                f"rewind_num_frames is {self.rewind_num_frames}, but sequence_duration {self.sequence_duration:g} s are "
+                f"{window} frames, of which at most {window - 1 - NUM_HISTORY} can be replaced. Lower it"
             )
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")
