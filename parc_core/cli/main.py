@@ -15,6 +15,7 @@ import click
 
 import parc_core
 from parc_core.cli.verbs import CoreGroup
+from parc_core.errors import describe_error, error_text
 from parc_motion.errors import ParcError
 
 __all__ = ["cli", "main"]
@@ -30,6 +31,8 @@ _VERBS = {
     "schema": ("parc_core.cli.schema:schema", "JSON Schema of iteration files, for editors"),
 }
 _STOPPED = 130
+_CANNOT_USE = 73
+_SHOWN = 20_000  # characters of an error
 
 
 @click.group(cls=CoreGroup, verbs=_VERBS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,14 +77,19 @@ def _report(err: BaseException, debug: bool) -> int:
         err.show()
         return err.exit_code
     if isinstance(err, ParcError):
-        click.echo(str(err), err=True)
+        click.echo(error_text(err, _SHOWN) or type(err).__name__, err=True)
         return err.exit_code
     if isinstance(err, (KeyboardInterrupt, click.Abort)):
         click.echo("stopped", err=True)
         return _STOPPED
     if _is_stopped(err):
         return getattr(err, "exit_code", _STOPPED)
-    click.echo(f"internal error: {type(err).__name__}: {err}", err=True)
+    if isinstance(err, OSError) and err.filename is not None:
+        click.echo(
+            f"{err.filename}: {err.strerror}. Is the path right, and are you allowed to use it?", err=True
+        )
+        return _CANNOT_USE
+    click.echo(f"internal error: {describe_error(err)}", err=True)
     if not debug:
         click.echo("Please report it with what `parc --debug ...` prints.", err=True)
     return ParcError.exit_code

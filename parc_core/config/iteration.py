@@ -26,6 +26,7 @@ PER_ITERATION = (  # keys that may change between iterations; the others identif
     *STAGES, "balance", "class_weights", "recorded_share", "executor", "metrics",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_MAX_JOBS = 10_000  # of a run: planning it, and looking at what is done, takes a step for each
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
 
@@ -49,6 +50,7 @@ class TrainGenConfig:
     processes: int = setting(
         1,
         ge=1,
+        le=1024,
         help="Number of processes that train the generator together, each on its own GPU, or all on the CPU. Each "
         "batch is divided among them, which leaves the result unchanged up to rounding.",
     )
@@ -59,18 +61,24 @@ class KinGenConfig:
     """Stage 2: generate motions on new terrain, select the best candidates and refine them."""
 
     batches: int = setting(
-        1, ge=1, help="Number of batches. Batches are independent and can run on separate machines."
+        1,
+        ge=1,
+        le=10_000,
+        help="Number of batches. Batches are independent and can run on separate machines.",
     )
     motions_per_batch: int = setting(
-        8, ge=1, help="Number of motions that each batch makes, each on its own terrain."
+        8, ge=1, le=100000, help="Number of motions that each batch makes, each on its own terrain."
     )
     candidates: int = setting(
-        32, ge=1, help="Number of candidate motions that the generator samples for each path."
+        32, ge=1, le=100000, help="Number of candidate motions that the generator samples for each path."
     )
-    keep: int = setting(1, ge=1, help="Maximum number of clips kept per motion, the best candidates first.")
+    keep: int = setting(
+        1, ge=1, le=100000, help="Maximum number of clips kept per motion, the best candidates first."
+    )
     max_tries_per_motion: int = setting(
         10,
         ge=1,
+        le=1_000_000,
         help="Maximum number of terrains and paths tried per motion. If none yields an accepted candidate, "
         "the batch continues without that motion.",
     )
@@ -95,6 +103,7 @@ class KinGenConfig:
     motion_id_offset: int = setting(
         0,
         ge=0,
+        le=1_000_000_000_000,
         help="Number of the first generated motion. Motions in the data set that are named in the same way, and those "
         "of earlier iterations, keep their numbers; the numbering continues after them.",
     )
@@ -147,14 +156,15 @@ class TrainTrackerConfig:
     processes: int = setting(
         1,
         ge=1,
+        le=1024,
         help="Number of processes that train the tracker together, each on its own GPU, or all on the CPU. Each has an "
         "equal part of the simulator's environments and of every mini-batch.",
     )
     input_weight: float = setting(
-        1.0, ge=0, help="Relative sampling weight of the data set's motions during training."
+        1.0, ge=0, le=1e9, help="Relative sampling weight of the data set's motions during training."
     )
     generated_weight: float = setting(
-        1.0, ge=0, help="Relative sampling weight of the newly generated motions during training."
+        1.0, ge=0, le=1e9, help="Relative sampling weight of the newly generated motions during training."
     )
 
     def __attrs_post_init__(self) -> None:
@@ -188,6 +198,7 @@ class PhysRecordConfig:
     chunk: int = setting(
         256,
         ge=1,
+        le=100000,
         unit="motions",
         help="Number of motions recorded in parallel; it bounds the memory needed. Chunks are independent and can run "
         "in several processes or on separate machines.",
@@ -220,21 +231,23 @@ class IterationConfig:
 
     parc: Literal[1] = setting(help="Version of the iteration file format.")
     name: str = setting(help="Name of the run. Its folder is <output>/<name>.")
-    seed: int = setting(0, ge=0, help="Seed of all random numbers in the run.")
+    seed: int = setting(0, ge=0, le=2**63 - 1, help="Seed of all random numbers in the run.")
     device: str = setting(
         "auto",
         help="Device of the networks and of simulators that support it: auto, cpu, cuda or cuda:N. "
         "auto uses a GPU if there is one; a named device that is missing is an error.",
     )
-    threads: int = setting(0, ge=0, help="Number of simulator threads. 0 uses one per CPU core.")
+    threads: int = setting(0, ge=0, le=4096, help="Number of simulator threads. 0 uses one per CPU core.")
     torch_threads: int = setting(
         1,
         ge=1,
+        le=4096,
         help="Number of PyTorch threads. More than 1 is faster only on a machine without other load.",
     )
     iterations: int = setting(
         1,
         ge=1,
+        le=100,
         help="Number of passes through the four stages. Each adds its recorded motions to the data set of the next.",
     )
     output: str = setting("runs", help="Folder for runs, relative to the current directory.")
@@ -255,6 +268,7 @@ class IterationConfig:
     class_weights: dict[str, float] = setting(
         factory=dict,
         ge=0,
+        le=1e9,
         help="Factors of the sampling weights of classes, for example {climb: 2.0}; 1 for classes that are not named.",
     )
     recorded_share: float | Literal["published"] | None = setting(
@@ -293,12 +307,19 @@ class IterationConfig:
             raise ValueError(
                 f"name is '{self.name}', expected letters, digits, '.', '_' and '-' (it becomes a folder)"
             )
+        if not self.output or not self.output.isprintable():
+            raise ValueError(f"output is {self.output!r:.60}, which is not the name of a folder")
         if not _DEVICE.fullmatch(self.device):
             raise ValueError(f"device is '{self.device}', expected auto, cpu, cuda or cuda:N")
         if not self.dataset:
             raise ValueError("dataset: the list is empty, expected at least one motion source")
         if sum(use.weight for use in self.dataset) <= 0:
             raise ValueError("dataset: all weights are 0, expected one above 0")
+        if self.iterations * self.kin_gen.batches > _MAX_JOBS:
+            raise ValueError(
+                f"iterations {self.iterations:,} and kin_gen.batches {self.kin_gen.batches:,} make more than "
+                f"{_MAX_JOBS:,} batches. Lower one of them; kin_gen.motions_per_batch makes batches larger"
+            )
         if self.recorded_share == "published" and self.balance != "class":
             raise ValueError(
                 f"recorded_share is published, which is about classes, but balance is {self.balance}. Set "

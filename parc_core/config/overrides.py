@@ -25,6 +25,7 @@ from parc_core.config.yaml_source import parse_text
 __all__ = ["apply_override", "apply_stage_file"]
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,3}")
+_ITERATION = re.compile(r"[1-9][0-9]{0,5}")
 
 
 def apply_override(node: MappingNode, override: str) -> tuple[MappingNode, list[Problem]]:
@@ -147,10 +148,10 @@ def _inherit(keys: dict[str, Key]) -> dict[str, Key]:
 def _inherit_in_blocks(node: MappingNode, first: str, place: list[str]) -> MappingNode:
     """The same in the blocks of ``from`` after the iteration `first`, up to one that chooses a provider itself."""
     written = node.keys.get(FROM)
-    if written is None or not isinstance(written.node, MappingNode) or not first.isdecimal():
+    if written is None or not isinstance(written.node, MappingNode) or not _ITERATION.fullmatch(first):
         return node
     blocks = dict(written.node.keys)
-    for number in sorted((name for name in blocks if name.isdecimal()), key=int):
+    for number in sorted(filter(_ITERATION.fullmatch, blocks), key=int):
         if int(number) > int(first):
             marked = _inherit_at(blocks[number].node, place)
             if marked is None:

@@ -24,7 +24,7 @@ from parc_core.config.nodes import (
 )
 from parc_core.config.scalars import convert_scalar
 from parc_core.config.wording import show
-from parc_core.errors import PluginError
+from parc_core.errors import ConfigError, PluginError
 from parc_core.plugins import WEIGHTED_KINDS
 from parc_core.plugins.provider import reserved_keys
 
@@ -84,7 +84,7 @@ def _resolve(work: Converter, node: MappingNode, kind: str, path: str, path_of_n
     try:
         target = work.registry.resolve(kind, name_node.value, base=work.base)
         class_hints(target.settings_class())
-    except PluginError as err:
+    except (PluginError, ConfigError) as err:
         return work.report(name_node.at, path_of_name, str(err))
     return target
 
@@ -137,7 +137,7 @@ def _weight(work: Converter, key: Key | None, path: str, weighted: bool) -> Any:
         return 1.0
     if not weighted:
         return work.report(key.at, f"{path}.weight", "only entries of a list have a weight. Remove it")
-    return convert_scalar(work, key.node, float, f"{path}.weight", {"ge": 0})
+    return convert_scalar(work, key.node, float, f"{path}.weight", {"ge": 0, "le": 1e9})
 
 
 def _preset(work: Converter, key: Key | None, cls: type, name: str, path: str) -> Any:

@@ -14,7 +14,7 @@ from parc_core.config.fields import Use, key_of
 from parc_core.config.nodes import INVALID, MappingNode, Node, Position, Problem
 from parc_core.config.renamed import rename_keys, rename_nested
 from parc_core.config.wording import describe_type, show
-from parc_core.errors import ConfigError
+from parc_core.errors import ConfigError, describe_error, error_text, is_interrupt
 
 __all__ = ["complete_default", "convert_record"]
 
@@ -86,8 +86,12 @@ def _construct(work: Converter, cls: type, given: dict[str, Any], at: Position, 
     try:
         return cls(**given)
     except (ValueError, TypeError, ConfigError) as err:  # the class's own checks, across settings
-        message = err.args[0] if err.args and isinstance(err.args[0], str) else str(err)
+        message = err.args[0] if err.args and isinstance(err.args[0], str) else error_text(err)
         return work.report(at, path, " ".join(message.split()))
+    except BaseException as err:  # code of a plugin
+        if is_interrupt(err):
+            raise
+        return work.report(at, path, f"the checks of {cls.__name__} raised {describe_error(err)}")
 
 
 def _report_unknown(

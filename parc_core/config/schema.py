@@ -107,7 +107,7 @@ def _provider(registry: Registry, item: Registered, names: list[str]) -> dict[st
     head: dict[str, Any] = {"use": {"enum": names, "description": item.provider.summary}}
     if "weight" in reserved_keys(item.provider.kind):
         weight = "Relative weight of this entry in a list of several."
-        head["weight"] = {"type": "number", "minimum": 0, "description": weight}
+        head["weight"] = {"type": "number", "minimum": 0, "maximum": 1e9, "description": weight}
     try:
         cls = registry.load_config_class(item.provider.kind, item.qualified)
         record = _record(cls)

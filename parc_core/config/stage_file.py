@@ -32,6 +32,7 @@ from parc_core.config.nodes import (
 from parc_core.config.wording import show
 from parc_core.config.yaml_source import parse_text, read_text
 from parc_core.errors import ConfigError
+from parc_core.paths import is_file, is_folder
 
 __all__ = ["Changed", "StageFile", "read_stage_file"]
 
@@ -89,7 +90,7 @@ def read_stage_file(path: pathlib.Path) -> StageFile | None:
         ConfigError: the file cannot be read.
     """
     path = pathlib.Path(path)
-    if path.is_dir():
+    if is_folder(path):
         return None
     node, problems = parse_text(read_text(path), str(path))
     if not isinstance(node, MappingNode) or "parc" in node.keys or not {_RUN, _ONLY} & node.keys.keys():
@@ -101,8 +102,12 @@ def read_stage_file(path: pathlib.Path) -> StageFile | None:
     head.refuse_others(only)
     if head.problems:
         raise InvalidConfig([*problems, *head.problems])
-    folder = pathlib.Path(os.path.normpath(path.parent / pathlib.Path(run).expanduser()))
-    if not (folder / "config.yaml").is_file():
+    folder = pathlib.Path(os.path.normpath(path.parent / os.path.expanduser(run)))
+    try:
+        there = is_file(folder / "config.yaml")
+    except ConfigError as err:
+        raise ConfigError(f"{node.keys[_RUN].node.at}: run: {err}") from err
+    if not there:
         raise ConfigError(
             f"{node.keys[_RUN].node.at}: run: {folder} is not a run folder (config.yaml is missing). Give its path, "
             "relative to this file."

@@ -13,6 +13,7 @@ from parc_core.config.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 __all__ = ["advice", "describe_type", "show"]
 
+_MAX_DIGITS = 18  # of a number that a message repeats
 _SCALARS = {
     int: "an integer",
     float: "a number",
@@ -47,8 +48,9 @@ def advice(node: Node, hint: Any) -> str:
         return f". Write {'true' if value.lower() in ('yes', 'on') else 'false'}"
     if hint in (str, pathlib.Path) and isinstance(value, (int, float)):
         return ". Put it in quotes"
-    if hint in (int, float) and isinstance(value, str) and value.strip().replace("_", "").isdigit():
-        return f". Write {int(value)} without quotes" if value.isascii() else ""
+    digits = value.strip().replace("_", "") if isinstance(value, str) else ""
+    if hint in (int, float) and digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS:
+        return f". Write {int(digits)} without quotes"
     if isinstance(node, ScalarNode) and typing.get_origin(hint) in (tuple, list) and value is not None:
         return f". Write [{value}]"
     return ""

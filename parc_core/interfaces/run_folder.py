@@ -7,6 +7,8 @@ import re
 
 import attrs
 
+from parc_core.paths import is_file
+
 __all__ = ["STAGE_FOLDERS", "IterationFolder", "RunFolder"]
 
 STAGE_FOLDERS = {  # stage -> its folder in an iteration
@@ -136,7 +138,7 @@ class RunFolder:
     @property
     def exists(self) -> bool:
         """Whether a run lies here: its resolved configuration does."""
-        return self.config.is_file()
+        return is_file(self.config)
 
     @property
     def config(self) -> pathlib.Path:

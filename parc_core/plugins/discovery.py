@@ -16,11 +16,11 @@ import attrs
 import pluggy
 
 import parc_core
-from parc_core.errors import BrokenPlugin, IncompatiblePlugin, PluginError
+from parc_core.errors import BrokenPlugin, IncompatiblePlugin, PluginError, describe_error, is_interrupt
 from parc_core.plugins import hookspecs
 from parc_core.plugins.provider import Command, Provider
 
-__all__ = ["LoadedPlugin", "PluginProblem", "describe_error", "discover", "import_module", "import_object"]
+__all__ = ["LoadedPlugin", "PluginProblem", "discover", "import_module", "import_object"]
 
 
 @attrs.frozen(kw_only=True)
@@ -57,9 +57,9 @@ def discover() -> tuple[list[LoadedPlugin], list[PluginProblem]]:
         dist, version = _owner(entry)
         try:
             plugins.append(_load(entry, dist, version))
-        except KeyboardInterrupt:
-            raise
         except BaseException as err:  # a plugin may raise anything or call sys.exit: it becomes a row
+            if is_interrupt(err):
+                raise
             problems.append(_problem(entry, err))
     return plugins, problems
 
@@ -88,21 +88,12 @@ def import_module(name: str) -> ModuleType:
     """
     try:
         return importlib.import_module(name)
-    except (ImportError, KeyboardInterrupt):
+    except ImportError:
         raise
     except BaseException as err:  # as in discovery: a plugin may raise anything, SystemExit included
+        if is_interrupt(err):
+            raise
         raise BrokenPlugin(f"importing {name} raised {describe_error(err)}") from err
-
-
-def describe_error(err: BaseException) -> str:
-    """``Type: text`` of an exception on one line; without the text if its ``__str__`` raises."""
-    try:
-        text = " ".join(str(err).split())
-    except Exception:  # a __str__ that raises must not hide the error it belongs to
-        text = ""
-    if isinstance(err, SystemExit):
-        text = f"{text} (the plugin called sys.exit)".strip()
-    return f"{type(err).__name__}: {text}" if text else type(err).__name__
 
 
 def _load(entry: importlib.metadata.EntryPoint, dist: str, version: str) -> LoadedPlugin:

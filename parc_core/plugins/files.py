@@ -11,8 +11,8 @@ import pathlib
 import sys
 from types import ModuleType
 
-from parc_core.errors import BrokenPlugin
-from parc_core.plugins.discovery import describe_error
+from parc_core.errors import BrokenPlugin, describe_error, is_interrupt
+from parc_core.paths import is_file
 
 __all__ = ["is_file_name", "load_file", "locate"]
 
@@ -31,7 +31,7 @@ def locate(text: str, base: pathlib.Path | None) -> tuple[pathlib.Path | None, l
     name = os.path.expanduser(text)
     beside = [os.path.abspath(os.path.join(base, name))] if base is not None else []
     places = [pathlib.Path(place) for place in dict.fromkeys([*beside, os.path.abspath(name)])]
-    return next((place for place in places if place.is_file()), None), places
+    return next((place for place in places if is_file(place)), None), places
 
 
 def load_file(path: pathlib.Path) -> ModuleType:
@@ -56,7 +56,7 @@ def load_file(path: pathlib.Path) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as err:
         del sys.modules[name]
-        if isinstance(err, KeyboardInterrupt):
+        if is_interrupt(err):
             raise
         raise BrokenPlugin(
             f"{path}{_line(err, path)}: importing the file raised {describe_error(err)}"

@@ -14,8 +14,14 @@ from typing import Any, Protocol
 
 import attrs
 
-from parc_core.errors import AmbiguousProvider, BrokenPlugin, UnknownProvider
-from parc_core.plugins.discovery import LoadedPlugin, PluginProblem, describe_error, discover
+from parc_core.errors import (
+    AmbiguousProvider,
+    BrokenPlugin,
+    UnknownProvider,
+    describe_error,
+    is_interrupt,
+)
+from parc_core.plugins.discovery import LoadedPlugin, PluginProblem, discover
 from parc_core.plugins.files import is_file_name, locate
 from parc_core.plugins.provider import KINDS, Command, Provider
 from parc_core.plugins.target import Target
@@ -210,7 +216,9 @@ class Registry:
         for plugin in self._plugins:
             try:
                 getattr(plugin.manager.hook, hook)(**arguments)
-            except (Exception, SystemExit) as err:  # an error in a plugin must not end a long run
+            except BaseException as err:  # an error in a plugin must not end a long run
+                if is_interrupt(err):
+                    raise
                 log.warning(
                     "plugin %s %s: its hook %s raised %s; the run continues",
                     plugin.dist,
@@ -293,7 +301,9 @@ def _is_module(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
-    except Exception:  # a parent package that raises: importing the target says which and how
+    except BaseException as err:  # a parent package that raises: importing the target says which and how
+        if is_interrupt(err):
+            raise
         return True
 
 

@@ -10,8 +10,14 @@ from typing import Any
 
 import attrs
 
-from parc_core.errors import BrokenPlugin, ProviderUnavailable, UnknownProvider
-from parc_core.plugins.discovery import describe_error, import_module, import_object
+from parc_core.errors import (
+    BrokenPlugin,
+    ProviderUnavailable,
+    UnknownProvider,
+    describe_error,
+    is_interrupt,
+)
+from parc_core.plugins.discovery import import_module, import_object
 from parc_core.plugins.files import load_file
 from parc_core.plugins.provider import required_settings, reserved_keys
 from parc_core.plugins.signature import accepted, bind, settings_class
@@ -106,7 +112,9 @@ class Target:
             return target(config, **collaborators) if self.config else bind(target, config, collaborators)
         except ParcError:
             raise
-        except Exception as err:  # code of a plugin or user: the message has to say whose it is
+        except BaseException as err:  # code of a plugin or user: the message has to say whose it is
+            if is_interrupt(err):
+                raise
             raise BrokenPlugin(
                 f"{self.title}: its constructor raised {describe_error(err)}\n"
                 f"  target      {self.spec}\n"

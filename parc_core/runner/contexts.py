@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import attrs
 from parc_core.config import IterationConfig, StageFile, load_iteration
 from parc_core.errors import ConfigError
 from parc_core.interfaces import RunFolder
+from parc_core.paths import is_folder
 from parc_core.plugins import Registry
 from parc_core.stages.context import Reporter, RunContext
 from parc_core.stages.group import simulator_threads
@@ -35,14 +37,14 @@ def prepare(
         config_file = RunFolder(stage_file.run).config
         return load_iteration(config_file, overrides, registry, stage_file).config, stage_file.run
     path = pathlib.Path(path)
-    if path.is_dir():
+    if is_folder(path):
         if not RunFolder(path).exists:
             raise ConfigError(
                 f"{path}: not a run folder (config.yaml is missing). Give an iteration file, or a run folder."
             )
         return load_iteration(RunFolder(path).config, overrides, registry).config, path
     config = load_iteration(path, overrides, registry).config
-    folder = pathlib.Path(config.output) / config.name
+    folder = pathlib.Path(os.path.expanduser(config.output)) / config.name
     if resume and not RunFolder(folder).exists:
         raise ConfigError(f"--resume: there is no run in {folder}. Leave the flag out to begin one.")
     return config, folder

@@ -11,21 +11,30 @@ from typing import Any
 
 import attrs
 
-from parc_core.errors import ConfigError, StageFailed
+from parc_core.errors import ConfigError, StageFailed, describe_error, error_text
 from parc_core.interfaces import Stopped
 from parc_core.runner.logs import run_log
+from parc_core.runner.outcome import is_out_of_memory
 from parc_core.runner.parts import run_parts, warm_up
 from parc_core.stages import inputs, kin_gen, parts, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
+from parc_core.stages.faults import guarded
 from parc_core.stages.record import JobRecord, read_record
 from parc_motion import storage
 from parc_motion.clips import MotionDataset
-from parc_motion.errors import ParcError
+from parc_motion.errors import ParcError, StorageError
 
 __all__ = ["IterationJobs"]
 
 log = logging.getLogger(__name__)
 
+_SIZES = {  # stage -> the settings that set how much memory it takes
+    inputs.STAGE: "the number of clips of a source in dataset",
+    train_gen.STAGE: "batch_size and width of train_gen.generator",
+    kin_gen.STAGE: "kin_gen.candidates or the size of kin_gen.terrain",
+    train_tracker.STAGE: "train_tracker.simulator.num_envs, or batch_size and steps_per_iter of train_tracker.agent",
+    phys_record.STAGE: "phys_record.chunk",
+}
 _LOOK_AGAIN_S = 1.0  # at a job that another process works on
 
 
@@ -105,6 +114,7 @@ class IterationJobs:
     def _job(self, stage: str, work: Callable[[], JobRecord | list[JobRecord]]) -> None:
         run = self.run_context
         if run.should_stop():
+            self._event_after_fault("stopped", stage)
             raise Stopped
         with run_log(run.run_folder.stage_log(stage, run.iteration)):
             self._logged_job(stage, work)
@@ -116,22 +126,16 @@ class IterationJobs:
         run.registry.call_lifecycle("parc_stage_started", stage=stage, folder=str(run.folder.path))
         started = time.monotonic()
         try:
-            records = work()
+            records = guarded(run.config, work)
         except Stopped:
             log.debug("iteration %d, %s: stopped", run.iteration, stage)
+            self._event_after_fault("stopped", stage)
             raise
         except Exception as err:
-            log.debug("iteration %d, %s: failed", run.iteration, stage, exc_info=err)
-            self._event("failed", stage, error=f"{type(err).__name__}: {err}")
-            run.registry.call_lifecycle("parc_stage_failed", stage=stage, error=str(err))
-            command = f"parc run {run.run_folder.path}"
+            self._tell_of_failure(stage, err)
             if isinstance(err, ParcError):
-                run.reporter.message(stage, f"failed; when the cause is gone, continue with: {command}")
                 raise
-            raise StageFailed(
-                f"{stage} failed in {run.folder.path}: {type(err).__name__}: {err}. "
-                f"Continue with: {command}  (--debug shows where it failed)"
-            ) from err
+            raise self._stage_failed(stage, err) from err
         seconds = time.monotonic() - started
         for record in records if isinstance(records, list) else [records]:
             self._event("finished", stage, summary=record.summary, seconds=round(seconds, 3))
@@ -142,9 +146,38 @@ class IterationJobs:
             log.debug("iteration %d, %s: finished  %s", run.iteration, stage, line)
             run.reporter.message(stage, line)
 
+    def _tell_of_failure(self, stage: str, err: Exception) -> None:
+        """Log, event, hooks and a line for the user; none of them hides the error itself."""
+        run = self.run_context
+        log.debug("iteration %d, %s: failed", run.iteration, stage, exc_info=err)
+        self._event_after_fault("failed", stage, error=describe_error(err))
+        run.registry.call_lifecycle("parc_stage_failed", stage=stage, error=error_text(err))
+        if isinstance(err, ParcError):
+            run.reporter.message(stage, f"failed; when the cause is gone, continue with: {self._command}")
+
+    def _stage_failed(self, stage: str, err: Exception) -> StageFailed:
+        """The error for the user; what is wrong with a size is said by the settings that set it."""
+        run = self.run_context
+        text = f"{stage} failed in {run.folder.path}: {describe_error(err)}."
+        if is_out_of_memory(err):
+            text += f" It ran out of memory. Lower {_SIZES[stage]}."
+        return StageFailed(f"{text} Continue with: {self._command}  (--debug shows where it failed)")
+
+    @property
+    def _command(self) -> str:
+        return f"parc run {self.run_context.run_folder.path}"
+
     def _next_dataset(self) -> None:
         """The data set that the next iteration will start from: the inputs plus everything recorded so far."""
         inputs.iteration_dataset(attrs.evolve(self.run_context, iteration=self.run_context.iteration + 1))
+
+    def _event_after_fault(self, event: str, stage: str, **fields: Any) -> None:
+        """An event that cannot be written does not hide why the stage ended."""
+        try:
+            self._event(event, stage, **fields)
+        except StorageError as err:
+            log.debug("iteration %d, %s: %s", self.run_context.iteration, stage, err)
+            self.run_context.reporter.message(stage, f"the event '{event}' was not written: {err}")
 
     def _event(self, event: str, stage: str, **fields: Any) -> None:
         line = {

@@ -40,15 +40,20 @@ class LocalConfig:
     workers: int | Literal["auto"] = setting(
         "auto",
         ge=1,
+        le=4096,
         help="Number of worker processes. auto starts one per simulator thread, or one if the device is a GPU. With 1 "
         "the jobs run one after the other in the process of the run.",
     )
     retries: int = setting(
-        2, ge=0, help="How often a job is tried again after its worker was killed, ran out of memory or hung."
+        2,
+        ge=0,
+        le=1000,
+        help="How often a job is tried again after its worker was killed, ran out of memory or hung.",
     )
     stall_timeout_s: float = setting(
         3600.0,
-        gt=0,
+        ge=0.01,
+        le=1e8,
         unit="s",
         help="A job without any progress for this long counts as hung: its worker is ended and the job tried again.",
     )

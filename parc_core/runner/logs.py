@@ -13,6 +13,8 @@ from parc_motion.errors import StorageError
 
 __all__ = ["of_job", "run_log"]
 
+log = logging.getLogger(__name__)
+
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -31,6 +33,10 @@ def run_log(path: pathlib.Path) -> Iterator[None]:
     root.setLevel(min(levels[1], logging.INFO))
     try:
         yield
+    except Exception as err:
+        if not {id(err), id(err.__cause__)} & handler.logged:
+            log.debug("ended by an error", exc_info=err)
+        raise
     finally:
         root.removeHandler(handler)
         ours.setLevel(levels[0])
@@ -51,10 +57,13 @@ class _LineHandler(logging.Handler):
     def __init__(self, path: pathlib.Path) -> None:
         super().__init__(logging.DEBUG)
         self.path, self._told = path, False
+        self.logged = set[int]()  # ids of the exceptions whose traceback it has
         self.setFormatter(logging.Formatter(_FORMAT))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Append one record."""
+        if record.exc_info:
+            self.logged.add(id(record.exc_info[1]))
         if not record.name.startswith("parc") and record.levelno < logging.WARNING:
             return
         try:
@@ -66,6 +75,7 @@ class _LineHandler(logging.Handler):
 
     def _text(self, record: logging.LogRecord) -> str:
         try:
-            return self.format(record)
+            text = self.format(record)
         except Exception as err:  # a plugin's log call with wrong arguments
-            return f"{record.levelname} {record.name}: {record.msg!r} with {record.args!r}: {err}"
+            text = f"{record.levelname} {record.name}: {record.msg!r} with {record.args!r}: {err}"
+        return text.encode(errors="backslashreplace").decode()

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from parc_core.errors import JobFailed
+from parc_core.errors import JobFailed, describe_error, error_text, is_interrupt
 from parc_core.interfaces import JobResult, Stopped
 from parc_motion.errors import ParcError
 from parc_motion.storage import Held
 
-__all__ = ["error_of", "outcome_of"]
+__all__ = ["error_of", "is_out_of_memory", "outcome_of"]
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +29,25 @@ def outcome_of(work: Callable[[], Any], name: str, log_file: str = "log.txt") ->
         return JobResult(state="held", error=str(held), exit_code=held.exit_code)
     except Stopped as stopped:
         return JobResult(state="stopped", error="stopped", exit_code=stopped.exit_code)
-    except MemoryError:
+    except MemoryError as err:
+        log.debug("%s: out of memory", name, exc_info=err)
         return JobResult(state="lost", error="it ran out of memory", exit_code=ParcError.exit_code)
     except ParcError as err:
-        return JobResult(state="failed", error=str(err), exit_code=err.exit_code)
-    except Exception as err:  # a plugin's mistake ends its job, not the worker
-        log.error("%s: %s: %s", name, type(err).__name__, err, exc_info=err)
-        text = f"{type(err).__name__}: {err} ({log_file} says where)"
+        log.debug("%s: failed", name, exc_info=err)
+        return JobResult(state="failed", error=error_text(err), exit_code=err.exit_code)
+    except BaseException as err:  # a plugin's mistake ends its job, not the worker
+        if is_interrupt(err):
+            raise
+        log.debug("%s: %s", name, describe_error(err), exc_info=err)
+        text = f"{describe_error(err)} ({log_file} says where)"
         return JobResult(state="failed", error=text, exit_code=ParcError.exit_code)
     return JobResult(state="finished")
+
+
+def is_out_of_memory(err: BaseException) -> bool:
+    """Whether an error says that there is no memory left, of the processor or of a GPU."""
+    refused = isinstance(err, RuntimeError) and "DefaultCPUAllocator" in error_text(err)
+    return isinstance(err, MemoryError) or type(err).__name__ == "OutOfMemoryError" or refused
 
 
 def error_of(failures: list[tuple[str, JobResult]]) -> JobFailed:

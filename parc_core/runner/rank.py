@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from parc_core.config import load_iteration
-from parc_core.errors import ProcessLost
+from parc_core.errors import ProcessLost, error_text
 from parc_core.interfaces import Parallel, RunFolder, Stopped
 from parc_core.plugins import Registry
 from parc_core.runner.contexts import contexts
@@ -23,6 +23,7 @@ from parc_core.runner.stop import StopFlag
 from parc_core.runner.worker import Wire, open_wire
 from parc_core.stages import train_gen, train_tracker
 from parc_core.stages.context import Reporter
+from parc_core.stages.faults import guarded
 from parc_core.stages.group import Group, device_of, join, leave, simulator_threads
 from parc_core.stages.processes import STOPPED
 from parc_motion.errors import ParcError
@@ -56,7 +57,8 @@ def _take_part(
     torch.set_num_threads(config.torch_threads)
     threads = simulator_threads(config.threads, local_size)
     run = attrs.evolve(run, parallel=parallel, device=device, threads=threads)
-    _TAKE_PART[training["stage"]](run, pathlib.Path(training["folder"]))
+    take_part, work = _TAKE_PART[training["stage"]], pathlib.Path(training["folder"])
+    guarded(config, lambda: take_part(run, work))
 
 
 def follow() -> None:
@@ -93,7 +95,7 @@ def main() -> None:
         if not isinstance(err, ProcessLost):  # of which the other one tells
             traceback.print_exception(err)
         if isinstance(err, ParcError):
-            wire.send("error", {"type": type(err).__name__, "text": str(err)})
+            wire.send("error", {"type": type(err).__name__, "text": error_text(err)})
         code = ParcError.exit_code
     sys.stdout.flush()
     sys.stderr.flush()

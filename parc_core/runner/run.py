@@ -76,9 +76,9 @@ def run_file(
     stage_file = read_stage_file(path)
     if stage_file is not None:
         only, iteration = _chosen_by(stage_file, only, iteration)
-    config, folder = prepare(path, overrides, registry, resume, stage_file)
     if iterations is not None:
-        config = attrs.evolve(config, iterations=iterations)
+        overrides = (*overrides, f"iterations={iterations}")
+    config, folder = prepare(path, overrides, registry, resume, stage_file)
     check_choice(only, iteration, batch, config)
     check_redo(redo)
     world_size = int(os.environ["WORLD_SIZE"]) if under_torchrun(os.environ) else 1
@@ -119,10 +119,8 @@ def run_file(
             stopped.exit_code = stop.exit_code
             raise
         except Exception:
-            if not others() and kept.restore():
-                reporter.message(
-                    "run", f"{folder}: nothing was finished with the new settings, they are not kept"
-                )
+            if not others():
+                kept.restore_after_fault(reporter, "finished")
             raise
         write_manifest(RunFolder(folder))
         report = collect(folder, keep=True)

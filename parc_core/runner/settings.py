@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from parc_core.config import IterationConfig, kept_body, kept_yaml, read_text
 from parc_core.interfaces import RunFolder
+from parc_core.stages.context import Reporter
 from parc_motion import storage
-from parc_motion.errors import RunLocked
+from parc_motion.errors import ParcError, RunLocked
 
 __all__ = ["KeptConfig", "check_alone"]
 
@@ -45,6 +46,19 @@ class KeptConfig:
         """Write other settings, unless they are the same."""
         if self.text is None or self.changes(config):
             storage.write_text(self.run.config, kept_yaml(config))
+
+    def restore_after_fault(self, reporter: Reporter, done: str) -> None:
+        """`restore`, and say so; where that fails, too, the first error is not hidden by it.
+
+        Args:
+            done: what no job was since the change, "finished" say.
+        """
+        try:
+            if self.restore():
+                text = f"nothing was {done} with the new settings, they are not kept"
+                reporter.message("run", f"{self.run.path}: {text}")
+        except (ParcError, OSError) as err:
+            reporter.message("run", f"{self.run.config}: the new settings were not taken back: {err}")
 
     def restore(self) -> bool:
         """Write it back if it was changed and no job has been begun or finished since; whether that is so."""

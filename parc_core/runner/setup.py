@@ -53,9 +53,9 @@ def set_up(
     if read_stage_file(path) is not None:
         raise ConfigError(f"{path}: the file of a stage. Give an iteration file or a run folder.")
     registry = Registry.discover()
-    config, folder = prepare(path, overrides, registry)
     if iterations is not None:
-        config = attrs.evolve(config, iterations=iterations)
+        overrides = (*overrides, f"iterations={iterations}")
+    config, folder = prepare(path, overrides, registry)
     for number in (1, *config.from_):
         check_processes(config.at(number), registry, None, 1, None)
     with presence(folder) as others, StopFlag() as stop, run_log(RunFolder(folder).log):
@@ -76,10 +76,8 @@ def set_up(
             stopped.exit_code = stop.exit_code
             raise
         except Exception:
-            if not others() and kept.restore():
-                reporter.message(
-                    "setup", f"{folder}: nothing was prepared with the new settings, they are not kept"
-                )
+            if not others():
+                kept.restore_after_fault(reporter, "prepared")
             raise
         with alone(folder):
             write_setup_files(runs, reporter)

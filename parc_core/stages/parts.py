@@ -8,6 +8,7 @@ from parc_core.errors import ConfigError
 from parc_core.interfaces import JobSpec
 from parc_core.stages import inputs, kin_gen, phys_record, train_gen, train_tracker
 from parc_core.stages.context import RunContext
+from parc_core.stages.faults import guarded
 from parc_core.stages.job import Job
 from parc_core.stages.record import JobRecord, read_record
 from parc_motion.clips import MotionDataset
@@ -63,7 +64,12 @@ def run_job(run: RunContext, job: JobSpec) -> JobRecord:
     Raises:
         Held: another process works on it.
         ConfigError: there is no such job.
+        BrokenPlugin: a provider ended the program, by `sys.exit` say.
     """
+    return guarded(run.config, lambda: _run_job(run, job))
+
+
+def _run_job(run: RunContext, job: JobSpec) -> JobRecord:
     if job.stage == kin_gen.STAGE:
         part, ids = job.part, job.ids
         if part is not None and ids is None:

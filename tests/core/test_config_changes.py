@@ -182,7 +182,7 @@ def test_an_option_for_all_iterations_stays_below_the_blocks(load):
     [
         (
             "from:\n  3: {kin_gen: {candidates: 0}}\n",
-            "iteration.yaml:5:29: from.3.kin_gen.candidates: 0 is out of range, expected >= 1",
+            "iteration.yaml:5:29: from.3.kin_gen.candidates: 0 is out of range, expected >= 1 and <= 100000",
         ),
         (
             "from: {3: {kin_gen: {canditates: 8}}}\n",
@@ -256,7 +256,7 @@ def test_errors_of_all_blocks_are_reported_together(refused):
 
 def test_errors_of_an_option_name_the_option(refused):
     assert refused("", "from.3.kin_gen.candidates=0") == (
-        "--set from.3.kin_gen.candidates=0: from.3.kin_gen.candidates: 0 is out of range, expected >= 1"
+        "--set from.3.kin_gen.candidates=0: from.3.kin_gen.candidates: 0 is out of range, expected >= 1 and <= 100000"
     )
     assert "--set from.1.kin_gen.candidates=2: from.1: '1' is not the number" in refused(
         "", "from.1.kin_gen.candidates=2"

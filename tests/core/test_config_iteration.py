@@ -165,7 +165,7 @@ def test_value_that_no_run_can_have_is_refused(load, line, text):
             "train_tracker: {input_weight: 0, generated_weight: 0}",
             "iteration.yaml:4:16: train_tracker: input_weight and generated_weight are both 0, expected one above 0",
         ),
-        ("iterations: 0", "iteration.yaml:4:13: iterations: 0 is out of range, expected >= 1"),
+        ("iterations: 0", "iteration.yaml:4:13: iterations: 0 is out of range, expected >= 1 and <= 100"),
     ],
 )
 def test_stage_that_cannot_work_is_refused(load, line, text):

@@ -32,11 +32,12 @@ class FolderConfig:
         help="Folder with .npz clips, searched recursively, folders called ignore or superseded excepted.",
     )
     min_num_frames: int = setting(
-        15, ge=1, unit="frames", help="Shorter clips are left out and named in the log."
+        15, ge=1, le=1_000_000, unit="frames", help="Shorter clips are left out and named in the log."
     )
     max_terrain_dim: int = setting(
         1001,
         ge=1,
+        le=100000,
         unit="cells",
         help="Clips on terrain with more cells per side are left out and named in the log.",
     )

@@ -21,15 +21,27 @@ class ContactConfig:
     """
 
     near_m: float = setting(
-        0.025, gt=0, unit="m", help="A contact may start when a point is closer to the ground than this."
+        0.025,
+        ge=1e-6,
+        le=1000,
+        unit="m",
+        help="A contact may start when a point is closer to the ground than this.",
     )
     far_m: float = setting(
-        0.04, gt=0, unit="m", help="A contact ends when all points are further from the ground."
+        0.04, ge=1e-6, le=1000, unit="m", help="A contact ends when all points are further from the ground."
     )
-    slow: float = setting(0.2, gt=0, unit="m/s", help="A contact may start when a point is slower than this.")
-    fast: float = setting(0.3, gt=0, unit="m/s", help="A contact ends when all points are faster than this.")
-    gap_s: float = setting(0.07, ge=0, unit="s", help="Gaps between contacts up to this duration are closed.")
-    least_s: float = setting(0.07, ge=0, unit="s", help="Contacts that are shorter than this are dropped.")
+    slow: float = setting(
+        0.2, ge=1e-6, le=10000, unit="m/s", help="A contact may start when a point is slower than this."
+    )
+    fast: float = setting(
+        0.3, ge=1e-6, le=10000, unit="m/s", help="A contact ends when all points are faster than this."
+    )
+    gap_s: float = setting(
+        0.07, ge=0, le=10000, unit="s", help="Gaps between contacts up to this duration are closed."
+    )
+    least_s: float = setting(
+        0.07, ge=0, le=10000, unit="s", help="Contacts that are shorter than this are dropped."
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.near_m > self.far_m or self.slow > self.fast:
@@ -43,13 +55,17 @@ class ContactConfig:
 class ImportSettings:
     """How files become clips; what is left out is inferred from the file."""
 
-    fps: float = setting(30.0, gt=0, le=1000.0, unit="1/s", help="Frame rate of the clips.")
+    fps: float = setting(30.0, ge=0.1, le=1000.0, unit="1/s", help="Frame rate of the clips.")
     scale: float | None = setting(
-        None, gt=0, unit="m", help="Meters per unit of the file; inferred from the bone lengths if left out."
+        None,
+        ge=1e-6,
+        le=1000,
+        unit="m",
+        help="Meters per unit of the file; inferred from the bone lengths if left out.",
     )
     up: Literal["auto", "x", "y", "z"] = setting("auto", help="Axis of the file that points up.")
     source_fps: float | None = setting(
-        None, gt=0, le=10_000.0, unit="1/s", help="Frame rate of files that do not state it."
+        None, ge=0.1, le=10_000.0, unit="1/s", help="Frame rate of files that do not state it."
     )
     rest_frame: Literal["auto", "keep", "drop"] = setting(
         "auto",

@@ -33,7 +33,11 @@ class PublishedConfig:
         path=True, help="A .pkl file, a folder (searched recursively) or a glob pattern; ~ is expanded."
     )
     cut_s: tuple[float, float] | None = setting(
-        None, unit="s", help="Keep only this time window of every motion; the clip name states it."
+        None,
+        unit="s",
+        ge=0,
+        le=10000,
+        help="Keep only this time window of every motion; the clip name states it.",
     )
     motion_class: str | None = setting(
         None,

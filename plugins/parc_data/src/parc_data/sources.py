@@ -44,7 +44,7 @@ class FilesConfig(ImportSettings):
         None, help="Class of every clip; if left out, the first folder below `path` that the file is in."
     )
     min_num_frames: int = setting(
-        15, ge=1, unit="frames", help="Shorter clips are left out and named in the log."
+        15, ge=1, le=1_000_000, unit="frames", help="Shorter clips are left out and named in the log."
     )
 
 

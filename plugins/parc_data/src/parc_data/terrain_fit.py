@@ -51,19 +51,22 @@ class FitConfig:
     )
     flat_m: float = setting(
         0.08,
-        gt=0,
+        ge=1e-6,
+        le=1000,
         unit="m",
         help="Auto: ground is level if all stance phases are this close to the median height.",
     )
     level_m: float = setting(
-        0.05, gt=0, unit="m", help="Stance phases whose heights differ by less share a plateau."
+        0.05, ge=1e-6, le=1000, unit="m", help="Stance phases whose heights differ by less share a plateau."
     )
     sink_m: float = setting(
-        0.01, ge=0, unit="m", help="Points may be this far below a plateau (soft soles, noise)."
+        0.01, ge=0, le=1000, unit="m", help="Points may be this far below a plateau (soft soles, noise)."
     )
-    reach_m: float = setting(0.6, ge=0, unit="m", help="Plateaus extend this far around their stance phases.")
+    reach_m: float = setting(
+        0.6, ge=0, le=1000, unit="m", help="Plateaus extend this far around their stance phases."
+    )
     padding_m: float = setting(
-        PADDING, ge=0, unit="m", help="Width of the terrain around the path of the root."
+        PADDING, ge=0, le=1000, unit="m", help="Width of the terrain around the path of the root."
     )
 
 

@@ -20,6 +20,8 @@ __all__ = [
     "ZeroConfig",
 ]
 
+_MAX_POINTS = 16_384  # of the ground, in one observation
+
 
 @attrs.frozen(kw_only=True)
 class ObservationConfig:
@@ -36,7 +38,7 @@ class ObservationConfig:
         help="Form of joint rotations. rot6d: two axes of each rotation matrix. dof: scalar joint coordinates.",
     )
     target_steps: tuple[int, ...] = setting(
-        (1, 2, 3, 10, 20, 30), help="Control steps ahead at which the reference is observed."
+        (1, 2, 3, 10, 20, 30), ge=1, le=10_000, help="Control steps ahead at which the reference is observed."
     )
     target_difference: bool = setting(
         False, help="Observe target poses as differences to the own pose; only with pose: dof."
@@ -56,23 +58,63 @@ class ObservationConfig:
         "rays", help="Points at which ground heights are observed (not normalized)."
     )
     num_rays: int = setting(
-        7, ge=1, help="Number of rays, evenly distributed over -45 to 45 degrees of the heading."
+        7, ge=1, le=1000, help="Number of rays, evenly distributed over -45 to 45 degrees of the heading."
     )
-    ray_start: float = setting(-0.1, help="Distance of a ray's first point from the root.", unit="m")
-    ray_end: float = setting(3.0, help="Distance of a ray's last point from the root.", unit="m")
-    ray_spacing: float = setting(0.05, gt=0, help="Distance between points of a ray.", unit="m")
-    grid_behind: int = setting(2, ge=0, help="Number of grid points behind the root.")
-    grid_ahead: int = setting(4, ge=0, help="Number of grid points ahead of the root.")
-    grid_side: int = setting(2, ge=0, help="Number of grid points to each side of the root.")
-    grid_spacing: float = setting(0.3, gt=0, help="Distance between grid points.", unit="m")
+    ray_start: float = setting(
+        -0.1, ge=-1000, le=1000, help="Distance of a ray's first point from the root.", unit="m"
+    )
+    ray_end: float = setting(
+        3.0, ge=-1000, le=1000, help="Distance of a ray's last point from the root.", unit="m"
+    )
+    ray_spacing: float = setting(0.05, ge=0.001, le=1000, help="Distance between points of a ray.", unit="m")
+    grid_behind: int = setting(2, ge=0, le=100, help="Number of grid points behind the root.")
+    grid_ahead: int = setting(4, ge=0, le=100, help="Number of grid points ahead of the root.")
+    grid_side: int = setting(2, ge=0, le=100, help="Number of grid points to each side of the root.")
+    grid_spacing: float = setting(0.3, ge=0.001, le=1000, help="Distance between grid points.", unit="m")
     height_clip: float = setting(
-        3.0, gt=0, help="Ground heights relative to the root are clipped to this absolute value.", unit="m"
+        3.0,
+        ge=0.001,
+        le=1000,
+        help="Ground heights relative to the root are clipped to this absolute value.",
+        unit="m",
     )
     terms: dict[str, Use] = setting(
         kind="observation_term",
         factory=dict,
         help="Further observation groups by name, appended in the order given.",
     )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.target_steps:
+            raise ValueError("target_steps is empty; give control steps ahead, each at least 1")
+        if self.target_difference and self.pose != "dof":
+            raise ValueError(
+                "target_difference: differences of rotation axes mean nothing; set `pose: dof` (it is "
+                f"'{self.pose}') or `target_difference: false`"
+            )
+        if self.num_points > _MAX_POINTS:
+            names = "num_rays, ray_start, ray_end and ray_spacing"
+            if self.terrain == "grid":
+                names = "grid_behind, grid_ahead and grid_side"
+            raise ValueError(
+                f"{names} make {self.num_points:,} points of the ground; at most {_MAX_POINTS:,} are observed"
+            )
+        if self.terrain == "rays" and self.ray_end < self.ray_start:
+            raise ValueError(
+                f"ray_end {self.ray_end:g} m is before ray_start {self.ray_start:g} m. Exchange the two"
+            )
+        shown = (self.own_state, self.targets, self.target_contacts, self.contacts, self.differences)
+        if not any(shown) and self.terrain == "none" and not self.terms:
+            raise ValueError("every group is switched off; an agent needs something to see")
+
+    @property
+    def num_points(self) -> int:
+        """Number of points at which ground heights are observed."""
+        if self.terrain == "rays":
+            return self.num_rays * (round((self.ray_end - self.ray_start) / self.ray_spacing) + 1)
+        if self.terrain == "grid":
+            return (self.grid_behind + 1 + self.grid_ahead) * (2 * self.grid_side + 1)
+        return 0
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +133,7 @@ class RewardConfig:
         "added to the weighted mean instead, so that the reward leaves 0..1.",
     )
     published_contact_weight: float = setting(
-        5.0, help="Factor of the published contact term; only used with contact: published."
+        5.0, ge=-1e9, le=1e9, help="Factor of the published contact term; only used with contact: published."
     )
 
     RENAMED: ClassVar[dict[str, str | tuple[str, ...]]] = {
@@ -128,7 +170,8 @@ class TerminationConfig:
     )
     training_share: float = setting(
         1.0,
-        gt=0,
+        ge=1e-9,
+        le=1000,
         help="Scale of the termination thresholds during training. Below 1, episodes that have drifted too far to "
         "recover end early; evaluation always uses 1.",
     )
@@ -152,10 +195,10 @@ class StartConfig:
     """Where training episodes start."""
 
     fail_rate_floor: float = setting(
-        0.01, gt=0, le=1, help="Lower bound of a motion's fail rate in its sampling weight."
+        0.01, ge=1e-9, le=1, help="Lower bound of a motion's fail rate in its sampling weight."
     )
     fail_rate_decay: float = setting(
-        0.99, gt=0, lt=1, help="Decay of the moving average of a motion's fail rate, per finished episode."
+        0.99, ge=1e-9, lt=1, help="Decay of the moving average of a motion's fail rate, per finished episode."
     )
     sampling: Literal["failure", "uniform", "first"] = setting(
         "failure",
@@ -163,17 +206,23 @@ class StartConfig:
         "frames are equally likely. first: always the first frame.",
     )
     bin_frames: int = setting(
-        10, ge=1, help="Number of neighboring start frames that share a fail rate (a bin)."
+        10, ge=1, le=1_000_000, help="Number of neighboring start frames that share a fail rate (a bin)."
     )
-    bin_floor: float = setting(0.1, gt=0, help="Added to the fail rate of a bin in its sampling weight.")
+    bin_floor: float = setting(
+        0.1, ge=1e-9, le=1e6, help="Added to the fail rate of a bin in its sampling weight."
+    )
     bin_decay: float = setting(
-        0.95, gt=0, lt=1, help="Decay of the moving average of a bin's fail rate, per finished episode."
+        0.95, ge=1e-9, lt=1, help="Decay of the moving average of a bin's fail rate, per finished episode."
     )
     first_frame_frac: float = setting(
         0.1, ge=0, le=1, help="Share of episodes that start at the first frame, whatever the sampling."
     )
     min_remaining_s: float = setting(
-        0.2, ge=0, help="Episodes start at least this long before the end of their motion.", unit="s"
+        0.2,
+        ge=0,
+        le=10000,
+        help="Episodes start at least this long before the end of their motion.",
+        unit="s",
     )
     perturbed_frac: float = setting(0.5, ge=0, le=1, help="Share of episodes that start with noise.")
     perturbed_when_mastered: bool = setting(
@@ -182,25 +231,38 @@ class StartConfig:
         "mastered.",
     )
     joint_noise: float = setting(
-        0.05, ge=0, help="Standard deviation of the noise per joint axis.", unit="rad"
+        0.05, ge=0, le=1000, help="Standard deviation of the noise per joint axis.", unit="rad"
     )
     dof_vel_noise: float = setting(
-        0.5, ge=0, help="Standard deviation of the noise of joint velocities.", unit="rad/s"
+        0.5, ge=0, le=1e6, help="Standard deviation of the noise of joint velocities.", unit="rad/s"
     )
     root_rot_noise: float = setting(
-        0.02, ge=0, help="Standard deviation of the noise of the root rotation, per axis.", unit="rad"
+        0.02,
+        ge=0,
+        le=1000,
+        help="Standard deviation of the noise of the root rotation, per axis.",
+        unit="rad",
     )
     root_vel_noise: float = setting(
-        0.1, ge=0, help="Standard deviation of the noise of the root velocity, per axis.", unit="m/s"
+        0.1,
+        ge=0,
+        le=10000,
+        help="Standard deviation of the noise of the root velocity, per axis.",
+        unit="m/s",
     )
     root_ang_vel_noise: float = setting(
         0.2,
         ge=0,
+        le=1e6,
         help="Standard deviation of the noise of the root's angular velocity, per axis.",
         unit="rad/s",
     )
     xy_offset: float = setting(
-        0.0, ge=0, help="Starts are shifted by up to this distance along x and along y, uniformly.", unit="m"
+        0.0,
+        ge=0,
+        le=1000,
+        help="Starts are shifted by up to this distance along x and along y, uniformly.",
+        unit="m",
     )
 
 
@@ -211,12 +273,13 @@ class VariantConfig:
     per_motion: int = setting(
         1,
         ge=1,
+        le=1000,
         help="Number of terrains per motion in training, its own included. Playbacks use its own only.",
     )
-    boxes: int = setting(4, ge=0, help="Largest number of boxes that a variant adds.")
-    largest_cells: int = setting(12, ge=1, help="Largest side of a box.", unit="cells")
+    boxes: int = setting(4, ge=0, le=1000, help="Largest number of boxes that a variant adds.")
+    largest_cells: int = setting(12, ge=1, le=1000, help="Largest side of a box.", unit="cells")
     change: float = setting(
-        1.0, ge=0, help="Largest height by which a box raises or lowers the ground.", unit="m"
+        1.0, ge=0, le=1000, help="Largest height by which a box raises or lowers the ground.", unit="m"
     )
 
 
@@ -228,24 +291,25 @@ class DeepMimicConfig:
     the published implementation where it differs from the defaults.
     """
 
-    control_hz: float = setting(30.0, gt=0, help="Control steps per second.", unit="Hz")
-    episode_length_s: float = setting(10.0, gt=0, help="Longest training episode.", unit="s")
+    control_hz: float = setting(30.0, ge=0.1, le=10000, help="Control steps per second.", unit="Hz")
+    episode_length_s: float = setting(10.0, ge=0.001, le=86400, help="Longest training episode.", unit="s")
     action_mode: Literal["residual", "absolute"] = setting(
         "residual",
         help="residual: actions correct the reference's next pose. absolute: actions are the servo targets.",
     )
     action_scale: float = setting(
-        0.3, gt=0, help="Correction that a residual action of 1 stands for.", unit="rad"
+        0.3, ge=1e-6, le=1000, help="Correction that a residual action of 1 stands for.", unit="rad"
     )
     feed_forward_s: float = setting(
         0.03,
         ge=0,
+        le=1,
         help="Residual actions correct the reference's next pose extrapolated by this time along its velocity, which "
         "compensates the lag of the servos.",
         unit="s",
     )
     contact_threshold: float = setting(
-        1.0, ge=0, help="A body is in contact when the force on it is larger than this.", unit="N"
+        1.0, ge=0, le=1e6, help="A body is in contact when the force on it is larger than this.", unit="N"
     )
     observation: ObservationConfig = setting(factory=ObservationConfig, help="What the agent observes.")
     reward: RewardConfig = setting(factory=RewardConfig, help="The reward.")
@@ -292,9 +356,9 @@ class RandomConfig:
     """Agent `random`."""
 
     share: float = setting(
-        0.3, ge=0, help="Actions are uniform in this share of their range, around its middle."
+        0.3, ge=0, le=1000, help="Actions are uniform in this share of their range, around its middle."
     )
-    seed: int = setting(0, ge=0, help="Seed of the actions.")
+    seed: int = setting(0, ge=0, le=2**63 - 1, help="Seed of the actions.")
 
 
 @attrs.frozen(kw_only=True)
@@ -304,12 +368,13 @@ class ReferenceConfig:
     feed_forward_s: float = setting(
         0.03,
         ge=0,
+        le=1,
         help="Targets are extrapolated by this time along the reference's velocity, which compensates the lag of the "
         "servos (a joint's damping divided by its stiffness).",
         unit="s",
     )
     lead_steps: float = setting(
-        2.0, ge=0, help="How far ahead the pose is that targets are set to.", unit="control steps"
+        2.0, ge=0, le=1000, help="How far ahead the pose is that targets are set to.", unit="control steps"
     )
 
 

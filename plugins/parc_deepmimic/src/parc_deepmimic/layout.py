@@ -38,7 +38,6 @@ class ObservationLayout:
         control_hz: float,
         extra_groups: tuple[ObservationGroup, ...] = (),
     ) -> None:
-        _check(config)
         self._config, self._library, self._terrains = config, library, terrains
         device = library.lengths.device
         self.key_bodies = torch.tensor(skeleton.key_bodies, dtype=torch.long, device=device)
@@ -199,21 +198,6 @@ class ObservationLayout:
         if self._config.pose == "rot6d":
             return rot.quat_to_rot6d(joint_rot).flatten(1)
         return self._library.kinematics.joint_rot_to_dof(joint_rot)
-
-
-def _check(config: ObservationConfig) -> None:
-    if not config.target_steps or min(config.target_steps) < 1:
-        raise ConfigError(
-            f"observation.target_steps is {list(config.target_steps)}; give control steps ahead, each at least 1."
-        )
-    if config.target_difference and config.pose != "dof":
-        raise ConfigError(
-            "observation.target_difference: differences of rotation axes mean nothing; "
-            f"set `pose: dof` (it is '{config.pose}') or `target_difference: false`."
-        )
-    shown = (config.own_state, config.targets, config.target_contacts, config.contacts, config.differences)
-    if not any(shown) and config.terrain == "none" and not config.terms:
-        raise ConfigError("observation: every group is switched off; an agent needs something to see.")
 
 
 def _check_names(built_in: tuple[ObservationGroup, ...], extra: tuple[ObservationGroup, ...]) -> None:

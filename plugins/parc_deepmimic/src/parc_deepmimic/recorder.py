@@ -45,10 +45,6 @@ class RetryRecorder(Recorder):
     def __init__(
         self, config: RetryConfig, *, skeleton: Skeleton, second_chance: Agent | None = None
     ) -> None:
-        if not config.start_fractions or any(not 0.0 <= f < 1.0 for f in config.start_fractions):
-            raise DataError(
-                f"recorder.start_fractions is {list(config.start_fractions)}; give fractions of a motion, 0 <= f < 1."
-            )
         self.config, self.skeleton, self.second_chance = config, skeleton, second_chance
         self._accept = AcceptanceCheck(config, skeleton)
 

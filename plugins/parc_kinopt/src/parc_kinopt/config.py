@@ -18,53 +18,73 @@ class WeightConfig:
     """Weight of each term of the loss; 0 leaves a term out."""
 
     root_pos: float = setting(
-        1.0, ge=0.0, help="Weight of the squared distance between the root and its source position, per m^2."
+        1.0,
+        ge=0.0,
+        le=1e9,
+        help="Weight of the squared distance between the root and its source position, per m^2.",
     )
     root_rot: float = setting(
         10.0,
         ge=0.0,
+        le=1e9,
         help="Weight of the squared angle between the root's rotation and its source, per rad^2.",
     )
     joint_rot: float = setting(
-        1.0, ge=0.0, help="Weight of the squared angles between joint rotations and their sources, per rad^2."
+        1.0,
+        ge=0.0,
+        le=1e9,
+        help="Weight of the squared angles between joint rotations and their sources, per rad^2.",
     )
     smoothness: float = setting(
-        10.0, ge=0.0, help="Weight of the squared difference between body velocities and those of the source."
+        10.0,
+        ge=0.0,
+        le=1e9,
+        help="Weight of the squared difference between body velocities and those of the source.",
     )
     penetration: float = setting(
-        1000.0, ge=0.0, help="Weight of the penetration depth of the body's surface points, per m."
+        1000.0, ge=0.0, le=1e9, help="Weight of the penetration depth of the body's surface points, per m."
     )
     contact: float = setting(
         1000.0,
         ge=0.0,
+        le=1e9,
         help="Weight of the distance between the ground and bodies labeled as in contact, per m.",
     )
-    sliding: float = setting(10.0, ge=0.0, help="Weight of the sliding of bodies labeled as in contact.")
+    sliding: float = setting(
+        10.0, ge=0.0, le=1e9, help="Weight of the sliding of bodies labeled as in contact."
+    )
     body_constraint: float = setting(
         1000.0,
         ge=0.0,
+        le=1e9,
         help="Weight of the distance between feet or hands and the points they are constrained to, per m.",
     )
     jerk: float = setting(
-        1000.0, ge=0.0, help="Weight of body jerk above `jerk_limit` (third difference of positions), per m."
+        1000.0,
+        ge=0.0,
+        le=1e9,
+        help="Weight of body jerk above `jerk_limit` (third difference of positions), per m.",
     )
     joint_limit: float = setting(
-        100.0, ge=0.0, help="Weight of joint coordinates beyond their limits, per rad."
+        100.0, ge=0.0, le=1e9, help="Weight of joint coordinates beyond their limits, per rad."
     )
     foot_lock: float = setting(
         300.0,
         ge=0.0,
+        le=1e9,
         help="Weight of the movement of standing sole corners and of their distance to the ground, per m.",
     )
     steadiness: float = setting(
         1e4,
         ge=0.0,
+        le=1e9,
         help="Weight of the squared difference between the center of mass's acceleration and the "
         "source's, in frames with contact, per m^2.",
     )
     ballistic: float = setting(
         1e5,
         ge=0.0,
+        le=1e9,
         help="Weight of the squared deviation of the center of mass from free fall between two "
         "contacts, per m^2. Flights that reach the first or last frame of a clip are ignored,"
         " because their take-off or landing is unknown.",
@@ -121,49 +141,59 @@ class KinoptConfig:
         True, help="Constrain feet and hands to a fixed point during each contact."
     )
     constraint_threshold: float = setting(
-        0.9, gt=0.0, lt=1.0, help="Contact label above which a frame belongs to a contact constraint."
+        0.9, ge=1e-9, lt=1.0, help="Contact label above which a frame belongs to a contact constraint."
     )
     jerk_limit: float = setting(
-        1500.0, gt=0.0, unit="m/s^3", help="Body jerk below this limit is not penalized."
+        1500.0, ge=1e-9, le=1e9, unit="m/s^3", help="Body jerk below this limit is not penalized."
     )
     source_cutoff: float = setting(
         5.0,
         ge=0.0,
+        le=10000,
         unit="Hz",
         help="Low-pass cutoff frequency of the source motion; 0 turns the filter off.",
     )
     min_flight: float = setting(
-        0.1, ge=0.0, unit="s", help="Shortest time without contact that is treated as a flight."
+        0.1, ge=0.0, le=100, unit="s", help="Shortest time without contact that is treated as a flight."
     )
     max_flight: float = setting(
         0.9,
         ge=0.0,
+        le=100,
         unit="s",
         help="Longest time without contact that is treated as a flight; longer gaps are taken for "
         "missing labels.",
     )
     first_width: float = setting(
-        0.3, gt=0.0, unit="m", help="Width of the Huber function of non-smooth terms in the first stage."
+        0.3,
+        ge=1e-6,
+        le=1000,
+        unit="m",
+        help="Width of the Huber function of non-smooth terms in the first stage.",
     )
     last_width: float = setting(
-        1e-3, gt=0.0, unit="m", help="Width of the Huber function of non-smooth terms in the last stage."
+        1e-3,
+        ge=1e-6,
+        le=1000,
+        unit="m",
+        help="Width of the Huber function of non-smooth terms in the last stage.",
     )
     width_factor: float = setting(
-        0.3, gt=0.0, lt=1.0, help="Factor on the Huber width from each stage to the next."
+        0.3, ge=1e-9, le=0.9, help="Factor on the Huber width from each stage to the next."
     )
     tolerance: float = setting(
-        1e-3, gt=0.0, help="Relative decrease of the loss per step below which a stage ends."
+        1e-3, ge=1e-12, le=1e6, help="Relative decrease of the loss per step below which a stage ends."
     )
-    max_steps: int = setting(200, ge=1, help="Maximum number of steps per clip.")
+    max_steps: int = setting(200, ge=1, le=1_000_000, help="Maximum number of steps per clip.")
     firmness: float = setting(
         0.3,
-        gt=0.0,
+        ge=1e-9,
         le=1.0,
         help="Curvature assumed for the linear part of a Huber function, as a fraction of slope / residual.",
     )
-    threads: int = setting(0, ge=0, help="Number of clips optimized in parallel; 0 uses every core.")
+    threads: int = setting(0, ge=0, le=4096, help="Number of clips optimized in parallel; 0 uses every core.")
     batch_frames: int = setting(
-        2000, ge=1, unit="frames", help="Maximum number of frames per batch of clips."
+        2000, ge=1, le=1_000_000, unit="frames", help="Maximum number of frames per batch of clips."
     )
 
 

@@ -29,35 +29,49 @@ class ContactConfig:
     """When a foot or hand counts as standing."""
 
     on_distance: float = setting(
-        0.015, gt=0.0, unit="m", help="A slow body closer to the ground than this comes into contact."
+        0.015,
+        ge=1e-6,
+        le=1000,
+        unit="m",
+        help="A slow body closer to the ground than this comes into contact.",
     )
     off_distance: float = setting(
-        0.035, gt=0.0, unit="m", help="A contact ends when the body is farther from the ground than this."
+        0.035,
+        ge=1e-6,
+        le=1000,
+        unit="m",
+        help="A contact ends when the body is farther from the ground than this.",
     )
     on_speed: float = setting(
-        0.12, gt=0.0, unit="m/s", help="A body near the ground that is slower than this comes into contact."
+        0.12,
+        ge=1e-6,
+        le=10000,
+        unit="m/s",
+        help="A body near the ground that is slower than this comes into contact.",
     )
     off_speed: float = setting(
-        0.3, gt=0.0, unit="m/s", help="A contact ends when the body is faster than this."
+        0.3, ge=1e-6, le=10000, unit="m/s", help="A contact ends when the body is faster than this."
     )
     label_distance: float = setting(
         0.3,
-        gt=0.0,
+        ge=1e-6,
+        le=1000,
         unit="m",
         help="Maximum distance to the ground at which an existing contact label is kept.",
     )
     label_speed: float = setting(
-        2.0, gt=0.0, unit="m/s", help="Maximum speed at which an existing contact label is kept."
+        2.0, ge=1e-6, le=10000, unit="m/s", help="Maximum speed at which an existing contact label is kept."
     )
     grip_speed: float = setting(
         0.15,
-        gt=0.0,
+        ge=1e-6,
+        le=10000,
         unit="m/s",
         help="Maximum speed between two frames of one contact in the optimized motion.",
     )
-    min_run: float = setting(0.06, ge=0.0, unit="s", help="Contacts shorter than this are removed.")
+    min_run: float = setting(0.06, ge=0.0, le=10000, unit="s", help="Contacts shorter than this are removed.")
     max_gap: float = setting(
-        0.06, ge=0.0, unit="s", help="Gaps between two contacts shorter than this are closed."
+        0.06, ge=0.0, le=10000, unit="s", help="Gaps between two contacts shorter than this are closed."
     )
 
 

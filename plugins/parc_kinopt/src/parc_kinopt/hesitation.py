@@ -35,33 +35,45 @@ class HesitationConfig:
         " to an earlier pose (published). none: no frames.",
     )
     root_speed: float = setting(
-        0.12, gt=0.0, unit="m/s", help="Rule velocity: root speed below which a frame counts as hesitation."
+        0.12,
+        ge=1e-6,
+        le=10000,
+        unit="m/s",
+        help="Rule velocity: root speed below which a frame counts as hesitation.",
     )
     body_speed: float = setting(
-        0.25, gt=0.0, unit="m/s", help="Rule velocity: maximum speed of any body in such a frame."
+        0.25, ge=1e-6, le=10000, unit="m/s", help="Rule velocity: maximum speed of any body in such a frame."
     )
     body_acceleration: float = setting(
-        4.0, gt=0.0, unit="m/s^2", help="Rule velocity: maximum acceleration of any body in such a frame."
+        4.0,
+        ge=1e-9,
+        le=1e6,
+        unit="m/s^2",
+        help="Rule velocity: maximum acceleration of any body in such a frame.",
     )
     min_duration: float = setting(
-        0.25, gt=0.0, unit="s", help="Rule velocity: pauses shorter than this are kept."
+        0.25, ge=1e-6, le=10000, unit="s", help="Rule velocity: pauses shorter than this are kept."
     )
     keep: float = setting(
         0.1,
         ge=0.0,
+        le=10000,
         unit="s",
         help="Rule velocity: duration that is kept of each pause, half of it at each end.",
     )
-    blend: float = setting(0.2, ge=0.0, unit="s", help="Blending time around each cut; 0 does not blend.")
+    blend: float = setting(
+        0.2, ge=0.0, le=10000, unit="s", help="Blending time around each cut; 0 does not blend."
+    )
     pose_distance: float = setting(
         0.15,
-        gt=0.0,
+        ge=1e-6,
+        le=1000,
         unit="m",
         help="Rule pose_distance: norm of the difference of all body positions below which two "
         "poses are equal.",
     )
     min_run: int = setting(
-        4, ge=1, unit="frames", help="Rule pose_distance: runs shorter than this are kept."
+        4, ge=1, le=1_000_000, unit="frames", help="Rule pose_distance: runs shorter than this are kept."
     )
 
 

@@ -60,50 +60,51 @@ class HeuristicConfig:
     )
     min_label: float = setting(0.2, ge=0.0, lt=1.0, help="Contact labels below this count as no contact.")
     w_contact: float = setting(
-        10.0, ge=0.0, help="Weight of the distance between the ground and bodies in contact, per m."
+        10.0, ge=0.0, le=1e9, help="Weight of the distance between the ground and bodies in contact, per m."
     )
     w_penetration: float = setting(
-        2.0, ge=0.0, help="Weight of the penetration depth, summed over surface points, per m."
+        2.0, ge=0.0, le=1e9, help="Weight of the penetration depth, summed over surface points, per m."
     )
     w_path: float = setting(
-        1.0, ge=0.0, help="Weight of the mean distance between the root and the path, per m."
+        1.0, ge=0.0, le=1e9, help="Weight of the mean distance between the root and the path, per m."
     )
     w_roughness: float = setting(
-        2.0, ge=0.0, help="Weight of the change of root velocity between frames, per m/s."
+        2.0, ge=0.0, le=1e9, help="Weight of the change of root velocity between frames, per m/s."
     )
     w_jerk: float = setting(
-        1.0, ge=0.0, help="Weight of the fraction of frames with jerk above `jerk_limit`."
+        1.0, ge=0.0, le=1e9, help="Weight of the fraction of frames with jerk above `jerk_limit`."
     )
-    w_slide: float = setting(1.0, ge=0.0, help="Weight of the speed of feet in contact, per m/s.")
+    w_slide: float = setting(1.0, ge=0.0, le=1e9, help="Weight of the speed of feet in contact, per m/s.")
     w_progress: float = setting(
-        1.0, ge=0.0, help="Weight of the length of path that the root did not reach, per m."
+        1.0, ge=0.0, le=1e9, help="Weight of the length of path that the root did not reach, per m."
     )
     jerk_limit: float = setting(
-        11666.0, gt=0.0, unit="m/s^3", help="Body jerk above which a frame counts as jerky."
+        11666.0, ge=1e-9, le=1e9, unit="m/s^3", help="Body jerk above which a frame counts as jerky."
     )
     goal_radius: float = setting(
         0.5,
-        gt=0.0,
+        ge=1e-6,
+        le=1e6,
         unit="m",
         help="Distance between a foot and the end of the path at which a candidate has finished.",
     )
     unfinished_penalty: float = setting(
-        100.0, ge=0.0, help="Penalty added to the total score of a candidate that did not finish."
+        100.0, ge=0.0, le=1e9, help="Penalty added to the total score of a candidate that did not finish."
     )
     max_contact: float | None = setting(
-        2.0, ge=0.0, help="Candidates with a higher contact score are rejected; none: no limit."
+        2.0, ge=0.0, le=1e9, help="Candidates with a higher contact score are rejected; none: no limit."
     )
     max_penetration: float | None = setting(
-        3.0, ge=0.0, help="Candidates with a higher penetration score are rejected; none: no limit."
+        3.0, ge=0.0, le=1e9, help="Candidates with a higher penetration score are rejected; none: no limit."
     )
     max_path: float | None = setting(
-        1.0, ge=0.0, help="Candidates with a higher path score are rejected; none: no limit."
+        1.0, ge=0.0, le=1e9, help="Candidates with a higher path score are rejected; none: no limit."
     )
     max_jerk: float | None = setting(
-        0.5, ge=0.0, help="Candidates with a higher jerk score are rejected; none: no limit."
+        0.5, ge=0.0, le=1e9, help="Candidates with a higher jerk score are rejected; none: no limit."
     )
     max_total: float | None = setting(
-        30.0, ge=0.0, help="Candidates with a higher total score are rejected; none: no limit."
+        30.0, ge=0.0, le=1e9, help="Candidates with a higher total score are rejected; none: no limit."
     )
 
 
@@ -175,7 +176,7 @@ class FirstSelector(Selector):
 class RandomConfig:
     """Candidates in random order."""
 
-    seed: int = setting(0, ge=0, help="Seed of the random order.")
+    seed: int = setting(0, ge=0, le=2**63 - 1, help="Seed of the random order.")
 
 
 class RandomSelector(Selector):

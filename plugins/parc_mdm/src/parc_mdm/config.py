@@ -8,8 +8,19 @@ import attrs
 
 from parc_core.config import Use, dump, setting
 
-__all__ = ["BUILT_IN_LOSSES", "PATCH_SIDE", "SHAPE_SETTINGS", "LossWeights", "MdmConfig", "plain_settings"]
+__all__ = [
+    "BUILT_IN_LOSSES",
+    "FPS",
+    "NUM_HISTORY",
+    "PATCH_SIDE",
+    "SHAPE_SETTINGS",
+    "LossWeights",
+    "MdmConfig",
+    "plain_settings",
+]
 
+FPS = 30.0  # frames per second of every window
+NUM_HISTORY = 2  # frames at the start of a window that are given when a motion is continued
 PATCH_SIDE = 31  # points of the height patch, ahead and across
 
 
@@ -24,32 +35,44 @@ class LossWeights:
         kind="generator_loss", factory=dict, help="Further losses by name, from plugins or your own files."
     )
 
-    root_pos: float = setting(1.0, ge=0, help="Weight of the squared distance between the roots.")
-    root_rot: float = setting(1.0, ge=0, help="Weight of the squared angle between the root rotations.")
-    joint_rot: float = setting(0.5, ge=0, help="Weight of the squared angles between the joint rotations.")
-    contacts: float = setting(1.0, ge=0, help="Weight of the squared difference of the contact labels.")
+    root_pos: float = setting(1.0, ge=0, le=1e9, help="Weight of the squared distance between the roots.")
+    root_rot: float = setting(
+        1.0, ge=0, le=1e9, help="Weight of the squared angle between the root rotations."
+    )
+    joint_rot: float = setting(
+        0.5, ge=0, le=1e9, help="Weight of the squared angles between the joint rotations."
+    )
+    contacts: float = setting(
+        1.0, ge=0, le=1e9, help="Weight of the squared difference of the contact labels."
+    )
     joint_pos: float = setting(
-        0.5, ge=0, help="Weight of the predicted joint positions against the true ones."
+        0.5, ge=0, le=1e9, help="Weight of the predicted joint positions against the true ones."
     )
     consistency: float = setting(
-        1.0, ge=0, help="Weight of the consistency of predicted joint positions with predicted rotations."
+        1.0,
+        ge=0,
+        le=1e9,
+        help="Weight of the consistency of predicted joint positions with predicted rotations.",
     )
-    body_pos: float = setting(0.5, ge=0, help="Weight of body positions by forward kinematics.")
+    body_pos: float = setting(0.5, ge=0, le=1e9, help="Weight of body positions by forward kinematics.")
     body_rot: float = setting(
-        0.1, ge=0, help="Weight of the squared angles between body rotations by forward kinematics."
+        0.1, ge=0, le=1e9, help="Weight of the squared angles between body rotations by forward kinematics."
     )
-    body_vel: float = setting(0.03, ge=0, help="Weight of body velocities by forward kinematics.")
-    root_vel: float = setting(0.5, ge=0, help="Weight of the root velocity.")
-    root_ang_vel: float = setting(0.02, ge=0, help="Weight of the root's angular velocity.")
-    joint_ang_vel: float = setting(0.01, ge=0, help="Weight of joint angular velocities.")
+    body_vel: float = setting(0.03, ge=0, le=1e9, help="Weight of body velocities by forward kinematics.")
+    root_vel: float = setting(0.5, ge=0, le=1e9, help="Weight of the root velocity.")
+    root_ang_vel: float = setting(0.02, ge=0, le=1e9, help="Weight of the root's angular velocity.")
+    joint_ang_vel: float = setting(0.01, ge=0, le=1e9, help="Weight of joint angular velocities.")
     velocities: float = setting(
-        0.03, ge=0, help="Weight of predicted body velocities, if `velocities` makes them features."
+        0.03, ge=0, le=1e9, help="Weight of predicted body velocities, if `velocities` makes them features."
     )
     collision: float = setting(
-        0.0, ge=0, help="Weight of half the squared depth of points inside the ground (published: off; 15)."
+        0.0,
+        ge=0,
+        le=1e9,
+        help="Weight of half the squared depth of points inside the ground (published: off; 15).",
     )
     target: float = setting(
-        0.0, ge=0, help="Weight of displacement against the target direction (published: off; 0.02)."
+        0.0, ge=0, le=1e9, help="Weight of displacement against the target direction (published: off; 0.02)."
     )
 
 
@@ -62,30 +85,35 @@ class MdmConfig:
     """
 
     # training
-    epochs: int = setting(1000, ge=1, extends=True, help="Number of training epochs.")
-    batch_size: int = setting(512, ge=1, help="Windows per training step.")
-    iters_per_epoch: int = setting(100, ge=1, help="Training steps per epoch.")
-    epochs_per_checkpoint: int = setting(100, ge=1, help="Epochs between checkpoints.")
-    learning_rate: float = setting(1e-4, gt=0, help="Learning rate of AdamW.")
-    weight_decay: float = setting(0.0, ge=0, help="Weight decay of AdamW.")
-    warmup_iters: int = setting(0, ge=0, help="Steps over which the learning rate warms up linearly from 0.")
+    epochs: int = setting(1000, ge=1, le=1_000_000_000, extends=True, help="Number of training epochs.")
+    batch_size: int = setting(512, ge=1, le=100000, help="Windows per training step.")
+    iters_per_epoch: int = setting(100, ge=1, le=1_000_000_000, help="Training steps per epoch.")
+    epochs_per_checkpoint: int = setting(100, ge=1, le=1_000_000_000, help="Epochs between checkpoints.")
+    learning_rate: float = setting(1e-4, ge=1e-12, le=1e6, help="Learning rate of AdamW.")
+    weight_decay: float = setting(0.0, ge=0, le=10, help="Weight decay of AdamW.")
+    warmup_iters: int = setting(
+        0, ge=0, le=1_000_000_000_000, help="Steps over which the learning rate warms up linearly from 0."
+    )
     lr_decay: Literal["none", "cosine"] = setting(
         "none", help="Schedule of the learning rate after the warm-up."
     )
     lr_final_fraction: float = setting(
         0.05, ge=0, le=1, help="Last learning rate of the cosine decay as a fraction of the first."
     )
-    grad_clip: float = setting(1.0, gt=0, help="Gradients are clipped to this L2 norm.")
+    grad_clip: float = setting(1.0, ge=1e-9, le=1e9, help="Gradients are clipped to this L2 norm.")
     ema_decay: float = setting(
         0.99,
         ge=0,
         lt=1,
         help="Decay of the exponential moving average of the weights, which generation uses.",
     )
-    ema_start: int = setting(200, ge=0, help="Steps before the moving average of the weights starts.")
+    ema_start: int = setting(
+        200, ge=0, le=1_000_000_000_000, help="Steps before the moving average of the weights starts."
+    )
     divergence_factor: float = setting(
         1000.0,
         gt=1,
+        le=1e12,
         help="The training ends as diverged when a loss exceeds the lowest epoch mean by this factor.",
     )
     validation_share: float = setting(
@@ -94,7 +122,7 @@ class MdmConfig:
         lt=1,
         help="Fraction of the clips (at least one) held out for validation. 0 trains on all clips.",
     )
-    validation_epochs: int = setting(1, ge=1, help="Epochs between validations.")
+    validation_epochs: int = setting(1, ge=1, le=1_000_000_000, help="Epochs between validations.")
     refit_statistics: bool = setting(
         False,
         help="Fine-tuning standardizes by the new clips instead of by those of the given weights.",
@@ -117,29 +145,35 @@ class MdmConfig:
         0.025, ge=0, le=1, help="Probability that a window's height patch is masked."
     )
     target_min_time: float = setting(
-        0.4, ge=0, unit="s", help="Earliest time of the target after the reference frame."
+        0.4, ge=0, le=60, unit="s", help="Earliest time of the target after the reference frame."
     )
     target_time_range: float = setting(
         1.1,
         ge=0,
+        le=60,
         unit="s",
         help="The target's time is sampled from an interval of this length after `target_min_time`.",
     )
     target_min_speed: float = setting(
         0.0,
         ge=0,
+        le=10000,
         unit="m/s",
         help="A target that is approached more slowly than this counts as standing. 0: only targets within 0.1 m do.",
     )
     target_noise: float = setting(
-        0.05, ge=0, unit="m", help="Standard deviation of the noise on the target's position."
+        0.05, ge=0, le=1000, unit="m", help="Standard deviation of the noise on the target's position."
     )
     history_noise: float = setting(
-        0.0, ge=0, help="Standard deviation of the noise on the clean history, in standardized units."
+        0.0,
+        ge=0,
+        le=1000,
+        help="Standard deviation of the noise on the clean history, in standardized units.",
     )
     history_drift: float = setting(
         0.0,
         ge=0,
+        le=1000,
         unit="m",
         help="Standard deviation of a random vertical offset of the history, which the rest of the window removes.",
     )
@@ -147,7 +181,7 @@ class MdmConfig:
         "maxpool_and_boxes", help="How ground that a window does not touch is changed."
     )
     augment_height: float = setting(
-        3.0, gt=0, unit="m", help="Range of augmented heights above and below the root."
+        3.0, ge=0.001, le=1000, unit="m", help="Range of augmented heights above and below the root."
     )
     augment_flat_prob: float = setting(
         0.1, ge=0, le=1, help="Probability that all untouched ground of a window becomes one plane."
@@ -155,9 +189,11 @@ class MdmConfig:
     augment_pool_prob: float = setting(
         0.15, ge=0, le=1, help="Probability of each of three max-pooling operations on the ground."
     )
-    augment_max_boxes: int = setting(4, ge=0, help="Maximum number of boxes added to one height patch.")
+    augment_max_boxes: int = setting(
+        4, ge=0, le=1000, help="Maximum number of boxes added to one height patch."
+    )
     augment_shear: float = setting(
-        0.0, ge=0, help="Maximum shear of the ground: meters ahead per meter to the side."
+        0.0, ge=0, le=100, help="Maximum shear of the ground: meters ahead per meter to the side."
     )
     mirror: bool = setting(True, help="Train on the mirror image of every clip as well.")
 
@@ -177,50 +213,56 @@ class MdmConfig:
         "root",
         help="Whether heights of motion and ground are relative to the window's root or to the ground below it.",
     )
-    diffusion_timesteps: int = setting(1000, ge=2, help="Number of steps of the diffusion process.")
-    sequence_duration: float = setting(0.5, gt=0, unit="s", help="Length of a window.")
+    diffusion_timesteps: int = setting(
+        1000, ge=2, le=10_000, help="Number of steps of the diffusion process."
+    )
+    sequence_duration: float = setting(0.5, ge=0.1, le=60, unit="s", help="Length of a window.")
     network: Use | None = setting(
         None,
         kind="generator_network",
         help="Another network, from a plugin or your own file. null: the transformer that the settings below shape.",
     )
-    width: int = setting(256, ge=8, help="Width of a token (model dimension).")
-    layers: int = setting(4, ge=1, help="Number of transformer layers.")
-    heads: int = setting(8, ge=1, help="Number of attention heads.")
-    feed_forward: int = setting(256, ge=8, help="Hidden width of the feed-forward network.")
-    target_hidden: int = setting(512, ge=8, help="Hidden width of the target's embedding network.")
+    width: int = setting(256, ge=8, le=8192, help="Width of a token (model dimension).")
+    layers: int = setting(4, ge=1, le=256, help="Number of transformer layers.")
+    heads: int = setting(8, ge=1, le=1024, help="Number of attention heads.")
+    feed_forward: int = setting(256, ge=8, le=65536, help="Hidden width of the feed-forward network.")
+    target_hidden: int = setting(512, ge=8, le=65536, help="Hidden width of the target's embedding network.")
     height_channels: tuple[int, ...] = setting(
-        (32, 32, 32, 64), help="Channels of the convolutions over the height patch."
+        (32, 32, 32, 64), ge=1, le=4096, help="Channels of the convolutions over the height patch."
     )
     height_kernels: tuple[int, ...] = setting(
-        (5, 5, 5, 4), help="Kernel sizes of the convolutions over the height patch."
+        (5, 5, 5, 4), ge=1, le=PATCH_SIDE, help="Kernel sizes of the convolutions over the height patch."
     )
     height_strides: tuple[int, ...] = setting(
-        (1, 1, 1, 1), help="Strides of the convolutions over the height patch."
+        (1, 1, 1, 1), ge=1, le=PATCH_SIDE, help="Strides of the convolutions over the height patch."
     )
     height_scale: float = setting(
-        3.0, gt=0, unit="m", help="Heights are divided by this before the first convolution."
+        3.0, ge=0.001, le=1000, unit="m", help="Heights are divided by this before the first convolution."
     )
     height_unfold: int = setting(
-        2, ge=1, help="Side of the square of convolution outputs that becomes one token."
+        2, ge=1, le=31, help="Side of the square of convolution outputs that becomes one token."
     )
     dropout: float = setting(0.1, ge=0, lt=1, help="Dropout rate of the transformer.")
 
     # sampling
     use_ddim: bool = setting(True, help="Sample with DDIM (deterministic) instead of DDPM.")
-    ddim_stride: int = setting(111, ge=1, help="Diffusion steps that one DDIM step covers.")
+    ddim_stride: int = setting(111, ge=1, le=100000, help="Diffusion steps that one DDIM step covers.")
     use_cfg: bool = setting(
         True, help="Mix the predictions with and without history (classifier-free guidance)."
     )
-    cfg_scale: float = setting(0.65, ge=0, help="Weight of the prediction without history in the mix, 0..1.")
+    cfg_scale: float = setting(
+        0.65, ge=0, le=1000, help="Weight of the prediction without history in the mix, 0..1."
+    )
     penetration_guidance: float = setting(
         0.0,
         ge=0,
+        le=1e6,
         help="Scale of the guidance that moves bodies out of the ground during sampling. 0: none, 1: strong.",
     )
     target_guidance: float = setting(
         0.0,
         ge=0,
+        le=1e6,
         help="Scale of the guidance towards the path's point ahead during sampling. 0: none, 1: strong.",
     )
     guidance_gradient: Literal["sample", "prediction"] = setting(
@@ -230,41 +272,47 @@ class MdmConfig:
 
     # generation along a path
     next_node_lookahead: int = setting(
-        7, ge=1, help="The target is at most this number of path points ahead."
+        7, ge=1, le=100000, help="The target is at most this number of path points ahead."
     )
     lookahead_distance: float | None = setting(
-        None, gt=0, unit="m", help="The target is at most this far ahead. null: no limit."
+        None, ge=1e-6, le=1e6, unit="m", help="The target is at most this far ahead. null: no limit."
     )
     search_window: float = setting(
-        2.0, gt=0, unit="m", help="How far ahead along the path the closest point is searched for."
+        2.0, ge=1e-6, le=1e6, unit="m", help="How far ahead along the path the closest point is searched for."
     )
     rewind_num_frames: int = setting(
-        5, ge=0, help="Frames at the end of a segment that the next segment replaces."
+        5, ge=0, le=1000, help="Frames at the end of a segment that the next segment replaces."
     )
     max_motion_length: float = setting(
         10.0,
-        gt=0,
+        ge=0.01,
+        le=3600,
         unit="s",
         help="A candidate that has not reached the end of its path after this time has failed.",
     )
     goal_radius: float = setting(
         0.5,
-        gt=0,
+        ge=1e-6,
+        le=1e6,
         unit="m",
         help="A candidate has arrived when its feet are this close to the end of the path.",
     )
     start_height: tuple[float, float] | None = setting(
         None,
+        ge=-1000,
         unit="m",
+        le=1000,
         help="Range of the root's height above ground at the start. null: the range of the training clips.",
     )
     first_heading_mode: Literal["auto", "random"] = setting(
         "auto", help="First heading: along the path (auto) or random."
     )
     seam_frames: int = setting(
-        0, ge=0, help="Frames over which the jump between two segments is blended out."
+        0, ge=0, le=1000, help="Frames over which the jump between two segments is blended out."
     )
-    terrain_padding: float = setting(1.2, ge=0, unit="m", help="Ground kept around a candidate in its clip.")
+    terrain_padding: float = setting(
+        1.2, ge=0, le=1000, unit="m", help="Ground kept around a candidate in its clip."
+    )
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
@@ -353,6 +401,12 @@ class MdmConfig:
             raise ValueError(
                 f"height_kernels {self.height_kernels} with height_strides {self.height_strides} and height_unfold "
                 f"{self.height_unfold} leave nothing of a patch of {PATCH_SIDE} points; make them smaller"
+            )
+        window = round(self.sequence_duration * FPS)
+        if self.rewind_num_frames > window - 1 - NUM_HISTORY:
+            raise ValueError(
+                f"rewind_num_frames is {self.rewind_num_frames}, but sequence_duration {self.sequence_duration:g} s "
+                f"are {window} frames, of which at most {window - 1 - NUM_HISTORY} can be replaced. Lower it"
             )
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")

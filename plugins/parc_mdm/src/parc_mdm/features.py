@@ -21,6 +21,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from parc_mdm.config import FPS, NUM_HISTORY
 from parc_mdm.representations import FORMS, rotation_numbers, rotation_of
 from parc_motion.kinematics import Kinematics
 from parc_motion.kinematics import rotations as rot
@@ -38,8 +39,6 @@ __all__ = [
     "project",
 ]
 
-FPS = 30.0  # frames per second of every window
-NUM_HISTORY = 2  # frames at the start of a window that are given when a motion is continued
 REFERENCE = 1  # the frame of a window that its coordinates are relative to: the last of its history
 
 

@@ -13,20 +13,31 @@ __all__ = ["CostConfig", "MpcConfig", "ladder"]
 class CostConfig:
     """Weights of the squared tracking errors in the cost of a plan, each averaged over bodies, joints or dofs."""
 
-    body_pos: float = setting(20.0, ge=0, unit="1/m^2", help="Weight of the position error of all bodies.")
-    root_pos: float = setting(30.0, ge=0, unit="1/m^2", help="Weight of the position error of the root.")
-    root_rot: float = setting(2.0, ge=0, unit="1/rad^2", help="Weight of the rotation error of the root.")
-    root_vel: float = setting(0.2, ge=0, unit="s^2/m^2", help="Weight of the velocity error of the root.")
-    root_ang_vel: float = setting(
-        0.02, ge=0, unit="s^2/rad^2", help="Weight of the angular velocity error of the root."
+    body_pos: float = setting(
+        20.0, ge=0, le=1e6, unit="1/m^2", help="Weight of the position error of all bodies."
     )
-    joint_rot: float = setting(1.0, ge=0, unit="1/rad^2", help="Weight of the rotation error of the joints.")
+    root_pos: float = setting(
+        30.0, ge=0, le=1e6, unit="1/m^2", help="Weight of the position error of the root."
+    )
+    root_rot: float = setting(
+        2.0, ge=0, le=1e6, unit="1/rad^2", help="Weight of the rotation error of the root."
+    )
+    root_vel: float = setting(
+        0.2, ge=0, le=1e6, unit="s^2/m^2", help="Weight of the velocity error of the root."
+    )
+    root_ang_vel: float = setting(
+        0.02, ge=0, le=1e6, unit="s^2/rad^2", help="Weight of the angular velocity error of the root."
+    )
+    joint_rot: float = setting(
+        1.0, ge=0, le=1e6, unit="1/rad^2", help="Weight of the rotation error of the joints."
+    )
     dof_vel: float = setting(
-        0.005, ge=0, unit="s^2/rad^2", help="Weight of the velocity error of the joints."
+        0.005, ge=0, le=1e6, unit="s^2/rad^2", help="Weight of the velocity error of the joints."
     )
     residual: float = setting(
         0.05,
         ge=0,
+        le=1e6,
         unit="1/rad^2",
         help="Weight of the difference between servo targets and the reference pose.",
     )
@@ -41,42 +52,53 @@ class MpcConfig:
     iterations instead of 4 the error on a generated step up is 0.14 m instead of 0.07 m, and it takes more time.
     """
 
-    samples: int = setting(24, ge=2, help="Candidate plans per environment and iteration.")
-    horizon: int = setting(16, ge=2, unit="control steps", help="Length of a plan.")
+    samples: int = setting(24, ge=2, le=10000, help="Candidate plans per environment and iteration.")
+    horizon: int = setting(16, ge=2, le=1000, unit="control steps", help="Length of a plan.")
     knots: int = setting(
-        4, ge=2, help="Knots of a plan: servo targets between them are interpolated linearly."
+        4, ge=2, le=1000, help="Knots of a plan: servo targets between them are interpolated linearly."
     )
     iterations: int = setting(
         4,
         ge=1,
+        le=10000,
         help="Maximum number of Gauss-Newton iterations per control step; from the second on, only plans "
         "whose cost exceeds good_cost are improved.",
     )
     good_cost: float = setting(
-        1.5, ge=0, help="Plans with at most this cost get one iteration per control step."
+        1.5, ge=0, le=1e9, help="Plans with at most this cost get one iteration per control step."
     )
     first_iterations: int = setting(
         3,
         ge=1,
+        le=10000,
         help="Iterations at the first control step of a playback, which has no earlier plan to start from.",
     )
     sigma: float = setting(
-        0.05, gt=0, unit="rad", help="Standard deviation of the candidates around the previous plan."
+        0.05,
+        ge=1e-6,
+        le=100,
+        unit="rad",
+        help="Standard deviation of the candidates around the previous plan.",
     )
     damping: float = setting(
         0.05,
-        gt=0,
+        ge=1e-9,
+        le=1e9,
         help="Levenberg-Marquardt damping of the Gauss-Newton step, relative to the mean squared change of the "
         "deviations.",
     )
     feed_forward: float = setting(
         0.03,
         ge=0,
+        le=1,
         unit="s",
         help="Servo targets lead the reference pose by this time, to compensate for the lag of the servos.",
     )
     seed: int = setting(
-        0, ge=0, help="Seed of the candidates. Every playback starts from it, so playbacks are repeatable."
+        0,
+        ge=0,
+        le=2**63 - 1,
+        help="Seed of the candidates. Every playback starts from it, so playbacks are repeatable.",
     )
     max_attempts: int = setting(
         4,

@@ -22,24 +22,26 @@ class MujocoConfig:
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"kd_scale": 1.0}}
 
-    num_envs: int = setting(256, ge=1, help="Number of parallel environments during training.")
+    num_envs: int = setting(256, ge=1, le=1_000_000, help="Number of parallel environments during training.")
     sim_hz: float = setting(
-        120.0, gt=0, unit="Hz", help="Physics steps per second; a multiple of the control rate."
+        120.0, ge=1, le=100000, unit="Hz", help="Physics steps per second; a multiple of the control rate."
     )
-    kp_scale: float = setting(1.0, gt=0, help="Scale of the character's servo gains (kp).")
-    kd_scale: float = setting(0.3, ge=0, help="Scale of the character's servo damping (kd).")
+    kp_scale: float = setting(1.0, ge=1e-6, le=1000, help="Scale of the character's servo gains (kp).")
+    kd_scale: float = setting(0.3, ge=0, le=1000, help="Scale of the character's servo damping (kd).")
     force_limit_scale: float | None = setting(
         3.0,
-        gt=0,
+        ge=1e-9,
+        le=1e6,
         help="Limit of a servo's spring torque, as a multiple of the joint's nominal torque; null: no limit.",
     )
     ball_limit_scale: float = setting(
         1.2,
-        gt=0,
+        ge=1e-9,
+        le=1000,
         help="Cone angle of a ball joint's limit, as a multiple of its largest limit about one axis.",
     )
     friction: float = setting(
-        1.0, ge=0, help="Sliding friction coefficient between the character and the ground."
+        1.0, ge=0, le=1000, help="Sliding friction coefficient between the character and the ground."
     )
     friction_cone: Literal["pyramidal", "elliptic"] = setting(
         "pyramidal",
@@ -64,14 +66,18 @@ class MujocoWarpConfig(MujocoConfig):
     half as much again.
     """
 
-    num_envs: int = setting(4096, ge=1, help="Number of parallel environments during training.")
+    num_envs: int = setting(4096, ge=1, le=1_000_000, help="Number of parallel environments during training.")
     nconmax: int = setting(
         48,
         ge=1,
+        le=10000,
         help="Contacts per environment that memory is allocated for; all environments share the buffer.",
     )
     njmax: int = setting(
-        160, ge=1, help="Maximum number of constraint rows (contacts, friction, limits) per environment."
+        160,
+        ge=1,
+        le=100000,
+        help="Maximum number of constraint rows (contacts, friction, limits) per environment.",
     )
     deterministic: bool = setting(
         False,

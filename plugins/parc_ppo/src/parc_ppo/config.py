@@ -37,6 +37,7 @@ class ModelConfig:
     terrain_units: int = setting(
         64,
         ge=1,
+        le=65536,
         help="Size of the terrain's embedding in networks given as cnn_mlp_... or vit_....",
         unit="units",
     )
@@ -45,7 +46,8 @@ class ModelConfig:
     )
     actor_init_output_scale: float = setting(
         0.01,
-        gt=0.0,
+        ge=1e-9,
+        le=100,
         help="Initial weights of the actor's output layer are uniform between minus this and this.",
     )
     actor_std_type: Literal["FIXED", "CONST", "VARIABLE"] = setting(
@@ -55,13 +57,15 @@ class ModelConfig:
     )
     action_std: float = setting(
         0.2,
-        gt=0.0,
+        ge=1e-9,
+        le=1000,
         help="Standard deviation of the actions, relative to half their range; the initial one where it is learned.",
         unit="half range",
     )
     final_action_std: float | None = setting(
         None,
-        gt=0.0,
+        ge=1e-9,
+        le=1000,
         help="Standard deviation at max_samples with actor_std_type FIXED; it changes linearly from action_std. "
         "null: it is constant.",
         unit="half range",
@@ -89,7 +93,7 @@ class OptimizerConfig:
     """Gradient descent for both networks together."""
 
     type: Literal["adam", "sgd"] = setting("adam", help="Optimizer: Adam, or SGD with momentum.")
-    learning_rate: float = setting(5e-4, gt=0.0, help="Learning rate at the start of the training.")
+    learning_rate: float = setting(5e-4, ge=1e-12, le=1e6, help="Learning rate at the start of the training.")
     final_fraction: float = setting(
         0.3,
         ge=0.0,
@@ -98,14 +102,15 @@ class OptimizerConfig:
     )
     kl_target: float | None = setting(
         None,
-        gt=0.0,
+        ge=1e-9,
+        le=1e6,
         help="Target KL divergence between the policies before and after an update. The learning rate is divided by "
         "1.5 after an update above twice the target and multiplied by 1.5 below half of it, within 0.01 to 100 times "
         "its schedule. null: the schedule alone.",
     )
     momentum: float = setting(0.9, ge=0.0, lt=1.0, help="Momentum of SGD; Adam does not use it.")
     weight_decay: float = setting(
-        0.0, ge=0.0, help="L2 penalty on all weights (weight decay of the optimizer)."
+        0.0, ge=0.0, le=10, help="L2 penalty on all weights (weight decay of the optimizer)."
     )
 
 
@@ -130,20 +135,23 @@ class PpoConfig:
     max_samples: int = setting(
         100_000_000,
         ge=1,
+        le=1_000_000_000_000_000,
         extends=True,
         help="Length of the training: control steps, summed over all environments.",
         unit="samples",
     )
     steps_per_iter: int = setting(
-        16, ge=1, help="Length of a rollout: control steps per environment between two updates."
+        16, ge=1, le=10000, help="Length of a rollout: control steps per environment between two updates."
     )
     overlap: bool = setting(
         False,
         help="Collect the next rollout while the networks learn from the last one. The policy that collects is then "
         "one update old.",
     )
-    update_epochs: int = setting(5, ge=1, help="Passes over the collected samples per update.")
-    batch_size: int = setting(256, ge=1, help="Size of a mini-batch, one gradient step.", unit="samples")
+    update_epochs: int = setting(5, ge=1, le=1000, help="Passes over the collected samples per update.")
+    batch_size: int = setting(
+        256, ge=1, le=10_000_000, help="Size of a mini-batch, one gradient step.", unit="samples"
+    )
     discount: float = setting(0.95, ge=0.0, lt=1.0, help="Discount factor per control step (gamma).")
     td_lambda: float = setting(
         0.95,
@@ -163,32 +171,44 @@ class PpoConfig:
     )
     reward_bounds: Literal["auto"] | tuple[float, float] | None = setting(
         "auto",
+        ge=-1e9,
+        le=1e9,
         help="Lowest and highest reward of a step. The critic's values of next states are clamped to these bounds "
         "divided by (1 - discount). auto: the range that the environment declares, if it does; null: no clamping.",
     )
     ppo_clip_ratio: float = setting(
-        0.2, gt=0.0, help="PPO clip range: probability ratios beyond 1 +- this give no further gain."
+        0.2,
+        ge=1e-9,
+        le=1000,
+        help="PPO clip range: probability ratios beyond 1 +- this give no further gain.",
     )
-    norm_adv_clip: float = setting(5.0, gt=0.0, help="Normalized advantages are clipped to +- this.")
+    norm_adv_clip: float = setting(5.0, ge=1e-9, le=1e6, help="Normalized advantages are clipped to +- this.")
     target_kl: float | None = setting(
         None,
-        gt=0.0,
+        ge=1e-9,
+        le=1e6,
         help="An update stops early after an epoch with a mean KL divergence above this. null: it never does.",
     )
-    critic_loss_weight: float = setting(1.0, ge=0.0, help="Coefficient of the value loss.")
+    critic_loss_weight: float = setting(1.0, ge=0.0, le=1e9, help="Coefficient of the value loss.")
     critic_loss_type: Literal["L1", "L2"] = setting(
         "L2", help="Value loss: mean absolute (L1) or mean squared (L2) error."
     )
     critic_loss_gate: float | None = setting(
         None,
-        gt=0.0,
+        ge=1e-9,
+        le=1e9,
         help="Only the critic learns from mini-batches whose value loss is above this. null: the actor always learns.",
     )
     action_bound_weight: float = setting(
-        0.0, ge=0.0, help="Coefficient of the penalty on mean actions outside their range (squared excess)."
+        0.0,
+        ge=0.0,
+        le=1e9,
+        help="Coefficient of the penalty on mean actions outside their range (squared excess).",
     )
-    action_entropy_weight: float = setting(0.0, ge=0.0, help="Entropy bonus coefficient.")
-    action_reg_weight: float = setting(0.0, ge=0.0, help="Coefficient of the L2 penalty on mean actions.")
+    action_entropy_weight: float = setting(0.0, ge=0.0, le=1e9, help="Entropy bonus coefficient.")
+    action_reg_weight: float = setting(
+        0.0, ge=0.0, le=1e9, help="Coefficient of the L2 penalty on mean actions."
+    )
     exp_prob_beg: float = setting(
         1.0,
         ge=0.0,
@@ -201,18 +221,20 @@ class PpoConfig:
     )
     exp_anneal_samples: float = setting(
         200e6,
-        gt=0.0,
+        ge=1,
+        le=1e15,
         help="Samples over which that probability changes from exp_prob_beg to exp_prob_end.",
         unit="samples",
     )
     clip_grad_norm: bool = setting(True, help="Clip gradients by their norm, see max_grad_norm.")
     max_grad_norm: float = setting(
-        0.5, gt=0.0, help="Gradients are clipped to this L2 norm, over all weights together."
+        0.5, ge=1e-9, le=1e9, help="Gradients are clipped to this L2 norm, over all weights together."
     )
-    obs_clip: float = setting(5.0, gt=0.0, help="Normalized observations are clipped to +- this.")
+    obs_clip: float = setting(5.0, ge=1e-9, le=1e6, help="Normalized observations are clipped to +- this.")
     normalizer_samples: int = setting(
         100_000_000,
         ge=0,
+        le=1_000_000_000_000_000,
         help="Samples after which the mean and standard deviation of the observation normalizer stay fixed. "
         "Training on from a policy never changes them.",
         unit="samples",
@@ -220,39 +242,50 @@ class PpoConfig:
     normalizer_warmup_steps: int = setting(
         0,
         ge=0,
+        le=1_000_000_000,
         help="Control steps before the first update that only initialize the observation normalizer.",
     )
-    iters_per_output: int = setting(10, ge=1, help="Metrics are written every this many iterations.")
+    iters_per_output: int = setting(
+        10, ge=1, le=1_000_000_000, help="Metrics are written every this many iterations."
+    )
     iters_per_checkpoint: int = setting(
         50,
         ge=1,
+        le=1_000_000_000,
         help="A checkpoint is written every this many iterations. All episodes restart at a checkpoint, so that a "
         "resumed training equals an uninterrupted one.",
     )
     samples_per_checkpoint: int = setting(
         0,
         ge=0,
+        le=1_000_000_000_000_000,
         help="A checkpoint is also written after every this many samples. 0: only by iters_per_checkpoint.",
         unit="samples",
     )
     test_episodes: int = setting(
         0,
         ge=0,
+        le=100000,
         help="Episodes with mean actions, from starts as in training, that are measured whenever metrics are "
         "written. 0: none.",
     )
     eval_every_iters: int = setting(
         0,
         ge=0,
+        le=1_000_000_000,
         help="An evaluation follows every motion with mean actions; it takes place every this many iterations. 0: "
         "only after the training.",
     )
     eval_start_fractions: tuple[float, ...] = setting(
-        (0.0,), help="Where in a motion evaluations start, as fractions of its length (0: its first frame)."
+        (0.0,),
+        ge=0,
+        lt=1,
+        help="Where in a motion evaluations start, as fractions of its length (0: its first frame).",
     )
     eval_survival_frames: int = setting(
         0,
         ge=0,
+        le=1_000_000,
         help="Evaluations also start at every k-th frame of each motion and measure the share of starts from which "
         "its end is reached. 0: they do not.",
         unit="frames",
@@ -260,6 +293,7 @@ class PpoConfig:
     eval_perturbed: int = setting(
         0,
         ge=0,
+        le=1000,
         help="Evaluations also start this many times per motion from a perturbed first frame. 0: they do not.",
     )
     average_decay: float = setting(
@@ -284,6 +318,7 @@ class DmPpoConfig(PpoConfig):
     logged_motions: int = setting(
         40,
         ge=0,
+        le=100000,
         help="Number of motions, those with the highest fail rates, whose rates are written one by one.",
     )
     record_extras: bool = setting(

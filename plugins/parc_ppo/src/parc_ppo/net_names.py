@@ -21,7 +21,7 @@ _FORM = re.compile(r"(mlp|cnn_mlp|vit)((?:_[1-9][0-9]{0,4})+)")
 class MlpConfig:
     """Settings of `mlp`."""
 
-    units: tuple[int, ...] = setting((512, 512), ge=1, help="Widths of the hidden layers.")
+    units: tuple[int, ...] = setting((512, 512), ge=1, le=65536, help="Widths of the hidden layers.")
     activation: Activation = setting("relu", help="Activation function after every hidden layer.")
 
     def __attrs_post_init__(self) -> None:
@@ -35,7 +35,7 @@ class MlpConfig:
 class CnnMlpConfig(MlpConfig):
     """Settings of `cnn_mlp`."""
 
-    terrain_units: int = setting(64, ge=1, help="Size of the embedding of the terrain.")
+    terrain_units: int = setting(64, ge=1, le=65536, help="Size of the embedding of the terrain.")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +45,7 @@ class VitConfig(MlpConfig):
     terrain_units: int = setting(
         64,
         ge=1,
+        le=65536,
         help="Size of the tokens and of the embedding of the terrain; a multiple of 4, the number of heads.",
     )
 

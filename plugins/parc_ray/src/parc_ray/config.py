@@ -19,16 +19,20 @@ class RayConfig:
         "for a Ray Client server. null starts Ray on this machine for the time of the run.",
     )
     cpus: int = setting(
-        1, ge=1, help="Number of CPUs that Ray reserves for each job. The job uses as many simulator threads."
+        1,
+        ge=1,
+        le=4096,
+        help="Number of CPUs that Ray reserves for each job. The job uses as many simulator threads.",
     )
     gpus: float = setting(
         0.0,
         ge=0.0,
+        le=4096,
         help="Number of GPUs that Ray reserves for each job. A fraction lets several jobs share a GPU; with 0 jobs do "
         "not see any GPU.",
     )
     memory: float | None = setting(
-        None, gt=0.0, unit="GB", help="Memory that Ray reserves for each job. null reserves none."
+        None, ge=1e-9, le=1e6, unit="GB", help="Memory that Ray reserves for each job. null reserves none."
     )
     shared_folder: bool = setting(
         True,
@@ -38,11 +42,13 @@ class RayConfig:
     retries: int = setting(
         2,
         ge=0,
+        le=1000,
         help="How often a job is tried again after its node was lost, or its worker was killed or hung.",
     )
     stall_timeout_s: float = setting(
         3600.0,
-        gt=0.0,
+        ge=0.01,
+        le=1e8,
         unit="s",
         help="A job without any progress for this long counts as hung: its process is ended and the job tried again.",
     )

@@ -18,8 +18,10 @@ class SlurmConfig:
         None, help="Time limit of each job, as sbatch takes it, e.g. '4:00:00' or 30 (minutes)."
     )
     memory: str | None = setting(None, help="Memory of each job, as sbatch takes it, e.g. 8G.")
-    cpus_per_task: int = setting(1, ge=1, help="CPU cores of each job; also its number of simulator threads.")
-    gpus: int = setting(0, ge=0, help="GPUs of each job.")
+    cpus_per_task: int = setting(
+        1, ge=1, le=4096, help="CPU cores of each job; also its number of simulator threads."
+    )
+    gpus: int = setting(0, ge=0, le=4096, help="GPUs of each job.")
     account: str | None = setting(None, help="Account that is charged.")
     qos: str | None = setting(None, help="Quality of service.")
     extra: tuple[str, ...] = setting(
@@ -29,10 +31,11 @@ class SlurmConfig:
     max_array: int = setting(
         1000,
         ge=1,
+        le=1_000_000,
         help="Maximum number of tasks in an array; more jobs become several arrays. See MaxArraySize.",
     )
     max_running: int = setting(
-        0, ge=0, help="Maximum number of tasks of an array that run at once. 0: no limit."
+        0, ge=0, le=1_000_000, help="Maximum number of tasks of an array that run at once. 0: no limit."
     )
     stop_s: int = setting(
         120,
@@ -42,5 +45,7 @@ class SlurmConfig:
         help="How long before the time limit a job is told to write its checkpoint and end. It is submitted again, "
         "and this does not count as a retry.",
     )
-    poll_s: float = setting(10.0, gt=0, unit="s", help="Time between looks at the queue and for results.")
-    retries: int = setting(2, ge=0, help="How often a job is tried again after its task died.")
+    poll_s: float = setting(
+        10.0, ge=0.01, le=86400, unit="s", help="Time between looks at the queue and for results."
+    )
+    retries: int = setting(2, ge=0, le=1000, help="How often a job is tried again after its task died.")

@@ -61,7 +61,7 @@ class AStarConfig:
     max_bumpy: float = setting(0.2, ge=0, le=100.0, unit="m", help="Maximum bumpiness that is counted.")
     uniform_cost_min: float = setting(0.0, ge=0, le=1e6, help="Minimum random cost of a move.")
     uniform_cost_max: float = setting(0.5, ge=0, le=1e6, help="Maximum random cost of a move.")
-    max_cost: float = setting(1000.0, gt=0, le=1e9, help="Paths with a higher cost are rejected.")
+    max_cost: float = setting(1000.0, ge=1e-9, le=1e9, help="Paths with a higher cost are rejected.")
     ends: Literal["border", "anywhere"] = setting(
         "border",
         choices=("border", "anywhere"),

@@ -27,7 +27,7 @@ class SplineConfig:
     """Settings of `spline`."""
 
     num_points: int = setting(6, ge=2, le=1000, help="Number of random points that the curve passes through.")
-    min_length: float = setting(2.0, gt=0, le=10_000.0, unit="m", help="Minimum length of a curve.")
+    min_length: float = setting(2.0, ge=1e-6, le=10_000.0, unit="m", help="Minimum length of a curve.")
     max_z_diff: float | None = setting(
         None,
         ge=0,

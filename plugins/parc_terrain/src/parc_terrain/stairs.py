@@ -36,8 +36,8 @@ class StairConfig(GridConfig):
         0.15, ge=-2.0, le=2.0, unit="m", help="Minimum rise of a step; a negative rise leads down."
     )
     max_step_height: float = setting(0.25, ge=-2.0, le=2.0, unit="m", help="Maximum rise of a step.")
-    min_width: float = setting(2.0, gt=0, le=100.0, unit="m", help="Minimum width of a staircase.")
-    max_width: float = setting(8.0, gt=0, le=100.0, unit="m", help="Maximum width of a staircase.")
+    min_width: float = setting(2.0, ge=1e-6, le=100.0, unit="m", help="Minimum width of a staircase.")
+    max_width: float = setting(8.0, ge=1e-6, le=100.0, unit="m", help="Maximum width of a staircase.")
 
     def __attrs_post_init__(self) -> None:
         pairs = ((f"min_{name}", f"max_{name}") for name in ("start_height", "step_height", "width"))

@@ -18,7 +18,7 @@ __all__ = ["StraightConfig", "StraightPlanner"]
 class StraightConfig:
     """Settings of `straight`."""
 
-    length: float = setting(5.0, gt=0, le=1000.0, unit="m", help="Length of the path.")
+    length: float = setting(5.0, ge=1e-6, le=1000.0, unit="m", help="Length of the path.")
     max_z_diff: float | None = setting(
         None,
         ge=0,

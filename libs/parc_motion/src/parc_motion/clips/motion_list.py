@@ -207,7 +207,9 @@ def _weight(value: Any, where: str) -> float:
         except (ValueError, OverflowError):
             number = math.nan
     if not 0 <= number <= _MAX_WEIGHT:
-        raise DataError(f"{where} has weight {value!r:.40}, expected a number of 0 or more. Correct it.")
+        long = isinstance(value, int) and value.bit_length() > 64  # Python refuses to write out long integers
+        shown = f"of {value.bit_length()} bits" if long else repr(value)
+        raise DataError(f"{where} has weight {shown:.40}, expected a number of 0 or more. Correct it.")
     return number
 
 

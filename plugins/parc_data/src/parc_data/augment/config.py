@@ -23,10 +23,13 @@ class GateConfig(ValidateConfig):
     A fault that the source clip has itself may be as large in its variations.
     """
 
-    max_root_deviation: float = setting(0.3, gt=0, unit="m", help="How far the optimizer may move the root.")
+    max_root_deviation: float = setting(
+        0.3, ge=1e-6, le=1e6, unit="m", help="How far the optimizer may move the root."
+    )
     max_pose_deviation: float = setting(
         0.3,
-        gt=0,
+        ge=1e-6,
+        le=1000,
         unit="rad",
         help="How far the optimizer may rotate the joints: mean over the joints, in every frame.",
     )
@@ -35,7 +38,7 @@ class GateConfig(ValidateConfig):
     )
     min_frames_share: float = setting(
         0.75,
-        gt=0,
+        ge=1e-9,
         le=1,
         help="Share of the frames that has to remain after the optimizer removed hesitations.",
     )
@@ -56,7 +59,11 @@ class AugmentConfig:
     RENAMED: ClassVar[dict[str, str]] = {"centre": "center"}
 
     crop_length: float = setting(
-        0.0, ge=0, unit="s", help="Longer clips are cropped to this length at a random start; 0 never crops."
+        0.0,
+        ge=0,
+        le=10000,
+        unit="s",
+        help="Longer clips are cropped to this length at a random start; 0 never crops.",
     )
     heading: Range = setting(
         (-180.0, 180.0), ge=-360, le=360, unit="deg", help="Range of the rotation about the vertical axis."
@@ -87,6 +94,8 @@ class AugmentConfig:
     )
     bad_heights: tuple[Range, ...] = setting(
         (),
+        ge=-1000,
+        le=1000,
         unit="m",
         help="Ranges of heights relative to the ground at the start that no changed cell may have.",
     )

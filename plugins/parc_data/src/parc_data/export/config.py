@@ -16,7 +16,7 @@ class ExportConfig:
     """Settings of `parc data export`."""
 
     up: Literal["y", "z"] = setting("y", choices=("y", "z"), help="BVH: axis that points up.")
-    scale: float = setting(0.01, gt=0, unit="m", help="BVH: meters per unit of the file.")
+    scale: float = setting(0.01, ge=1e-6, le=1000, unit="m", help="BVH: meters per unit of the file.")
     joints: Literal["quaternions", "dofs"] = setting(
         "quaternions", choices=("quaternions", "dofs"), help="CSV: how joint rotations are written."
     )

@@ -23,24 +23,33 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 class ValidateConfig:
     """Limits of the rules."""
 
-    min_num_frames: int = setting(15, ge=1, unit="frames", help="Clips with fewer frames are reported.")
-    max_length: float = setting(120.0, gt=0, unit="s", help="Longer clips are noted.")
-    min_fps: float = setting(15.0, gt=0, unit="1/s", help="Lower frame rates are reported.")
-    max_fps: float = setting(240.0, gt=0, unit="1/s", help="Higher frame rates are reported.")
+    min_num_frames: int = setting(
+        15, ge=1, le=1_000_000, unit="frames", help="Clips with fewer frames are reported."
+    )
+    max_length: float = setting(120.0, ge=1e-6, le=10000, unit="s", help="Longer clips are noted.")
+    min_fps: float = setting(15.0, ge=0.01, le=10000, unit="1/s", help="Lower frame rates are reported.")
+    max_fps: float = setting(240.0, ge=0.01, le=10000, unit="1/s", help="Higher frame rates are reported.")
     max_terrain_dim: int = setting(
-        1001, ge=1, unit="cells", help="Terrain with more cells along x or y is reported."
+        1001, ge=1, le=100000, unit="cells", help="Terrain with more cells along x or y is reported."
     )
     max_root_speed: float = setting(
         12.0,
-        gt=0,
+        ge=1e-6,
+        le=10000,
         unit="m/s",
         help="A faster root is reported as a teleport; a sprinter reaches 12 m/s.",
     )
-    max_joint_speed: float = setting(50.0, gt=0, unit="rad/s", help="A faster joint is reported as a jump.")
-    max_limit_excess: float = setting(0.02, ge=0, unit="rad", help="How far a joint may exceed its limits.")
-    max_slide: float = setting(0.03, ge=0, unit="m", help="How far a foot may slide during one contact.")
+    max_joint_speed: float = setting(
+        50.0, ge=1e-9, le=1e6, unit="rad/s", help="A faster joint is reported as a jump."
+    )
+    max_limit_excess: float = setting(
+        0.02, ge=0, le=1000, unit="rad", help="How far a joint may exceed its limits."
+    )
+    max_slide: float = setting(
+        0.03, ge=0, le=1e6, unit="m", help="How far a foot may slide during one contact."
+    )
     max_penetration: float = setting(
-        0.03, ge=0, unit="m", help="How deep the body may penetrate the terrain."
+        0.03, ge=0, le=1e6, unit="m", help="How deep the body may penetrate the terrain."
     )
     max_contact_gap: float = setting(
         0.05, ge=0, lt=0.25, unit="m", help="How far from the terrain a body with a contact label may be."
@@ -48,11 +57,12 @@ class ValidateConfig:
     max_deficit: float = setting(
         0.3,
         ge=0,
+        le=10000,
         unit="m/s",
         help="How much upward take-off speed may be missing for the flight that follows.",
     )
     max_speed_change: float = setting(
-        0.5, ge=0, unit="m/s", help="How much the horizontal velocity may change during a flight."
+        0.5, ge=0, le=10000, unit="m/s", help="How much the horizontal velocity may change during a flight."
     )
     flight_height: float = setting(
         0.02,

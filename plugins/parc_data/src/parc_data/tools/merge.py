@@ -33,12 +33,12 @@ class MergeConfig:
     folder_paths: tuple[str, ...] = setting((), path=True, help="Folders, clips and manifests to merge.")
     save_path: str = setting("", help="Folder to write, or a manifest (.yaml) that refers to the inputs.")
     char_filepath: str = setting("humanoid", help="Built-in character or an MJCF file.")
-    min_num_frames: int = setting(15, ge=1, unit="frames", help="Shorter clips are left out.")
+    min_num_frames: int = setting(15, ge=1, le=1_000_000, unit="frames", help="Shorter clips are left out.")
     max_terrain_dim_x: int = setting(
-        1001, ge=1, unit="cells", help="Clips on terrain with more cells along x are left out."
+        1001, ge=1, le=100000, unit="cells", help="Clips on terrain with more cells along x are left out."
     )
     max_terrain_dim_y: int = setting(
-        1001, ge=1, unit="cells", help="Clips on terrain with more cells along y are left out."
+        1001, ge=1, le=100000, unit="cells", help="Clips on terrain with more cells along y are left out."
     )
     cut_some_classes_in_half: bool = setting(
         False, help="Keep only every second clip of the classes in motion_classes_to_cut_in_half."

@@ -50,9 +50,11 @@ def body_rot_reward(body_rot_error: Tensor, k: float) -> Tensor:
 class KeyConfig:
     """Reward term `key`."""
 
-    weight: float = setting(0.15, ge=0, help="Weight of the hand and foot position term in the reward.")
+    weight: float = setting(
+        0.15, ge=0, le=1e9, help="Weight of the hand and foot position term in the reward."
+    )
     k: float = setting(
-        10.0, ge=0, help="Sharpness: the term is exp(-k * summed squared distances).", unit="1/m^2"
+        10.0, ge=0, le=1e6, help="Sharpness: the term is exp(-k * summed squared distances).", unit="1/m^2"
     )
 
 
@@ -77,10 +79,10 @@ class BodyPosConfig:
     """Reward term `body_pos`."""
 
     weight: float = setting(
-        0.15, ge=0, help="Weight of the term for the positions of all bodies in the reward."
+        0.15, ge=0, le=1e9, help="Weight of the term for the positions of all bodies in the reward."
     )
     k: float = setting(
-        10.0, ge=0, help="Sharpness: the term is exp(-k * mean squared distance).", unit="1/m^2"
+        10.0, ge=0, le=1e6, help="Sharpness: the term is exp(-k * mean squared distance).", unit="1/m^2"
     )
 
 
@@ -102,9 +104,11 @@ class BodyRotConfig:
     """Reward term `body_rot`."""
 
     weight: float = setting(
-        0.1, ge=0, help="Weight of the term for the rotations of all bodies in the reward."
+        0.1, ge=0, le=1e9, help="Weight of the term for the rotations of all bodies in the reward."
     )
-    k: float = setting(3.5, ge=0, help="Sharpness: the term is exp(-k * mean squared angle).", unit="1/rad^2")
+    k: float = setting(
+        3.5, ge=0, le=1e6, help="Sharpness: the term is exp(-k * mean squared angle).", unit="1/rad^2"
+    )
 
 
 class BodyRotTerm:

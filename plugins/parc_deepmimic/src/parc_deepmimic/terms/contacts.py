@@ -48,9 +48,9 @@ def published_contact_reward(contact_force: Tensor, ref_contacts: Tensor) -> Ten
 class ContactConfig:
     """Reward term `contact`."""
 
-    weight: float = setting(0.1, ge=0, help="Weight of the contact agreement term in the reward.")
+    weight: float = setting(0.1, ge=0, le=1e9, help="Weight of the contact agreement term in the reward.")
     key_weight: float = setting(
-        4.0, gt=0, help="Weight of a hand or foot in the agreement; every other body has weight 1."
+        4.0, ge=1e-9, le=1e9, help="Weight of a hand or foot in the agreement; every other body has weight 1."
     )
 
 
@@ -72,7 +72,7 @@ class ContactTerm:
 class PublishedContactConfig:
     """Reward term `published_contact`."""
 
-    weight: float = setting(5.0, ge=0, help="Weight of the published contact term in the reward.")
+    weight: float = setting(5.0, ge=0, le=1e9, help="Weight of the published contact term in the reward.")
 
 
 class PublishedContactTerm:

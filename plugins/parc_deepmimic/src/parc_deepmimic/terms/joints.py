@@ -42,9 +42,11 @@ def vel_reward(dof_vel_error: Tensor, dof_weights: Tensor, k: float) -> Tensor:
 class PoseConfig:
     """Reward term `pose`."""
 
-    weight: float = setting(0.5, ge=0, help="Weight of the joint rotation term in the reward.")
-    k: float = setting(0.25, ge=0, help="Sharpness: the term is exp(-k * squared error).", unit="1/rad^2")
-    joint_weights: dict[str, float] = setting(factory=_joint_weights, help=_JOINT_WEIGHTS_HELP)
+    weight: float = setting(0.5, ge=0, le=1e9, help="Weight of the joint rotation term in the reward.")
+    k: float = setting(
+        0.25, ge=0, le=1e6, help="Sharpness: the term is exp(-k * squared error).", unit="1/rad^2"
+    )
+    joint_weights: dict[str, float] = setting(factory=_joint_weights, ge=0, le=1e9, help=_JOINT_WEIGHTS_HELP)
 
 
 class PoseTerm:
@@ -72,9 +74,11 @@ class PoseTerm:
 class VelConfig:
     """Reward term `vel`."""
 
-    weight: float = setting(0.1, ge=0, help="Weight of the joint velocity term in the reward.")
-    k: float = setting(0.01, ge=0, help="Sharpness: the term is exp(-k * squared error).", unit="s^2/rad^2")
-    joint_weights: dict[str, float] = setting(factory=_joint_weights, help=_JOINT_WEIGHTS_HELP)
+    weight: float = setting(0.1, ge=0, le=1e9, help="Weight of the joint velocity term in the reward.")
+    k: float = setting(
+        0.01, ge=0, le=1e6, help="Sharpness: the term is exp(-k * squared error).", unit="s^2/rad^2"
+    )
+    joint_weights: dict[str, float] = setting(factory=_joint_weights, ge=0, le=1e9, help=_JOINT_WEIGHTS_HELP)
 
 
 class VelTerm:

@@ -53,11 +53,16 @@ class RootConfig:
     """Termination term `root`."""
 
     max_pos: float = setting(
-        0.6, gt=0, help="Episodes end when the root is further than this from its reference.", unit="m"
+        0.6,
+        ge=1e-6,
+        le=1e6,
+        help="Episodes end when the root is further than this from its reference.",
+        unit="m",
     )
     max_rot: float = setting(
         1.309,
-        gt=0,
+        ge=1e-6,
+        le=1000,
         help="Episodes end when the root is rotated further than this from its reference.",
         unit="rad",
     )
@@ -90,12 +95,17 @@ class BodyConfig:
 
     max_pos: float = setting(
         0.7,
-        gt=0,
+        ge=1e-6,
+        le=1e6,
         help="Episodes end when a body is further than this from its reference, both relative to their roots.",
         unit="m",
     )
     max_pos_of: dict[str, float] = setting(
-        factory=_wider_limits, help="Limits of single bodies, by name, in place of max_pos.", unit="m"
+        factory=_wider_limits,
+        ge=1e-6,
+        le=1e6,
+        help="Limits of single bodies, by name, in place of max_pos.",
+        unit="m",
     )
 
 

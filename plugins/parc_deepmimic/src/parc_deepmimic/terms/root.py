@@ -33,15 +33,18 @@ def root_vel_reward(root_vel_error: Tensor, root_ang_vel_error: Tensor, k: float
 class RootConfig:
     """Reward term `root`."""
 
-    weight: float = setting(0.15, ge=0, help="Weight of the root position and rotation term in the reward.")
+    weight: float = setting(
+        0.15, ge=0, le=1e9, help="Weight of the root position and rotation term in the reward."
+    )
     k: float = setting(
         5.0,
         ge=0,
+        le=1e6,
         help="Sharpness: the term is exp(-k * (squared distance + k_rot * squared angle)).",
         unit="1/m^2",
     )
     k_rot: float = setting(
-        0.1, ge=0, help="Weight of the rotation error against the position error.", unit="m^2/rad^2"
+        0.1, ge=0, le=1e6, help="Weight of the rotation error against the position error.", unit="m^2/rad^2"
     )
 
 
@@ -63,15 +66,20 @@ class RootTerm:
 class RootVelConfig:
     """Reward term `root_vel`."""
 
-    weight: float = setting(0.1, ge=0, help="Weight of the root velocity term in the reward.")
+    weight: float = setting(0.1, ge=0, le=1e9, help="Weight of the root velocity term in the reward.")
     k: float = setting(
         1.0,
         ge=0,
+        le=1e6,
         help="Sharpness: the term is exp(-k * (squared velocity error + k_ang * squared angular velocity error)).",
         unit="s^2/m^2",
     )
     k_ang: float = setting(
-        0.1, ge=0, help="Weight of the angular velocity error against the velocity error.", unit="m^2/rad^2"
+        0.1,
+        ge=0,
+        le=1e6,
+        help="Weight of the angular velocity error against the velocity error.",
+        unit="m^2/rad^2",
     )
 
 

@@ -59,7 +59,7 @@ class _WithoutFile:
     """The keys that ``--set`` may change when there is no iteration file."""
 
     kin_gen: _KinGen = setting(help="stage 2: generate motions")
-    seed: int = setting(0, ge=0, help="Random seed.")
+    seed: int = setting(0, ge=0, le=2**63 - 1, help="Random seed.")
 
 
 _DEFAULTS = {"kin_gen": {"terrain": "boxes", "planner": "astar"}}
