@@ -24,7 +24,7 @@ from parc_core.runner.worker import Wire, open_wire
 from parc_core.stages import train_gen, train_tracker
 from parc_core.stages.context import Reporter
 from parc_core.stages.group import Group, device_of, join, leave, simulator_threads
-from parc_core.stages.processes import STOPPED
+from parc_core.stages.processes import STOPPED, stopped_if_asked
 from parc_motion.errors import ParcError
 
 __all__ = ["follow", "main"]
@@ -56,7 +56,8 @@ def _take_part(
     torch.set_num_threads(config.torch_threads)
     threads = simulator_threads(config.threads, local_size)
     run = attrs.evolve(run, parallel=parallel, device=device, threads=threads)
-    _TAKE_PART[training["stage"]](run, pathlib.Path(training["folder"]))
+    with stopped_if_asked(run):
+        _TAKE_PART[training["stage"]](run, pathlib.Path(training["folder"]))
 
 
 def follow() -> None:
@@ -82,11 +83,11 @@ def main() -> None:
     """Take part in the training that is named on stdin; what happens goes as lines to stdout, see `Wire`."""
     job = json.loads(sys.stdin.readline())
     wire = open_wire(logs=job["rank"] == 0)  # all of them would say the same
-    stop = threading.Event()
-    threading.Thread(target=_listen, args=(stop,), daemon=True).start()
     code = 0
     try:
-        _work(job, wire, stop)
+        with StopFlag() as stop:
+            threading.Thread(target=_listen, args=(stop,), daemon=True).start()
+            _work(job, wire, stop)
     except Stopped:
         code = STOPPED
     except BaseException as err:  # the top of a process
@@ -100,7 +101,7 @@ def main() -> None:
     os._exit(code)  # an orderly end would wait for operations that a lost process never finishes
 
 
-def _work(job: dict[str, Any], wire: Wire, stop: threading.Event) -> None:
+def _work(job: dict[str, Any], wire: Wire, stop: StopFlag) -> None:
     import torch.distributed as dist
 
     rank, size = job["rank"], job["size"]
@@ -108,15 +109,15 @@ def _work(job: dict[str, Any], wire: Wire, stop: threading.Event) -> None:
     store = dist.TCPStore("127.0.0.1", job["port"], is_master=False)
     parallel = join(store, rank, size, device)
     reporter = wire if rank == 0 else _Silent()
-    _take_part(job, parallel, device, size, reporter, stop.is_set)
+    _take_part(job, parallel, device, size, reporter, stop)
     leave()
 
 
-def _listen(stop: threading.Event) -> None:
+def _listen(stop: StopFlag) -> None:
     """Note the word "stop"; end at once when the process that waits for us has ended."""
     for line in sys.stdin:
         if line.strip() == "stop":
-            stop.set()
+            stop.request()
     os._exit(ParcError.exit_code)
 
 

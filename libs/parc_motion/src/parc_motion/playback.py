@@ -14,6 +14,8 @@ import enum
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from parc_motion.stopping import stop_point
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -120,8 +122,14 @@ class Playback(Generic[StepT]):
             yield self.step(self.act())
 
     def act(self) -> Tensor:
-        """The agent's actions ``[N, A]`` for the present observation."""
+        """The agent's actions ``[N, A]`` for the present observation.
+
+        Raises:
+            Stopped: this process was asked to stop.
+        """
         import torch
+
+        stop_point()
 
         with torch.no_grad():
             return self._agent.act(self._env, self._obs, deterministic=True)
