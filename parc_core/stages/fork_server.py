@@ -143,8 +143,8 @@ class _Server:
         """End the server; its children end as their inputs end."""
         if self.owner == os.getpid():
             self.control.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=5)
+            self.process.kill()  # it may be importing, which takes seconds; it has nothing to lose
+            self.process.wait()
 
     def _receive(self, flags: int) -> dict[str, Any]:
         """One message; empty if there is none."""
