@@ -21,6 +21,7 @@ __all__ = [
     "ProviderUnavailable",
     "SimulationDiverged",
     "StageFailed",
+    "TrainingDiverged",
     "UnknownProvider",
 ]
 
@@ -67,6 +68,10 @@ class JobFailed(ParcError):
 
 class StageFailed(ParcError):
     """A stage of a run failed; the text names the command that continues it."""
+
+
+class TrainingDiverged(StageFailed):
+    """A loss, a gradient or a weight is not finite any more, and a smaller step did not help."""
 
 
 class ProcessLost(ParcError):

@@ -15,10 +15,15 @@ __all__ = ["read_tensors", "write_tensors"]
 
 
 def write_tensors(path: pathlib.Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Write tensors durably. safetensors has no checksum: list the file in a manifest."""
+    """Write tensors durably, all of them finite. safetensors has no checksum: list the file in a manifest.
+
+    Raises:
+        DataError: a tensor holds NaN or an infinity; nothing is written.
+    """
     from safetensors.torch import save
 
     plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    _require_finite(path, plain, "It is not written. The training that made it has diverged.")
     write_bytes(path, save(plain))
 
 
@@ -26,15 +31,32 @@ def read_tensors(path: pathlib.Path, device: str = "cpu") -> dict[str, torch.Ten
     """The tensors of a file, on `device`.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or a tensor in it holds NaN or an infinity.
         CorruptArtifact: it is not a safetensors file.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        return {name: tensor.to(device) for name, tensor in load(path.read_bytes()).items()}
+        tensors = load(path.read_bytes())
     except SafetensorError as err:
         raise CorruptArtifact(f"{path}: not a safetensors file: {err}.") from err
     except OSError as err:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err
+    _require_finite(path, tensors, "The training that made it has diverged; use an earlier model.")
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def _require_finite(path: pathlib.Path, tensors: dict[str, torch.Tensor], what_to_do: str) -> None:
+    import torch
+
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or bool(torch.isfinite(tensor).all()):
+            continue
+        bad = ~torch.isfinite(tensor)
+        first = bad.nonzero()[0].tolist()
+        value = float(tensor[tuple(first)])
+        raise DataError(
+            f"{path}: tensor '{name}' has {int(bad.sum())} of {tensor.numel()} numbers that are not finite, the first "
+            f"at {first}: {value}. {what_to_do}"
+        )
