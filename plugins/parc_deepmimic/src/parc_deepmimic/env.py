@@ -92,7 +92,13 @@ class DeepMimicEnv(TrackerEnv):
         self._motion_weights = torch.tensor(weights / np.sum(weights), dtype=torch.float32, device=device)
         self._terrain_choices = torch.tensor(choices, device=device)  # [M, V], a motion's own first
         simulator.build(
-            Scene(skeleton=skeleton, terrains=terrains, num_envs=num_envs, control_hz=config.control_hz)
+            Scene(
+                skeleton=skeleton,
+                terrains=terrains,
+                num_envs=num_envs,
+                control_hz=config.control_hz,
+                label=lambda env: library.names[int(self.motion_ids[env])],
+            )
         )
         packed = PackedTerrains.of(terrains, device)
         self._frames = FrameBuilder(config, library, packed, skeleton)
