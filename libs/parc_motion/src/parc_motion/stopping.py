@@ -35,7 +35,9 @@ def stop_point() -> None:
         Stopped: it was.
     """
     if _questions and _questions[-1]():
-        raise Stopped
+        stopped = Stopped()
+        stopped.exit_code = getattr(_questions[-1], "exit_code", Stopped.exit_code)
+        raise stopped
 
 
 @contextlib.contextmanager

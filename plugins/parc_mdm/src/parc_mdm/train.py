@@ -110,6 +110,7 @@ class Trainer:
         # nobody writes a checkpoint before all have looked, and rounding on another machine changes nothing
         model = self.model
         self.ctx.parallel.broadcast_([model.mean, model.std, *self.params, *self.averaged])
+        self.ctx.parallel.barrier()
         if checkpoint is None:
             self._save()
         while True:

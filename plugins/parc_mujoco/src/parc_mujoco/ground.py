@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import mujoco
 
+from parc_core.interfaces import stop_point
 from parc_motion.skeletons import Skeleton
 from parc_motion.terrains import Terrain
 from parc_mujoco.config import MujocoConfig
@@ -24,7 +25,10 @@ class TerrainModels:
 
     def __init__(self, skeleton: Skeleton, terrains: Sequence[Terrain], config: MujocoConfig) -> None:
         self._skeleton, self._config = skeleton, config
-        self._boxes = [terrain_boxes(terrain) for terrain in terrains]
+        self._boxes = []
+        for terrain in terrains:
+            stop_point()
+            self._boxes.append(terrain_boxes(terrain))
         self.num_boxes = max(len(centers) for centers, _ in self._boxes)
         self._models: dict[int, mujoco.MjModel] = {}
 
