@@ -39,7 +39,7 @@ def points() -> Iterator[list[tuple[str, float, list[signal.Signals]]]]:
     yield FEW
     if level() == "nightly":
         rng = random.Random(0)
-        for _ in range(at_level(pr=0, nightly=16)):
+        for _ in range(at_level(pr=0, nightly=20)):
             yield [
                 (stage, rng.uniform(0.0, 4.0), [rng.choice(list(CODES))] * many)
                 for stage in STAGES[1:]
