@@ -24,6 +24,7 @@ __all__ = [
     "ProviderUnavailable",
     "SimulationDiverged",
     "StageFailed",
+    "TrainingDiverged",
     "UnknownProvider",
     "describe_error",
     "error_text",
@@ -114,6 +115,10 @@ class JobFailed(ParcError):
 
 class StageFailed(ParcError):
     """A stage of a run failed; the text names the command that continues it."""
+
+
+class TrainingDiverged(StageFailed):
+    """A loss, a gradient or a weight is not finite any more, and a smaller step did not help."""
 
 
 class ProcessLost(ParcError):

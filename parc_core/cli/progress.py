@@ -7,9 +7,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import attrs
+
+from parc_core.cli.streams import Lasting
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -29,16 +31,16 @@ def console_reporter(
         debug: log DEBUG records as well, not only INFO and above.
         stream: instead of stderr.
     """
-    stream = stream if stream is not None else sys.stderr
+    lasting = Lasting(stream if stream is not None else sys.stderr)
     with contextlib.ExitStack() as stack:
-        if stream.isatty():
+        if lasting.isatty():
             from rich.console import Console
 
             reporter: LineReporter | LiveReporter = stack.enter_context(
-                LiveReporter.show(Console(file=stream))
+                LiveReporter.show(Console(file=cast(TextIO, lasting)))
             )
         else:
-            reporter = LineReporter(stream=stream)
+            reporter = LineReporter(stream=cast(TextIO, lasting))
         handler = _ReporterHandler(reporter, logging.DEBUG if debug else logging.INFO)
         root = logging.getLogger()
         level = root.level

@@ -42,6 +42,7 @@ from parc_core.interfaces.tracking_terms import (
     observation_group,
     reward_range_of,
 )
+from parc_motion.stopping import stop_point
 
 __all__ = [
     "CAPABILITIES",
@@ -101,4 +102,5 @@ __all__ = [
     "group_of",
     "observation_group",
     "reward_range_of",
+    "stop_point",
 ]

@@ -10,15 +10,10 @@ import attrs
 
 from parc_core.interfaces.parallel import Parallel
 from parc_core.interfaces.seeds import SeedStreams
+from parc_motion.stopping import Stopped
 from parc_motion.storage import CheckpointStore
 
 __all__ = ["Metrics", "Progress", "StageContext", "Stopped"]
-
-
-class Stopped(BaseException):
-    """The user asked to stop (SIGINT, SIGTERM) and the work has written its checkpoint."""
-
-    exit_code = 130
 
 
 class Metrics(Protocol):
@@ -40,6 +35,7 @@ class StageContext:
     """Handed to `Generator.fit`, `Agent.train` and `Recorder.record`.
 
     A long loop calls `should_stop` at each safe point; when it is true it writes a checkpoint and raises `Stopped`.
+    Loops that have no context, or nothing to keep, call `parc_core.interfaces.stop_point`.
     With several processes it is collective: all of them call it equally often, and get the same answer.
     """
 

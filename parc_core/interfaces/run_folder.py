@@ -184,6 +184,11 @@ class RunFolder:
         return self.path / "report.json"
 
     @property
+    def dumps(self) -> pathlib.Path:
+        """The last steps of simulations that diverged, for `parc debug`; the newest few are kept."""
+        return self.path / "dumps"
+
+    @property
     def superseded(self) -> pathlib.Path:
         """Where results that were made with other settings are kept."""
         return self.path / "superseded"

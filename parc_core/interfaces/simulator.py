@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -76,6 +76,8 @@ class Scene:
     terrains: Sequence[Terrain]
     num_envs: int
     control_hz: float = 30.0
+    #: what an environment does now, for messages: the name of its motion
+    label: Callable[[int], str] | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -94,8 +96,9 @@ class Rollout:
 class Simulator(ABC):
     """Copies of one character that step together and never touch each other.
 
-    Made with ``target(config, device=str, threads=int)``; then `build` once. Tensors are on `device`. A control
-    step is one action held for 1 / `control_hz` s. Quaternions xyzw everywhere.
+    Made with ``target(config, device=str, threads=int)``; then `build` once. A target with a parameter ``dumps`` gets a
+    folder for what explains a divergence, of which it keeps a limited number of files there. Tensors are on `device`. A
+    control step is one action held for 1 / `control_hz` s. Quaternions xyzw everywhere.
 
     The settings class has ``num_envs: int = setting(256, ge=1, help=...)``: how many copies a training runs side by
     side. A recording makes as many copies as it has motions.

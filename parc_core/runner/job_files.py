@@ -6,6 +6,8 @@ import json
 import logging
 import pathlib
 
+import attrs
+
 from parc_core.errors import ConfigError
 from parc_core.interfaces import JobResult, JobSpec, RunFolder
 from parc_core.runner.jobs import carry_out
@@ -42,7 +44,7 @@ def carry_out_file(path: pathlib.Path, reporter: Reporter, threads: int = 0) -> 
         log.debug("%s: started", job.name)
         result = outcome_of(lambda: carry_out(job, reporter, stop, threads), job.name, f"logs/{file.name}")
         log.debug("%s: %s  %s", job.name, result.state, result.error)
-    return result
+    return _with_exit_code(result, stop)
 
 
 def _carry_out_exported(path: pathlib.Path, reporter: Reporter, threads: int) -> JobResult:
@@ -56,7 +58,12 @@ def _carry_out_exported(path: pathlib.Path, reporter: Reporter, threads: int) ->
     if result.state == "finished":
         write_bytes(path.with_suffix(".result.zip"), result_of(work))
         remove(work)
-    return result
+    return _with_exit_code(result, stop)
+
+
+def _with_exit_code(result: JobResult, stop: StopFlag) -> JobResult:
+    """The result; of a stopped job with the exit code of the signal that stopped it."""
+    return attrs.evolve(result, exit_code=stop.exit_code) if result.state == "stopped" else result
 
 
 def read_job(path: pathlib.Path) -> JobSpec:

@@ -30,6 +30,7 @@ _TICK_S = 0.5  # between looks at the clock and at the wish to stop
 _MODULE = "parc_core.runner.worker"
 _IMPORTS = ("torch", "parc_core.runner.jobs")  # of every job
 _SILENT_S = 60.0  # a worker that gives no sign of life for so long hangs; it gives one every two seconds
+_STOP_S = 3.0  # for workers that were told to stop; what they lose then, another start does again
 _SHOWN = 400  # characters of what a dead worker wrote last
 
 
@@ -95,18 +96,23 @@ class LocalExecutor(Executor):
         waiting = collections.deque(range(len(jobs)))
         tries = [0] * len(jobs)
         threads = max(1, ctx.threads // max(count, 1))
-        told_to_stop = False
+        told_to_stop: float | None = None
         with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
             workers: list[_Worker] = []
             stack.callback(_end_all, workers)
             while waiting or any(worker.job is not None for worker in workers):
                 if ctx.should_stop():
-                    if not told_to_stop:
-                        told_to_stop = True
+                    if told_to_stop is None:
+                        told_to_stop = time.monotonic()
                         for worker in workers:
                             worker.send({"stop": True})
                     while waiting:
                         yield waiting.popleft(), JobResult(state="stopped", error="stopped")
+                    if time.monotonic() - told_to_stop > _STOP_S:
+                        for worker in workers:
+                            if worker.job is not None:
+                                yield worker.job, JobResult(state="stopped", error="stopped")
+                        return  # which ends them
                 idle = [worker for worker in workers if worker.job is None]
                 while waiting and (idle or len(workers) < count):
                     if idle:

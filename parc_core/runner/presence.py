@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from parc_core.interfaces import RunFolder
+from parc_motion.stopping import stop_point
 from parc_motion.storage import Held, Lease, live_leases
 
 __all__ = ["alone", "presence"]
@@ -39,6 +40,7 @@ def alone(folder: pathlib.Path) -> Iterator[None]:
 
     Raises:
         Held: it takes longer than a minute.
+        Stopped: this process was asked to stop.
     """
     until = time.monotonic() + _WAIT_S
     while True:
@@ -49,6 +51,7 @@ def alone(folder: pathlib.Path) -> Iterator[None]:
         except Held:
             if time.monotonic() > until:
                 raise
+            stop_point()
             time.sleep(0.1)
     try:
         yield

@@ -24,8 +24,8 @@ from parc_core.runner.worker import Wire, open_wire
 from parc_core.stages import train_gen, train_tracker
 from parc_core.stages.context import Reporter
 from parc_core.stages.faults import guarded
-from parc_core.stages.group import Group, device_of, join, leave, simulator_threads
-from parc_core.stages.processes import STOPPED
+from parc_core.stages.group import Group, connected_store, device_of, join, leave, simulator_threads
+from parc_core.stages.processes import STOPPED, stopped_if_asked
 from parc_motion.errors import ParcError
 
 __all__ = ["follow", "main"]
@@ -58,7 +58,8 @@ def _take_part(
     threads = simulator_threads(config.threads, local_size)
     run = attrs.evolve(run, parallel=parallel, device=device, threads=threads)
     take_part, work = _TAKE_PART[training["stage"]], pathlib.Path(training["folder"])
-    guarded(config, lambda: take_part(run, work))
+    with stopped_if_asked(run):
+        guarded(config, lambda: take_part(run, work))
 
 
 def follow() -> None:
@@ -84,11 +85,11 @@ def main() -> None:
     """Take part in the training that is named on stdin; what happens goes as lines to stdout, see `Wire`."""
     job = json.loads(sys.stdin.readline())
     wire = open_wire(logs=job["rank"] == 0)  # all of them would say the same
-    stop = threading.Event()
-    threading.Thread(target=_listen, args=(stop,), daemon=True).start()
     code = 0
     try:
-        _work(job, wire, stop)
+        with StopFlag() as stop:
+            threading.Thread(target=_listen, args=(stop,), daemon=True).start()
+            _work(job, wire, stop)
     except Stopped:
         code = STOPPED
     except BaseException as err:  # the top of a process
@@ -102,23 +103,21 @@ def main() -> None:
     os._exit(code)  # an orderly end would wait for operations that a lost process never finishes
 
 
-def _work(job: dict[str, Any], wire: Wire, stop: threading.Event) -> None:
-    import torch.distributed as dist
-
+def _work(job: dict[str, Any], wire: Wire, stop: StopFlag) -> None:
     rank, size = job["rank"], job["size"]
     device = device_of(job["device"], rank)
-    store = dist.TCPStore("127.0.0.1", job["port"], is_master=False)
+    store = connected_store(job["port"])
     parallel = join(store, rank, size, device)
     reporter = wire if rank == 0 else _Silent()
-    _take_part(job, parallel, device, size, reporter, stop.is_set)
+    _take_part(job, parallel, device, size, reporter, stop)
     leave()
 
 
-def _listen(stop: threading.Event) -> None:
+def _listen(stop: StopFlag) -> None:
     """Note the word "stop"; end at once when the process that waits for us has ended."""
     for line in sys.stdin:
         if line.strip() == "stop":
-            stop.set()
+            stop.request()
     os._exit(ParcError.exit_code)
 
 

@@ -14,13 +14,13 @@ import json
 import logging
 import os
 import queue
-import signal
 import sys
 import threading
 import time
 from typing import Any, TextIO
 
 from parc_core.interfaces import JobSpec
+from parc_core.runner.stop import StopFlag
 
 __all__ = ["ALIVE_S", "Wire", "end_with_stdin", "main", "open_wire"]
 
@@ -30,21 +30,21 @@ ALIVE_S = 2.0  # between signs of life
 def main() -> None:
     """Carry out jobs until stdin ends."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started the worker says when to stop
     wire = open_wire()
-    stop = threading.Event()
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
-    threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
-    from parc_core.runner.jobs import carry_out
-    from parc_core.runner.outcome import outcome_of
+    # whoever started the worker says when to stop; a scheduler may say it to every process of the run
+    with StopFlag() as stop:
+        threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
+        from parc_core.runner.jobs import carry_out
+        from parc_core.runner.outcome import outcome_of
 
-    while True:
-        order = jobs.get()
-        job = JobSpec.read(order["job"])
-        result = outcome_of(functools.partial(carry_out, job, wire, stop.is_set, order["threads"]), job.name)
-        wire.send("result", result.plain())
-        if result.state == "lost":
-            os._exit(1)  # out of memory: what this process still holds is given back
+        while True:
+            order = jobs.get()
+            job = JobSpec.read(order["job"])
+            result = outcome_of(functools.partial(carry_out, job, wire, stop, order["threads"]), job.name)
+            wire.send("result", result.plain())
+            if result.state == "lost":
+                os._exit(1)  # out of memory: what this process still holds is given back
 
 
 def open_wire(logs: bool = True) -> Wire:
@@ -70,11 +70,11 @@ def end_with_stdin() -> None:
     threading.Thread(target=listen, daemon=True).start()
 
 
-def _listen(jobs: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
+def _listen(jobs: queue.Queue[dict[str, Any]], stop: StopFlag) -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "stop" in order:
-            stop.set()
+            stop.request()
         else:
             jobs.put(order)
     os._exit(0)

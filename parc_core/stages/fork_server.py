@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_S = 0.01  # at whether a child has ended
 _LONGEST = 1 << 20  # bytes of a message
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Child(Protocol):
@@ -142,8 +143,8 @@ class _Server:
         """End the server; its children end as their inputs end."""
         if self.owner == os.getpid():
             self.control.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=5)
+            self.process.kill()  # it may be importing, which takes seconds; it has nothing to lose
+            self.process.wait()
 
     def _receive(self, flags: int) -> dict[str, Any]:
         """One message; empty if there is none."""
@@ -218,7 +219,8 @@ def _running() -> _Server | None:
 def main() -> None:
     """Import and fork, as the control socket says, until the other end is closed."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for ignored in _SIGNALS:  # a scheduler may send one to every process; this one ends with the run
+        signal.signal(ignored, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = (
         "1"  # NumPy would start threads as it is imported; jobs set those of PyTorch
     )
@@ -274,6 +276,8 @@ def _become(order: dict[str, Any], files: Sequence[int]) -> NoReturn:
     code = 1
     try:
         os.setsid()
+        for ignored in _SIGNALS:
+            signal.signal(ignored, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for number, file in enumerate(files):
             os.dup2(file, number)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,13 +17,23 @@ from parc_core.errors import ConfigError, ProcessLost
 from parc_core.interfaces import Parallel, Stopped
 
 if TYPE_CHECKING:
-    from torch.distributed import Store
+    from torch.distributed import Store, TCPStore
 
-__all__ = ["Group", "device_of", "join", "leave", "simulator_threads", "under_torchrun"]
+__all__ = [
+    "Group",
+    "connected_store",
+    "device_of",
+    "join",
+    "leave",
+    "local_store",
+    "simulator_threads",
+    "under_torchrun",
+]
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # that torchrun sets
 # Whoever started the processes notices when one of them ends; waiting for one that packs a large data set is no error.
 _TIMEOUT = datetime.timedelta(days=7)
+_HERE = "127.0.0.1"
 _POLL = 0.2  # s, between looks at what there is to do
 
 
@@ -69,6 +81,27 @@ def join(store: Store, rank: int, size: int, device: str) -> Parallel:
     except RuntimeError as err:
         raise ProcessLost(f"process {rank} of {size} cannot reach the others: {err}") from err
     return Parallel(rank=rank, size=size)
+
+
+def local_store() -> TCPStore:
+    """A store for processes of this machine, which nobody else can reach: torch would listen on every interface."""
+    import torch.distributed as dist
+
+    with socket.socket() as listener:
+        listener.bind((_HERE, 0))
+        listener.listen(128)
+        port, descriptor = listener.getsockname()[1], listener.detach()
+    return dist.TCPStore(
+        _HERE, port, is_master=True, wait_for_workers=False, master_listen_fd=descriptor, use_libuv=True
+    )
+
+
+def connected_store(port: int) -> TCPStore:
+    """The store of the process of this machine that listens at a port; what travels besides stays here, too."""
+    import torch.distributed as dist
+
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
+    return dist.TCPStore(_HERE, port, is_master=False)
 
 
 def leave() -> None:

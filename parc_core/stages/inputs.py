@@ -16,6 +16,7 @@ from parc_core.stages.record import JobRecord, read_record
 from parc_core.stages.weighting import check_classes, in_proportion_to_length, weighted
 from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
 from parc_motion.errors import DataError
+from parc_motion.stopping import stop_point
 
 __all__ = ["STAGE", "import_inputs", "iteration_dataset", "job"]
 
@@ -84,6 +85,7 @@ def _write(run: RunContext, work: Job, number: int, use: Use) -> JobRecord:
         source = _source(run, number, use)
         entries: list[DatasetEntry] = []
         for clip in source.clips():
+            stop_point()
             clip.require_skeleton(run.skeleton.id, run.skeleton.num_joints)
             file = folder / (clip.motion_class or _UNCLASSIFIED) / f"{clip.name}.npz"
             entry = entry_of(clip, file, save_clip(file, clip), work.folder.name)

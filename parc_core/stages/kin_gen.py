@@ -35,6 +35,7 @@ from parc_motion.clips import (
     mirror_clip,
     save_clip,
 )
+from parc_motion.stopping import stop_point
 from parc_motion.storage import digest_file
 from parc_motion.terrains import Path, Terrain
 
@@ -216,8 +217,10 @@ class _Maker:
             terrain, path = self._ground(rng, counts)
             if path is None:
                 continue
+            stop_point()
             candidates = self.generator.propose(terrain, path, self.settings.candidates, rng)
             counts["candidates"] += len(candidates)
+            stop_point()
             scored = self.selector.select(candidates, terrain, path)
             for one in scored:
                 counts.update({_category(reason): 1 for reason in one.rejected[:1]})
@@ -269,12 +272,14 @@ def _refine(run: RunContext, folder: pathlib.Path, total: int) -> tuple[list[dic
 
     def report(done: float, whole: float, note: str) -> None:
         run.reporter.update(STAGE, total + done / max(whole, 1e-9), total + 1, f"refine: {note}")
+        stop_point()
 
     results = optimizer.refine([load_clip(file) for file in files], report)
     rows = []
     entries: list[DatasetEntry] = []
     batch = folder.name.removesuffix(".partial")
     for file, result in zip(files, results, strict=True):
+        stop_point()
         clip = _refined_clip(result, settings.optimizer.name, digest_file(file))
         clip = attrs.evolve(clip, motion_class=action_class(clip, run.skeleton))
         saved = [(clip, folder / f"{clip.name}.npz")]

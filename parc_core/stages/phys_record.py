@@ -35,6 +35,7 @@ from parc_motion.clips import (
     save_execution,
 )
 from parc_motion.errors import DataError
+from parc_motion.stopping import stop_point
 
 __all__ = [
     "STAGE",
@@ -271,6 +272,7 @@ def _write(
     simulator = dump(run.config.train_tracker.simulator)
     files = {}
     for one in report.recorded:
+        stop_point()
         path = folder / _RECORDED / clip_folder(one.clip.name) / f"{one.clip.name}.npz"
         clip = _with_parent(one, digests[one.motion])
         save_clip(path, attrs.evolve(clip, motion_class=action_class(clip, run.skeleton)))

@@ -28,10 +28,10 @@ from parc_core.plugins import Target
 from parc_core.stages.content import provider_modules
 from parc_core.stages.context import RunContext
 from parc_core.stages.fork_server import Child, start_child
-from parc_core.stages.group import simulator_threads
+from parc_core.stages.group import local_store, simulator_threads
 from parc_motion.errors import ParcError
 
-__all__ = ["STOPPED", "check_processes", "in_processes"]
+__all__ = ["STOPPED", "check_processes", "in_processes", "stopped_if_asked"]
 
 log = logging.getLogger(__name__)
 
@@ -108,12 +108,28 @@ def in_processes(
     if group is not None:
         group.post(training)
         threads = simulator_threads(run.config.threads, group.local_size)
-        work(attrs.evolve(run, parallel=group.parallel, device=group.device, threads=threads))
+        with stopped_if_asked(run):
+            work(attrs.evolve(run, parallel=group.parallel, device=group.device, threads=threads))
     elif processes > 1:
         with _Team.started(run, training, processes) as team:
             team.wait()
     else:
         work(run)
+
+
+@contextlib.contextmanager
+def stopped_if_asked(run: RunContext) -> Iterator[None]:
+    """A process that was asked to stop has stopped, also where another one did so before it.
+
+    Raises:
+        Stopped: instead of `ProcessLost`.
+    """
+    try:
+        yield
+    except ProcessLost:
+        if run.should_stop():
+            raise Stopped from None
+        raise
 
 
 @attrs.define(kw_only=True)
@@ -154,9 +170,7 @@ class _Team:
     @contextlib.contextmanager
     def started(cls, run: RunContext, training: dict[str, Any], count: int) -> Iterator[_Team]:
         """Start the processes; none is left when the block ends."""
-        import torch.distributed as dist
-
-        store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        store = local_store()
         team = cls(run=run, stage=training["stage"], processes=[], events=queue.SimpleQueue(), readers=[])
         try:
             for rank in range(count):
@@ -246,12 +260,12 @@ class _Team:
         for process in self.processes:
             process.kill()
         self._pass_on_rest()
-        codes = [process.child.returncode for process in self.processes]
-        if set(codes) <= {0, STOPPED}:
-            raise Stopped
         failed = [process for process in self.processes if process.child.returncode not in (0, STOPPED)]
         # one that ended because of another one has nothing to say
         causes = [process for process in failed if (process.error or {}).get("type") != ProcessLost.__name__]
+        stopped = any(process.child.returncode == STOPPED for process in self.processes)
+        if stopped and not any(process in first or process.error for process in causes):
+            raise Stopped  # the others, too, or they waited for it in vain
         cause = next(iter([p for p in causes if p in first] or causes or first or failed))
         raise self._error_of(cause)
 

@@ -169,7 +169,13 @@ def make_env(
 ) -> TrackerEnv:
     """The tracking environment over the clips of a data set, with its own simulator."""
     settings = run.config.train_tracker
-    simulator = run.registry.create("simulator", settings.simulator, device=run.device, threads=run.threads)
+    simulator = run.registry.create(
+        "simulator",
+        settings.simulator,
+        device=run.device,
+        threads=run.threads,
+        optional={"dumps": run.run_folder.dumps},
+    )
     return run.registry.create(
         "tracker_env",
         settings.env,

@@ -39,7 +39,10 @@ UNPICKLING_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "jo
 
 # (file, call) -> why it is no write past the storage
 ALLOWED = {
-    ("parc_core/cli/main.py", "os.open"): "the null device takes the place of a stdout whose reader has gone",
+    (
+        "parc_core/cli/streams.py",
+        "os.open",
+    ): "the null device takes the place of a stream whose reader has gone",
     ("parc_core/runner/local.py", "tempfile.TemporaryFile"): "what a worker prints, gone with it",
     (
         "libs/parc_testing/src/parc_testing/processes.py",

@@ -18,32 +18,6 @@ from parc_motion.storage import digest_file
 pytestmark = pytest.mark.xdist_group("iteration")  # one process makes the run that the tests look at
 TINY = pathlib.Path(__file__).parent / "tiny.yaml"
 STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
-# `parc`, counting how often each file is opened and hashed; the counts are written to counts.json
-COUNTING = """
-import collections, hashlib, json, os, sys
-
-opened, hashed = collections.Counter(), collections.Counter()
-
-def watch(event, arguments):
-    if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
-        opened[os.path.basename(os.fsdecode(arguments[0]))] += 1
-
-sys.addaudithook(watch)
-file_digest = hashlib.file_digest
-
-def counted(stream, name):
-    hashed[os.path.basename(stream.name)] += 1
-    return file_digest(stream, name)
-
-hashlib.file_digest = counted
-
-from parc_core.cli.main import main
-try:
-    main(sys.argv[1:])
-finally:
-    with open("counts.json", "w") as stream:
-        json.dump({"opened": opened, "hashed": hashed}, stream)
-"""
 
 
 def parc(folder: pathlib.Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
@@ -65,16 +39,6 @@ def environment() -> dict[str, str]:
 
 def clip_digests(run: pathlib.Path) -> dict[str, str]:
     return {path.relative_to(run).as_posix(): digest_file(path) for path in sorted(run.rglob("*.npz"))}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> tuple[pathlib.Path, dict]:
-    """A run that nobody disturbed, and its report."""
-    folder = tmp_path_factory.mktemp("whole")
-    command = [sys.executable, "-c", COUNTING, "run", str(TINY), "--json"]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
-    assert result.returncode == 0, result.stdout + result.stderr
-    return folder / "runs" / "tiny", json.loads(result.stdout)
 
 
 def test_every_stage_made_something_and_the_report_says_what(finished):

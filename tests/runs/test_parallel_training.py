@@ -1,5 +1,6 @@
 """A training in two processes: started by `parc run` or torchrun, stopped, failed, and orphaned."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -98,6 +99,18 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def listening(pids: list[int]) -> set[str]:
+    """Addresses at which processes listen, as the kernel writes them: 127.0.0.1 is 0100007F."""
+    sockets = set()
+    for pid in pids:
+        for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                sockets.add(os.readlink(link).removeprefix("socket:[").removesuffix("]"))
+    tables = [pathlib.Path(f"/proc/{pids[0]}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets}
+
+
 def wait_until_gone(pids: list[int]) -> None:
     deadline = time.monotonic() + 20.0
     while any(is_alive(pid) for pid in pids):
@@ -153,11 +166,16 @@ def test_stopped_training_goes_on_in_one_process(tmp_path):
 
 
 @pytest.mark.slow
-def test_no_process_outlives_the_one_that_started_it(tmp_path):
+def test_no_process_outlives_the_one_that_started_it_or_listens_to_others(tmp_path):
     path = iteration_file(tmp_path)
     path.write_text(path.read_text().replace('"}}', '", fails: hangs}}'))
     run = start(path)
     pids = pids_at_work(path)
+    assert listening([run.pid, *pids]) <= {
+        "0100007F",
+        "0000000000000000FFFF00000100007F",
+        f"{0:024X}01000000",
+    }
     run.kill()
     run.communicate(timeout=60)
     wait_until_gone(pids)

@@ -8,7 +8,7 @@ import attrs
 import pytest
 import torch
 
-from parc_core.errors import ConfigError
+from parc_core.errors import ConfigError, TrainingDiverged
 from parc_core.interfaces import Parallel, Stopped
 from parc_mdm.config import MdmConfig
 from parc_mdm.draws import Rows, choose, dropout_from, rand, randint, randn
@@ -33,8 +33,19 @@ OPTIONS = {
 }
 
 
-def train(folder: pathlib.Path, data: pathlib.Path, parallel: Parallel, steps: int | None = None) -> None:
-    """Train, or go on, in a folder; stop after a number of steps. Weights and losses are kept per process."""
+def train(
+    folder: pathlib.Path,
+    data: pathlib.Path,
+    parallel: Parallel,
+    steps: int | None = None,
+    *,
+    diverge: bool = False,
+) -> None:
+    """Train, or go on, in a folder; stop after a number of steps. Weights and losses are kept per process.
+
+    Args:
+        diverge: the fifth step does so, once.
+    """
     asked = iter([False] * (steps or 1000) + [True])
     context = make_context(folder, should_stop=lambda: next(asked))
     context = attrs.evolve(context, parallel=parallel)
@@ -43,7 +54,14 @@ def train(folder: pathlib.Path, data: pathlib.Path, parallel: Parallel, steps: i
     )
     losses: list[float] = []
     step = Trainer.step
-    Trainer.step = lambda self: (loss := step(self), losses.append(float(loss)))[0]
+
+    def watched(self):
+        if diverge and self.iteration == 4 and self.went_back is None:
+            raise TrainingDiverged("step 5 (a test)")
+        losses.append(float(loss := step(self)))
+        return loss
+
+    Trainer.step = watched
     try:
         generator.fit(MotionDataset.load(data), context)
     except Stopped:
@@ -62,6 +80,7 @@ def main() -> None:
     train(where / "two", pathlib.Path(data), parallel)
     train(where / "two_then_one", pathlib.Path(data), parallel, STOP)
     train(where / "one_then_two", pathlib.Path(data), parallel)
+    train(where / "two_back", pathlib.Path(data), parallel, diverge=True)
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +89,11 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parallel")
     data = folder / "data.yaml"
     tiny_dataset(folder / "clips").save(data)
-    for name in ("one", "two", "two_then_one", "one_then_two"):
+    for name in ("one", "two", "two_then_one", "one_then_two", "one_back", "two_back"):
         (folder / name).mkdir()
     train(folder / "one", data, Parallel())
     train(folder / "one_then_two", data, Parallel(), STOP)
+    train(folder / "one_back", data, Parallel(), diverge=True)
     run_processes(__file__, 2, folder, data)
     train(folder / "two_then_one", data, Parallel())
     return folder
@@ -96,6 +116,14 @@ def test_losses_and_weights_are_those_of_one_process(trained):
 def test_both_processes_hold_the_same_bits(trained):
     first, second = kept(trained / "two"), kept(trained / "two", 1)
     assert first["weights"] == second["weights"] and first["losses"] == second["losses"]
+
+
+def test_processes_go_back_together(trained):
+    one, two = kept(trained / "one_back"), kept(trained / "two_back")
+    assert len(one["losses"]) == 3 + 1 + 3  # a step is taken back
+    assert one["losses"][3] == one["losses"][4]
+    assert two["losses"] == pytest.approx(one["losses"], rel=1e-4)
+    assert two["weights"] == kept(trained / "two_back", 1)["weights"]
 
 
 def test_metrics_are_those_of_one_process(trained):

@@ -4,7 +4,7 @@ import attrs
 import pytest
 import torch
 
-from parc_core.errors import StageFailed
+from parc_core.errors import TrainingDiverged
 from parc_core.interfaces import Stopped
 from parc_mdm.config import BUILT_IN_LOSSES, MdmConfig
 from parc_mdm.generator import MdmGenerator
@@ -13,6 +13,7 @@ from parc_mdm.objective import Objective
 from parc_mdm.train import Trainer, learning_rate
 from parc_motion.errors import DataError
 from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import read_tensors
 from parc_testing.builders import make_clip
 from parc_testing.context import make_context
 from parc_testing.contracts.generator import tiny_dataset
@@ -144,49 +145,122 @@ def break_loss(monkeypatch, at: int, value: float, term: str = "contacts") -> No
     monkeypatch.setattr(Objective, "losses", broken)
 
 
-def test_loss_that_is_no_number_names_the_last_whole_checkpoint(tmp_path, dataset, monkeypatch):
+def test_training_that_diverges_twice_ends_and_says_what_to_do(tmp_path, dataset, monkeypatch, caplog):
     break_loss(monkeypatch, 5, float("nan"))  # of 2 epochs with 3 steps each
     context = make_context(tmp_path)
-    with pytest.raises(StageFailed) as caught:
+    with pytest.raises(TrainingDiverged) as caught:
         generator().fit(dataset, context)
+    cause = "the loss is nan; terms that are not a number: contacts"
     assert str(caught.value) == (
-        "train_gen: the training of generator mdm has diverged in step 5 (epoch 2 of 2): the loss is nan; terms that "
-        f"are not a number: contacts. The last whole checkpoint is {context.checkpoints.folder / 'model_0000000001'} "
-        "(epoch 1). Lower learning_rate (0.001) or grad_clip (1), or look for clips with wild motion."
+        f"train_gen: the training of generator mdm has diverged in step 4 (epoch 2 of 2): {cause}. It had gone back to "
+        f"the checkpoint of epoch 1, with half the learning rate, when it diverged in step 5 (epoch 2 of 2): {cause}. "
+        "The same command ends here again. Look for clips with wild motion, or begin the stage again with a lower "
+        "learning_rate (0.001) or grad_clip (1): --redo train_gen --set train_gen.generator.learning_rate=0.00025"
     )
-    assert context.checkpoints.steps() == [1]
+    assert context.checkpoints.steps() == [0, 1]
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        f"train_gen: the training of generator mdm has diverged in step 5 (epoch 2 of 2): {cause}. It goes back to the "
+        "checkpoint of epoch 1, once, and on with half the learning rate."
+    ]
+    with pytest.raises(
+        TrainingDiverged, match=r"has diverged in step 4 .*had gone back to the checkpoint of epoch 1"
+    ):
+        generator().fit(dataset, context)  # the same command
 
 
-def test_damaged_checkpoint_is_not_the_last_whole_one(tmp_path, dataset, monkeypatch):
+def diverge_once(monkeypatch, at: int) -> None:
+    """The training diverges in the step after `at`, unless it has gone back."""
+    step = Trainer.step
+
+    def broken(self):
+        if self.iteration == at and self.went_back is None:
+            self.guard.look(torch.tensor(float("inf")), torch.tensor(1.0), {"contacts": torch.tensor(1.0)})
+            self.guard.check(self.iteration + 1)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", broken)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 5, 6, 8, 9])  # 3, 1 more until it diverges, then 6 more
+def test_training_that_goes_back_is_the_same_when_it_is_interrupted(tmp_path, dataset, monkeypatch, steps):
+    diverge_once(monkeypatch, 4)
+    whole, part = make_context(tmp_path / "whole"), make_context(tmp_path / "part")
+    first, last = generator(epochs=3), generator(epochs=3)
+    first.fit(dataset, whole)
+    asked = iter([False] * steps + [True])
+    with pytest.raises(Stopped):
+        generator(epochs=3).fit(dataset, attrs.evolve(part, should_stop=lambda: next(asked)))
+    last.fit(dataset, part)
+    assert weights(last).equal(weights(first)) and part.metrics.rows == whole.metrics.rows
+    rates = [
+        row["train_gen/learning_rate"] for _, row in whole.metrics.rows if "train_gen/learning_rate" in row
+    ]
+    assert rates == [0.001, 0.0005, 0.0005]
+
+
+def test_training_that_is_stopped_again_and_again_goes_back_to_the_same_checkpoint(
+    tmp_path, dataset, monkeypatch
+):
+    diverge_once(monkeypatch, 5)
+    whole, part = make_context(tmp_path / "whole"), make_context(tmp_path / "part")
+    first, last = generator(epochs=3), generator(epochs=3)
+    first.fit(dataset, whole)
+    for _ in range(12):
+        asked = iter([False, True])
+        try:
+            last.fit(dataset, attrs.evolve(part, should_stop=lambda asked=asked: next(asked, True)))
+            break
+        except Stopped:
+            last = generator(epochs=3)
+    assert weights(last).equal(weights(first))
+
+
+def test_damaged_checkpoint_is_not_gone_back_to(tmp_path, dataset, monkeypatch):
     context = make_context(tmp_path)
     asked = iter([False] * 4 + [True])
     with pytest.raises(Stopped):
         generator(epochs=4).fit(dataset, attrs.evolve(context, should_stop=lambda: next(asked)))
     (context.checkpoints.folder / "model_0000000001" / "state.json").unlink()
     break_loss(monkeypatch, 1, float("nan"))
-    with pytest.raises(StageFailed, match=r"in step 1 .*No checkpoint was written before"):
+    with pytest.raises(TrainingDiverged, match=r"in step 1 .*had gone back to the checkpoint of epoch 0"):
         generator(epochs=4).fit(dataset, context)
+
+
+def test_weights_that_are_not_finite_are_never_kept(tmp_path, dataset, monkeypatch):
+    average, context = Trainer._average, make_context(tmp_path)
+
+    def broken(self):
+        average(self)
+        self.averaged[0][0] = float("nan")
+
+    monkeypatch.setattr(Trainer, "_average", broken)
+    with pytest.raises(
+        TrainingDiverged, match=r"in step 3 .*: the weights '.+' are not finite\. It had gone back"
+    ):
+        generator().fit(dataset, context)
+    for store in context.checkpoints.folder.glob("*/tensors.safetensors"):
+        read_tensors(store)
+    assert context.checkpoints.steps() == [0]
 
 
 def test_huge_loss_ends_the_training(tmp_path, dataset, monkeypatch):
     break_loss(monkeypatch, 4, 1e12)
     with pytest.raises(
-        StageFailed, match=r"the loss is 1e\+12, \d+ times the lowest of an epoch; .*contacts"
+        TrainingDiverged, match=r"the loss is 1e\+12, \d+ times the lowest of an epoch; .*contacts"
     ):
         generator().fit(dataset, make_context(tmp_path))
 
 
-def test_gradient_that_is_no_number_is_found(tmp_path):
-    context = make_context(tmp_path)
-    guard = DivergenceGuard(MdmConfig.preset("tiny"), context.checkpoints)
+def test_gradient_that_is_no_number_is_found():
+    guard = DivergenceGuard(MdmConfig.preset("tiny"))
     guard.look(torch.tensor(1.0), torch.tensor(float("nan")), {"contacts": torch.tensor(1.0)})
     guard.look(torch.tensor(1.0), torch.tensor(2.0), {"contacts": torch.tensor(1.0)})
-    with pytest.raises(StageFailed, match="its gradient's norm is nan; its largest term is contacts, 1"):
+    with pytest.raises(TrainingDiverged, match="its gradient's norm is nan; its largest term is contacts, 1"):
         guard.check(7)
 
 
-def test_sound_training_is_left_alone(tmp_path):
-    guard = DivergenceGuard(MdmConfig.preset("tiny"), make_context(tmp_path).checkpoints)
+def test_sound_training_is_left_alone():
+    guard = DivergenceGuard(MdmConfig.preset("tiny"))
     guard.end_epoch(2.0)
     guard.look(torch.tensor(1999.0), torch.tensor(1e9), {})
     guard.check(1)

@@ -15,6 +15,7 @@ from parc_core.interfaces import Scene
 from parc_motion.skeletons import load_skeleton
 from parc_motion.storage import read_arrays
 from parc_motion.terrains import Terrain
+from parc_mujoco import messages
 from parc_mujoco.config import MujocoConfig, MujocoWarpConfig
 from parc_mujoco.cpu import MujocoSimulator
 from parc_mujoco.divergence import MAX_DUMPS
@@ -96,7 +97,7 @@ def test_file_holds_what_it_takes_to_run_the_step_again(start, tmp_path, monkeyp
     sim = start(2, [1], dump_dir=str(tmp_path))
     sim.step()
     sim.step()
-    arrays, header = read_arrays(next(tmp_path.glob("*/diverged_001.npz")))
+    arrays, header = read_arrays(next(tmp_path.glob("diverged-*.npz")))
     assert (header["env_id"], header["terrain_id"], header["skeleton"]) == (1, 1, SKELETON.id)
     terrain = Terrain(height=arrays["height"], origin_xy=arrays["origin_xy"], cell=header["cell"])
     boxes = terrain_boxes(terrain)
@@ -104,9 +105,9 @@ def test_file_holds_what_it_takes_to_run_the_step_again(start, tmp_path, monkeyp
     config = MujocoConfig(**{name: value for name, value in header["settings"].items() if name in known})
     model = build_spec(SKELETON, config, boxes, len(boxes[0])).compile()
     data = mujoco.MjData(model)
-    data.qpos[:], data.qvel[:] = arrays["qpos_before"], arrays["qvel_before"]
-    data.ctrl[:] = arrays["targets"]
-    assert arrays["targets"] == pytest.approx(TARGETS.numpy())
+    data.qpos[:], data.qvel[:] = arrays["qpos"][-1], arrays["qvel"][-1]
+    data.ctrl[:] = arrays["targets"][-1]
+    assert arrays["targets"][-1] == pytest.approx(TARGETS.numpy())
     assert np.abs(data.qvel).max() == pytest.approx(9e3)
     for _ in range(4):
         mujoco.mj_step(model, data)
@@ -121,46 +122,59 @@ def test_only_the_first_few_are_kept_and_all_are_counted(start, tmp_path, caplog
         sim.step()
         sim.step()
         assert sim.num_diverged == MAX_DUMPS + 2
-    files = sorted(tmp_path.glob("*/*.npz"))
+    files = sorted(tmp_path.glob("diverged-*.npz"))
     assert len(files) == MAX_DUMPS
     assert {read_arrays(file)[1]["env_id"] for file in files} == set(range(MAX_DUMPS))
     assert sum(str(file) in caplog.text for file in files) == MAX_DUMPS
 
 
-def test_without_a_folder_the_log_names_a_temporary_one(start, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with caplog.at_level(logging.WARNING, logger="parc_mujoco"):
-        sim = start(1, [0])
+def test_log_names_the_file_and_says_how_to_replay_it(start, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, logger="parc_mujoco.divergence"):
+        sim = start(1, [0], dump_dir=str(tmp_path))
         sim.step()
-    (file,) = tmp_path.glob("*/*.npz")
+    (file,) = tmp_path.glob("*.npz")
     simulator = type(sim).__name__.removesuffix("Simulator").replace("MujocoWarp", "mujoco_warp").lower()
-    assert caplog.messages[0] == (
+    own = [record.getMessage() for record in caplog.records if record.name == "parc_mujoco.divergence"]
+    assert own == [
         f"simulator {simulator}: environment 0 on terrain 0 diverged 0.00 s after its reset; it is put back to where "
-        f"it was reset and waits there. Its state before and after the step is in {file}"
-    )
-    assert (
-        caplog.messages[1] == f"simulator {simulator}: copies have diverged 1 times so far, of 1 environments"
-    )
+        f"it was reset and waits there. Its last 1 steps are kept; replay them with: parc debug {file}",
+        f"simulator {simulator}: copies have diverged 1 times so far, of 1 environments",
+    ]
 
 
-def test_mujoco_writes_no_log_file_of_its_own(tmp_path, monkeypatch):
+def test_without_a_folder_nothing_is_kept(start, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sim = start(1, [0])
+    sim.step()
+    assert list(tmp_path.iterdir()) == []
+    assert "simulator.dump_dir names a folder in which its last steps are kept" in caplog.text
+
+
+def test_mujoco_writes_no_log_file_and_nothing_on_the_terminal(tmp_path, capfd, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     logs = mujoco.MjLogConfig.get()
-    logs.logto_file = True
+    logs.logto_file = logs.logto_console = True
     logs.set()
+    monkeypatch.setattr(messages, "_told", set())
     sim = MujocoSimulator(MujocoConfig(dump_dir=str(tmp_path / "dumps")))
-    sim.build(Scene(skeleton=SKELETON, terrains=TERRAINS, num_envs=1))
-    state = character_state(1)
+    sim.build(Scene(skeleton=SKELETON, terrains=TERRAINS, num_envs=3))
+    state = character_state(3)
     state.dof_vel[:] = 9e3
-    sim.reset(torch.tensor([0]), state)
+    sim.reset(torch.arange(3), state)
     sim.step()
     sim.close()
-    assert sim.num_diverged == 1
-    assert not (tmp_path / "MUJOCO_LOG.TXT").exists()
+    assert sim.num_diverged == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["dumps"]
+    assert capfd.readouterr() == ("", "")
+    said = [record for record in caplog.records if record.name == "parc_mujoco.messages"]
+    assert said and all(record.message.startswith("MuJoCo: Nan, Inf or huge value in Q") for record in said)
+    assert len(said) <= 3  # one of each kind as a warning
 
 
 def test_silent_reset_of_mujoco_is_switched_off(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # MuJoCo by itself writes a log file when something diverges
+    messages.messages_to_log()
     boxes = terrain_boxes(TERRAINS[0])
     model = build_spec(SKELETON, MujocoConfig(), boxes, len(boxes[0])).compile()
     data = mujoco.MjData(model)

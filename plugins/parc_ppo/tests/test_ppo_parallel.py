@@ -9,7 +9,7 @@ import attrs
 import pytest
 import torch
 
-from parc_core.errors import ConfigError
+from parc_core.errors import ConfigError, TrainingDiverged
 from parc_core.interfaces import Parallel, Stopped
 from parc_core.runner.logs import run_log
 from parc_motion.storage import digest_file, read_tensors, write_tensors
@@ -53,9 +53,16 @@ CONFIG = DmPpoConfig(
 
 
 def train(
-    folder: pathlib.Path, parallel: Parallel, stop: int | None = None, *, overlap: bool = False
+    folder: pathlib.Path,
+    parallel: Parallel,
+    stop: int | None = None,
+    *,
+    overlap: bool = False,
+    diverge: bool = False,
 ) -> None:
     """Train, or go on, in a folder; stop after a number of rollouts.
+
+    With `diverge` the last process finds once, in iteration 5, that something is not finite.
 
     What the network holds after each update is kept per process, and the metrics.
     """
@@ -67,6 +74,9 @@ def train(
     learn = Trainer._learn
 
     def watched(self, *args):
+        if diverge and self.state.iteration == 4 and self.state.went_back is None:
+            last = parallel.rank == parallel.size - 1
+            self._raise_together(TrainingDiverged("iteration 5 (a test)") if last else None)
         found = learn(self, *args)
         values = [*self.state.network.state_dict().values(), *self.state.policy.state_dict().values()]
         weights.append(torch.cat([value.double().flatten() for value in values]).tolist())
@@ -133,6 +143,7 @@ def main() -> None:
     train(where / "two_stopped", parallel)
     train(where / "two_then_one", parallel, STOP)
     train(where / "one_then_two", parallel)
+    train(where / "two_back", parallel, diverge=True)
     learn_once(where, parallel)
 
 
@@ -158,6 +169,14 @@ def test_all_processes_hold_the_same_bits_after_every_update(trained, name):
     assert len(first["weights"]) == (ITERATIONS if name in ("two", "two_ahead") else ITERATIONS - 3)
     assert first["weights"] == second["weights"] and first["fail_rates"] == second["fail_rates"]
     assert len({str(row) for row in first["weights"]}) == len(first["weights"])
+
+
+def test_processes_go_back_together_though_one_alone_has_found_something(trained):
+    first, second = kept(trained / "two_back"), kept(trained / "two_back", 1)
+    assert len(first["weights"]) == 4 + 3  # back to the checkpoint of iteration 3
+    assert first["weights"] == second["weights"] and first["fail_rates"] == second["fail_rates"]
+    assert first["weights"][:4] == kept(trained / "two")["weights"][:4]
+    assert first["weights"][3] != first["weights"][4]  # with half the learning rate
 
 
 def test_samples_of_all_processes_are_counted(trained):

@@ -4,14 +4,17 @@ import attrs
 import pytest
 import torch
 
-from parc_core.errors import SimulationDiverged, StageFailed
-from parc_core.interfaces import Policy
+from parc_core.errors import SimulationDiverged, StageFailed, TrainingDiverged
+from parc_core.interfaces import Policy, Stopped
 from parc_motion.errors import DataError
 from parc_motion.storage import digest_folder, read_json, read_tensors
+from parc_ppo import policy_io, ppo
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig
 from parc_ppo.dmppo import DmPpoAgent
+from parc_ppo.normalizer import Normalizer
 from parc_ppo.ppo import PpoAgent
 from parc_ppo.selection import Score
+from parc_ppo.trainer import Trainer
 from parc_testing.context import make_context
 from parc_testing.fake_env import FakeTrackerEnv
 
@@ -203,24 +206,40 @@ def test_fine_tuning_that_only_spoils_keeps_the_policy_it_began_with(tmp_path):
     assert torch.equal(weights(first)["actor.0.weight"], weights(second)["actor.0.weight"])
 
 
-def test_observations_that_are_not_finite_stop_the_training(tmp_path):
-    class BrokenEnv(FakeTrackerEnv):
-        def step(self, action):
-            step = super().step(action)
-            step.obs[3] = float("nan")
-            return step
+class BrokenEnv(FakeTrackerEnv):
+    """From a step on, or in that step alone, a number is not finite; steps of evaluations do not count."""
 
-    with pytest.raises(SimulationDiverged) as caught:
-        train(tmp_path, BrokenEnv(num_envs=16))
-    assert str(caught.value) == (
-        "tracker training, iteration 1 (0 samples): an observation of the environment is not finite, first in "
-        "environment 3. Environments replace a diverged simulation; check its time step and limits. The "
-        "checkpoint at 0 samples is whole; run again to continue from it."
-    )
+    def __init__(self, at: int, what: str = "obs", once: bool = False, **settings):
+        super().__init__(**settings)
+        self.at, self.what, self.once, self.steps = at, what, once, 0
+
+    def step(self, action):
+        step = super().step(action)
+        self.steps += self._training
+        if self.steps == self.at or (self.steps > self.at and not self.once):
+            getattr(step, self.what)[3] = float("nan")
+        return step
 
 
-def test_exploding_weights_stop_the_training_and_name_the_checkpoint(tmp_path):
-    with pytest.raises(StageFailed) as caught:
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [("obs", "an observation of the environment"), ("reward", "a reward of the environment")],
+)
+def test_environment_that_gives_no_numbers_ends_the_training(tmp_path, what, text):
+    for _ in range(2):  # the same command again ends at once
+        with pytest.raises(SimulationDiverged) as caught:
+            train(tmp_path, BrokenEnv(1, what, num_envs=16))
+        cause = f"iteration 1 (0 samples): {text} is not finite, first in environment 3"
+        assert str(caught.value) == (
+            f"tracker training, {cause}. It had gone back to the checkpoint at 0 samples, with half the learning rate, "
+            f"after {cause}. The same command ends here again. Environments replace a diverged simulation: check its "
+            "time step and limits. Or begin the stage again with a lower learning rate (0.003) or max_grad_norm: "
+            "--redo train_tracker --set train_tracker.agent.optimizer.learning_rate=0.00075"
+        )
+
+
+def test_exploding_weights_end_the_training(tmp_path):
+    with pytest.raises(TrainingDiverged) as caught:
         train(
             tmp_path,
             optimizer=OptimizerConfig(type="sgd", learning_rate=1e30),
@@ -228,8 +247,75 @@ def test_exploding_weights_stop_the_training_and_name_the_checkpoint(tmp_path):
         )
     text = str(caught.value)
     assert text.startswith("tracker training, iteration 1 (0 samples): ")
-    assert "not finite" in text
-    assert text.endswith("The checkpoint at 0 samples is whole; run again to continue from it.")
+    assert "not finite. It had gone back to the checkpoint at 0 samples" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("actor.0.weight", "the weights 'actor.0.weight'"), ("normalizer.mean", "normalizer")]
+)
+def test_weights_that_are_not_finite_are_never_kept(tmp_path, monkeypatch, name, value):
+    apply = Normalizer.apply_recorded
+
+    def broken(self):
+        apply(self)
+        networks[0].state_dict()[name].view(-1)[0] = float("inf")
+
+    networks = []
+    make = policy_io.make_network
+    monkeypatch.setattr(ppo, "make_network", lambda *a: networks.append(make(*a)) or networks[-1])
+    monkeypatch.setattr(Normalizer, "apply_recorded", broken)
+    with pytest.raises(TrainingDiverged, match=value):
+        train(tmp_path)
+    files = list(tmp_path.rglob("*.safetensors"))
+    assert files
+    for file in files:
+        read_tensors(file)
+
+
+def test_training_goes_back_once_and_learns_on_more_slowly(tmp_path, caplog):
+    # 16 steps an iteration: the fourth iteration fails, 2 are in the checkpoint
+    env = BrokenEnv(3 * 16 + 5, once=True, num_envs=16)
+    context = make_context(tmp_path)
+    policy = DmPpoAgent(config()).train(env, context)
+    assert policy.num_samples == 4 * SAMPLES and env.steps == 6 * 16
+    rates = [
+        row["tracker/ppo/learning_rate"]
+        for _, row in context.metrics.rows
+        if "tracker/ppo/learning_rate" in row
+    ]
+    # a linear schedule
+    assert rates[3:] == pytest.approx([0.5 * rates[2], 0.5 * (2.0 * rates[2] - rates[1])])
+    state = context.checkpoints.latest().state
+    what = "an observation of the environment is not finite, first in environment 3"
+    cause = f"iteration 4 ({3 * SAMPLES} samples): {what}"
+    assert state["went_back"] == {"cause": cause, "to": 2 * SAMPLES}
+    assert caplog.messages == [
+        f"tracker training, {cause}. It goes back to the checkpoint at {2 * SAMPLES} samples, once, and on with half "
+        "the learning rate."
+    ]
+
+
+class FailingTrainer(Trainer):
+    """Diverges in the third iteration, unless it has gone back."""
+
+    def _learn(self, sample_prob):
+        if self.state.iteration == 2 and self.state.went_back is None:
+            self._raise_together(TrainingDiverged("a test"))
+        return super()._learn(sample_prob)
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("looks", [2, 3, 4])  # before it diverges, and after it
+def test_training_that_goes_back_is_the_same_when_it_is_interrupted(tmp_path, monkeypatch, looks, overlap):
+    monkeypatch.setattr(ppo, "Trainer", FailingTrainer)
+    settings = config(iters_per_checkpoint=1 if looks == 3 else 2, overlap=overlap)
+    whole = DmPpoAgent(settings).train(FakeTrackerEnv(num_envs=16), make_context(tmp_path / "whole"))
+    calls = iter([False] * looks + [True])
+    context = make_context(tmp_path / "part", should_stop=lambda: next(calls, False))
+    with pytest.raises(Stopped):
+        DmPpoAgent(settings).train(FakeTrackerEnv(num_envs=16), context)
+    part = DmPpoAgent(settings).train(FakeTrackerEnv(num_envs=16), context)
+    assert all(torch.equal(value, weights(whole)[name]) for name, value in weights(part).items())
 
 
 def test_policy_of_other_observations_is_refused_naming_both(tmp_path):

@@ -14,6 +14,9 @@ import enum
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from parc_motion.errors import DataError
+from parc_motion.stopping import stop_point
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -51,6 +54,8 @@ StepT = TypeVar("StepT", bound=PlaybackStep, covariant=True)
 
 class PlaybackEnv(Protocol[StepT]):
     """What a playback needs of an environment; every `TrackerEnv` is one."""
+
+    motion_names: tuple[str, ...]
 
     @property
     def motion_times(self) -> Tensor:
@@ -104,6 +109,7 @@ class Playback(Generic[StepT]):
 
         self._env, self._agent = env, agent
         self.count = len(motion_ids)  # K
+        self._motion_ids = motion_ids
         self._obs = env.playback(motion_ids, start_times, noise)
         if at_start is not None:
             at_start()
@@ -120,11 +126,35 @@ class Playback(Generic[StepT]):
             yield self.step(self.act())
 
     def act(self) -> Tensor:
-        """The agent's actions ``[N, A]`` for the present observation."""
+        """The agent's actions ``[N, A]`` for the present observation.
+
+        Raises:
+            DataError: an action is not finite: the policy is unusable.
+            Stopped: this process was asked to stop.
+        """
         import torch
 
+        stop_point()
+
         with torch.no_grad():
-            return self._agent.act(self._env, self._obs, deterministic=True)
+            action = self._agent.act(self._env, self._obs, deterministic=True)
+        sound = torch.isfinite(action[: self.count]).all(dim=-1) | ~self.running
+        if not bool(sound.all()):
+            raise DataError(self._unusable(int(sound.long().argmin())))
+        return action
+
+    def _unusable(self, row: int) -> str:
+        """What to say of an action that is not finite."""
+        import torch
+
+        bad = int((~torch.isfinite(self._obs[row])).sum())
+        name = getattr(self._agent, "name", "") or type(self._agent).__name__
+        motion = self._env.motion_names[int(self._motion_ids[row])]
+        return (
+            f"agent '{name}': its action for motion '{motion}' at {float(self.times[row]):.2f} s is not finite; "
+            f"{bad} of {len(self._obs[row])} numbers of the observation are not. The policy is unusable: train it "
+            "again, or use an earlier one."
+        )
 
     def step(self, action: Tensor) -> StepT:
         """One control step under actions ``[N, A]``."""

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from parc_core.interfaces import stop_point
 from parc_data.contacts import label_clip
 from parc_data.formats.format import Format, ReadOptions
 from parc_data.import_settings import ImportSettings
@@ -63,6 +64,7 @@ def import_file(
     )
     results = []
     for motion in known.read(path, options):
+        stop_point()
         try:
             results.append(import_motion(motion, path, skeleton, settings, digest))
         except DataError as err:

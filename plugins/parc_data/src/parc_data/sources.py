@@ -10,7 +10,7 @@ from typing import ClassVar
 import attrs
 
 from parc_core.config import setting
-from parc_core.interfaces import MotionSource, SeedStreams
+from parc_core.interfaces import MotionSource, SeedStreams, stop_point
 from parc_data.formats.detect import find_format, motion_files
 from parc_data.import_settings import ImportSettings
 from parc_data.importing import import_file
@@ -66,6 +66,7 @@ class FilesSource(MotionSource):
         names: set[str] = set()
         last: DataError | None = None
         for file, known in motion_files([root], only):
+            stop_point()
             try:
                 found = import_file(file, known, self.skeleton, self.config, self._class_of(file, root))
             except DataError as err:

@@ -21,6 +21,7 @@ from parc_core.interfaces import (
     Step,
     TrackerEnv,
     TrackingFrame,
+    stop_point,
 )
 from parc_deepmimic.actions import absolute_bounds, action_spec, lead_targets
 from parc_deepmimic.config import DeepMimicConfig, StartConfig
@@ -85,14 +86,21 @@ class DeepMimicEnv(TrackerEnv):
         clips = library.clips
         self.num_motions, self.motion_names, self.motion_lengths = len(clips), library.names, library.lengths
         self.motion_classes = tuple(clip.motion_class for clip in clips)
-        per_motion = [
-            terrains_of(clip, config.terrains, library.kinematics, seed=m) for m, clip in enumerate(clips)
-        ]
+        per_motion = []
+        for m, clip in enumerate(clips):
+            stop_point()
+            per_motion.append(terrains_of(clip, config.terrains, library.kinematics, seed=m))
         terrains, choices = distinct_terrains(per_motion)
         self._motion_weights = torch.tensor(weights / np.sum(weights), dtype=torch.float32, device=device)
         self._terrain_choices = torch.tensor(choices, device=device)  # [M, V], a motion's own first
         simulator.build(
-            Scene(skeleton=skeleton, terrains=terrains, num_envs=num_envs, control_hz=config.control_hz)
+            Scene(
+                skeleton=skeleton,
+                terrains=terrains,
+                num_envs=num_envs,
+                control_hz=config.control_hz,
+                label=lambda env: library.names[int(self.motion_ids[env])],
+            )
         )
         packed = PackedTerrains.of(terrains, device)
         self._frames = FrameBuilder(config, library, packed, skeleton)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import Optimizer, Refined
+from parc_core.interfaces import Optimizer, Refined, stop_point
 from parc_kinopt import kernels
 from parc_kinopt.batch import ClipBatch, join, pack, require_terrain, split, to_clip
 from parc_kinopt.cloud import PointCloud
@@ -141,6 +141,7 @@ class KinematicOptimizer(Optimizer):
         cpu = Kinematics(self.skeleton)
         cut, removed = [], []
         for clip in clips:
+            stop_point()
             require_terrain(clip)
             clip.require_skeleton(self.skeleton.id, self.skeleton.num_joints)
             shorter, frames = remove_hesitation(clip, self.config.hesitation, cpu)
@@ -211,8 +212,13 @@ class KinematicOptimizer(Optimizer):
                 pool.submit(solve, _with_margin(problem, settings.widths[-1]), x, settings)
                 for problem, x in zip(problems, firsts)
             ]
-            for solved, _ in enumerate(as_completed(jobs), start=1):
-                tell(solved)
+            try:
+                for solved, job in enumerate(as_completed(jobs), start=1):
+                    job.result()
+                    tell(solved)
+            except BaseException:  # what has not begun never will
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         solutions = [self._within_limits(job.result()) for job in jobs]
         log.debug("steps of %d clips: %s", len(solutions), [solution.steps for solution in solutions])
         return solutions

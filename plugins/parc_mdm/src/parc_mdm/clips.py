@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from parc_core.interfaces import stop_point
 from parc_mdm.features import FPS
 from parc_motion.clips import DatasetEntry, MotionDataset, PackedClips, cached_clips
 from parc_motion.errors import DataError, SkeletonMismatch
@@ -60,6 +61,7 @@ def usable_clips(
     except SkeletonMismatch as err:
         raise SkeletonMismatch(f"{dataset.entries[0].file}: {err}") from err
     for m in chosen:
+        stop_point()
         if clips.records[m]["terrain"] is None:
             entry = dataset.entries[m]
             raise DataError(

@@ -1,14 +1,15 @@
-"""Stops a training whose loss is not finite or has risen far above its level."""
+"""Notices that a loss is not finite or has risen far above its level."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from parc_core.errors import StageFailed
+from parc_core.errors import TrainingDiverged
 from parc_mdm.config import MdmConfig
 from parc_mdm.losses import weight_of
-from parc_motion.storage import CheckpointStore
 
 __all__ = ["DivergenceGuard"]
 
@@ -19,9 +20,9 @@ class DivergenceGuard:
     What was seen stays until it is judged: a loss that was no number for one step only is found too.
     """
 
-    def __init__(self, config: MdmConfig, checkpoints: CheckpointStore) -> None:
+    def __init__(self, config: MdmConfig) -> None:
         self.lowest: float | None = None  # lowest mean loss of an epoch
-        self._config, self._checkpoints = config, checkpoints
+        self._config = config
         self._worst: Tensor | None = None  # loss, gradient norm
         self._terms: dict[str, Tensor] = {}
 
@@ -40,7 +41,7 @@ class DivergenceGuard:
         """Judge what was seen since the last judgment.
 
         Raises:
-            StageFailed: the training has diverged; the text names the last checkpoint that is whole.
+            TrainingDiverged: the training has diverged; the text says in which step, and of what.
         """
         if self._worst is None:
             return
@@ -51,12 +52,25 @@ class DivergenceGuard:
         what = f"its gradient's norm is {norm:g}" if loss < limit else f"the loss is {loss:g}"
         if float("inf") > loss >= limit:
             what += f", {loss / (self.lowest or 1.0):.0f} times the lowest of an epoch"
-        raise StageFailed(
-            f"train_gen: the training of generator mdm has diverged in step {iteration} "
-            f"(epoch {(iteration - 1) // self._config.iters_per_epoch + 1} of {self._config.epochs}): {what}; "
-            f"{self._blame()}. {self._last_checkpoint()} Lower learning_rate ({self._config.learning_rate:g}) or "
-            f"grad_clip ({self._config.grad_clip:g}), or look for clips with wild motion."
-        )
+        raise TrainingDiverged(f"{self._step(iteration)}: {what}; {self._blame()}")
+
+    def check_weights(self, iteration: int, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Judge weights, before they are kept.
+
+        Raises:
+            TrainingDiverged: one is not finite; the text names it.
+        """
+        for name, value in weights:
+            if not bool(torch.isfinite(value).all()):
+                raise TrainingDiverged(f"{self._step(iteration)}: the weights '{name}' are not finite")
+
+    def forget(self) -> None:
+        """Note nothing of the steps since the last judgment: they are taken back."""
+        self._worst = None
+
+    def _step(self, iteration: int) -> str:
+        epoch = (max(iteration, 1) - 1) // self._config.iters_per_epoch + 1
+        return f"step {iteration} (epoch {epoch} of {self._config.epochs})"
 
     def _blame(self) -> str:
         values = {name: float(value) for name, value in self._terms.items()}
@@ -65,10 +79,3 @@ class DivergenceGuard:
             return f"terms that are not a number: {', '.join(broken)}"
         name = max(values, key=lambda term: weight_of(self._config.losses, term) * values[term])
         return f"its largest term is {name}, {values[name]:g}"
-
-    def _last_checkpoint(self) -> str:
-        checkpoint = self._checkpoints.latest()
-        if checkpoint is None:
-            return "No checkpoint was written before."
-        folder = self._checkpoints.folder / f"{self._checkpoints.stem}_{checkpoint.step:010d}"
-        return f"The last whole checkpoint is {folder} (epoch {checkpoint.step})."

@@ -7,7 +7,7 @@ import functools
 import torch
 from torch import Generator, Tensor
 
-from parc_core.interfaces import Condition
+from parc_core.interfaces import Condition, stop_point
 from parc_mdm.diffusion import ddim_step, ddim_timesteps, ddpm_step
 from parc_mdm.features import NUM_HISTORY, FeatureLayout
 from parc_mdm.guidance import Guidance
@@ -49,6 +49,7 @@ def sample_windows(
     steps = ddim_timesteps(schedule.num_steps, stride)
     xt = noise
     for t, t_next in zip(steps, [*steps[1:], -1]):
+        stop_point()
         predict = functools.partial(_predict, model, t=t, cond=both, guided=guided)
         x0 = model.project(predict(xt) if guidance is None else guidance.steer(xt, predict))
         if t_next < 0:

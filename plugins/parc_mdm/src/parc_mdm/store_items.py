@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from parc_core.interfaces import stop_point
 from parc_mdm.features import FPS
 from parc_motion.clips import MotionClip, PackedClips, mirror_clip
 from parc_motion.errors import DataError
@@ -102,6 +103,7 @@ def _batches(clips: Sequence[MotionClip], skeleton: Skeleton, mirror: bool) -> I
 def _resampled(clips: Sequence[MotionClip], skeleton: Skeleton, mirror: bool) -> Iterator[MotionClip]:
     for is_mirrored in (False, True) if mirror else (False,):
         for clip in clips:
+            stop_point()
             clip.require_skeleton(skeleton.id, skeleton.num_joints)
             found = resample_clip(clip, FPS)
             yield mirror_clip(found, skeleton) if is_mirrored else found

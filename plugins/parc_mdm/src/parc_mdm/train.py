@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import math
 import pathlib
+from typing import Any
 
+import attrs
 import torch
 from torch import Tensor
 
+from parc_core.errors import TrainingDiverged
 from parc_core.interfaces import StageContext, Stopped
 from parc_mdm.config import MdmConfig, plain_settings
 from parc_mdm.draws import Rows, Source
@@ -25,7 +28,7 @@ from parc_mdm.store import MotionStore
 from parc_mdm.validation import Validation
 from parc_mdm.windows import draw_windows
 from parc_motion.errors import DataError
-from parc_motion.storage import Checkpoint
+from parc_motion.storage import Checkpoint, CheckpointStore
 
 __all__ = ["Trainer", "learning_rate"]
 
@@ -33,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _STREAMS = ("windows", "noise", "dropout")
 _REPORT_EVERY = 10  # steps between progress reports
+_SLOWER = 0.5  # of the learning rate, after a divergence
 
 
 def learning_rate(config: MdmConfig, iteration: int) -> float:
@@ -81,7 +85,11 @@ class Trainer:
         self.streams = {name: ctx.seeds.torch(f"mdm_{name}", device) for name in _STREAMS}
         self.objective = Objective(model, config)
         self.validation = None if held_out is None else Validation(model, held_out, ctx.seeds)
-        self.guard = DivergenceGuard(config, ctx.checkpoints)
+        self.guard = DivergenceGuard(config)
+        #: that it diverged and went back, once: `cause` and the checkpoint `to` which
+        self.went_back: dict[str, Any] | None = None
+        # where it was stopped, between two checkpoints; a divergence never goes back there
+        self._stops = attrs.evolve(ctx.checkpoints, stem=f"{ctx.checkpoints.stem}_stopped", keep=1)
         self.iteration = 0
         self.sums: dict[str, float] = {}  # of losses since the epoch began
         self._pending: dict[str, Tensor] = {}
@@ -89,23 +97,38 @@ class Trainer:
     def run(self) -> None:
         """Train to the last epoch, from the newest checkpoint where there is one.
 
+        A training that diverges goes back to the last checkpoint, once, and on with half the learning rate.
+
         Raises:
             Stopped: the context asked to stop; a checkpoint was written.
             DataError: the newest checkpoint was made with other settings or another data set.
-            StageFailed: the loss is not finite or has become huge.
+            TrainingDiverged: for the second time, the loss is not finite or has become huge.
         """
-        checkpoint = self.ctx.checkpoints.latest()
+        checkpoint = self._newest()
         if checkpoint is not None:
             self._load(checkpoint)
         # nobody writes a checkpoint before all have looked, and rounding on another machine changes nothing
         model = self.model
         self.ctx.parallel.broadcast_([model.mean, model.std, *self.params, *self.averaged])
+        self.ctx.parallel.barrier()
+        if checkpoint is None:
+            self._save()
+        while True:
+            try:
+                self._train()
+                break
+            except TrainingDiverged as err:
+                self._go_back(err)
+        self._use_averaged()
+
+    def _train(self) -> None:
         per_epoch = self.config.iters_per_epoch
-        total = self.config.epochs * per_epoch
+        total, each = self.config.epochs * per_epoch, self.config.epochs_per_checkpoint * per_epoch
         self.denoiser.train()
         while self.iteration < total:
             if self.ctx.should_stop():
-                self._save()
+                if self.iteration % each:
+                    self._save(self._stops)
                 raise Stopped
             loss = self.step()
             epoch, within = divmod(self.iteration, per_epoch)
@@ -116,23 +139,22 @@ class Trainer:
                 )
             if within == 0:
                 self._report(epoch)
-                if epoch % self.config.epochs_per_checkpoint == 0 or self.iteration == total:
+                if self.iteration % each == 0 or self.iteration == total:
                     self._save()
-        self._use_averaged()
 
     def step(self) -> Tensor:
         """One step of the optimizer; returns its loss.
 
         Raises:
-            StageFailed: on a CPU, the loss or its gradient is not finite, or the loss has become huge; the weights are
-                those before the step.
+            TrainingDiverged: on a CPU, the loss or its gradient is not finite, or the loss has become huge; the
+                weights are those before the step.
         """
         sources = {name: self._source(stream) for name, stream in self.streams.items()}
         windows = draw_windows(
             self.store, self.model.layout, self.config, self.denoiser.num_frames, sources["windows"]
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.iteration)
+            group["lr"] = self._learning_rate(self.iteration)
         terms = self.objective.losses(windows, sources["noise"], sources["dropout"])
         loss = total_loss(terms, self.config.losses)
         self.optimizer.zero_grad(set_to_none=True)
@@ -150,6 +172,48 @@ class Trainer:
         for name, value in {**terms, "total": loss, "grad_norm": norm}.items():
             self._pending[name] = self._pending.get(name, 0.0) + value.detach().double()
         return loss.detach()
+
+    def _learning_rate(self, iteration: int) -> float:
+        return learning_rate(self.config, iteration) * (1.0 if self.went_back is None else _SLOWER)
+
+    def _go_back(self, err: TrainingDiverged) -> None:
+        """Take back what happened since the last checkpoint, and go on from there with smaller steps.
+
+        Every process does the same, because all of them see the same loss, gradient and weights.
+
+        Raises:
+            TrainingDiverged: it has gone back before.
+        """
+        checkpoint = self.ctx.checkpoints.latest()
+        if self.went_back is not None or checkpoint is None:
+            raise TrainingDiverged(self._diverged_again(err)) from err
+        self.guard.forget()
+        self._load(checkpoint)
+        self.went_back = {"cause": str(err), "to": checkpoint.step}
+        self.ctx.parallel.barrier()  # nobody writes before all have read
+        self._save()
+        log.warning(
+            "train_gen: the training of generator mdm has diverged in %s. It goes back to the checkpoint of epoch %d, "
+            "once, and on with half the learning rate.",
+            err,
+            checkpoint.step,
+        )
+
+    def _diverged_again(self, err: TrainingDiverged) -> str:
+        rate, before = self.config.learning_rate, self.went_back
+        text = f"train_gen: the training of generator mdm has diverged in {err}. "
+        if before is None:
+            text += "There is no checkpoint that is whole to go back to. "
+        else:
+            text += (
+                f"It had gone back to the checkpoint of epoch {before['to']}, with half the learning rate, when it "
+                f"diverged in {before['cause']}. "
+            )
+        return (
+            f"{text}The same command ends here again. Look for clips with wild motion, or begin the stage again with a "
+            f"lower learning_rate ({rate:g}) or grad_clip ({self.config.grad_clip:g}): --redo train_gen --set "
+            f"train_gen.generator.learning_rate={rate / 4:g}"
+        )
 
     def _source(self, stream: torch.Generator) -> Source:
         """The stream, which gives only this process's rows of a batch if there are several processes."""
@@ -201,7 +265,7 @@ class Trainer:
             if name != "grad_norm"
         }
         values["train_gen/grad_norm"] = self.sums["grad_norm"] / per_epoch
-        values["train_gen/learning_rate"] = learning_rate(self.config, self.iteration - 1)
+        values["train_gen/learning_rate"] = self._learning_rate(self.iteration - 1)
         # the others go on meanwhile, up to the next sum of gradients
         if (
             self.validation is not None
@@ -214,14 +278,16 @@ class Trainer:
         self.guard.end_epoch(self.sums["total"] / per_epoch)
         self.sums = {}
 
-    def _save(self) -> None:
+    def _save(self, store: CheckpointStore | None = None) -> None:
+        """Write a checkpoint into the store, by default into that of the context."""
         self.guard.check(self.iteration)
+        names = [name for name, _ in self.denoiser.named_parameters()]
+        self.guard.check_weights(self.iteration, [*zip(names, self.params), *zip(names, self.averaged)])
         self._flush()
         if not self.ctx.parallel.is_main:
             return
         model = self.model
         tensors = {"mean": model.mean, "std": model.std, "start_height": model.start_height}
-        names = [name for name, _ in self.denoiser.named_parameters()]
         for name, param, mean in zip(names, self.params, self.averaged):
             tensors[f"model.{name}"], tensors[f"averaged.{name}"] = param, mean
             for key, value in self.optimizer.state.get(param, {}).items():
@@ -232,19 +298,27 @@ class Trainer:
             "iteration": self.iteration,
             "sums": self.sums,
             "lowest_loss": self.guard.lowest,
+            "went_back": self.went_back,
             "settings": plain_settings(self.config),
             "data": self.data,
         }
         epoch = self.iteration // self.config.iters_per_epoch
-        self.ctx.checkpoints.save(epoch, tensors, state, model=self._write_model)
+        (store or self.ctx.checkpoints).save(epoch, tensors, state, model=self._write_model)
 
     def _write_model(self, folder: pathlib.Path) -> None:
         averaged = {name: mean for (name, _), mean in zip(self.denoiser.named_parameters(), self.averaged)}
         write_model(self.model, folder, {**self.denoiser.state_dict(), **averaged})
 
+    def _newest(self) -> Checkpoint | None:
+        """The checkpoint to continue from; one from before a divergence is older than any after it."""
+        found = [one for store in (self.ctx.checkpoints, self._stops) if (one := store.latest()) is not None]
+        age = lambda one: (one.state.get("went_back") is not None, one.state["iteration"])  # noqa: E731
+        return max(found, key=age, default=None)
+
     def _load(self, checkpoint: Checkpoint) -> None:
         self._require_same(checkpoint)
         tensors = checkpoint.tensors
+        self.optimizer.state.clear()
         with torch.no_grad():
             for key in ("mean", "std", "start_height"):
                 getattr(self.model, key).copy_(tensors[key])
@@ -259,7 +333,9 @@ class Trainer:
         for name, stream in self.streams.items():
             stream.set_state(tensors[f"stream.{name}"])
         self.iteration, self.sums = checkpoint.state["iteration"], dict(checkpoint.state["sums"])
+        self._pending = {}
         self.guard.lowest = checkpoint.state["lowest_loss"]
+        self.went_back = checkpoint.state.get("went_back")  # not in checkpoints of earlier versions
 
     def _require_same(self, checkpoint: Checkpoint) -> None:
         """Refuse a checkpoint that this training would not have written.

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import SeedStreams
+from parc_core.interfaces import SeedStreams, stop_point
 from parc_mdm.losses import total_loss
 from parc_mdm.model import MotionModel
 from parc_mdm.objective import Objective
@@ -54,6 +54,7 @@ class Validation:
         ]
         sums: dict[str, float] = {}
         for _ in range(_BATCHES):
+            stop_point()
             windows = draw_windows(
                 self._store, model.layout, self._config, model.denoiser.num_frames, streams[0]
             )

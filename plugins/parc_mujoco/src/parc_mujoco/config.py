@@ -54,7 +54,8 @@ class MujocoConfig:
     integrator: Literal["implicitfast", "euler"] = setting("implicitfast", help="Time integrator of MuJoCo.")
     dump_dir: str | None = setting(
         None,
-        help="Folder for the states of diverged environments; null: a temporary folder, which the log names.",
+        help="Folder for the last steps of environments that diverge, which `parc debug` replays. null: the folder "
+        "dumps of the run, and none outside of a run.",
     )
 
 

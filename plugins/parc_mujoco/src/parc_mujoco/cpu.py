@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import mujoco
 import numpy as np
 import torch
@@ -13,8 +15,10 @@ from parc_motion.errors import DataError, ShapeError
 from parc_mujoco.bodies import BodyMotion
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import StateLayout
-from parc_mujoco.divergence import FASTEST, MAX_DUMPS, Divergence, DivergenceLog
+from parc_mujoco.divergence import FASTEST, KEPT, MAX_DUMPS, Divergence, DivergenceLog, Simulated
 from parc_mujoco.ground import TerrainModels
+from parc_mujoco.history import History
+from parc_mujoco.messages import messages_to_log
 from parc_mujoco.model import count_substeps
 from parc_mujoco.rollouts import Rollouts, SavedStates
 
@@ -23,7 +27,6 @@ __all__ = ["MujocoConfig", "MujocoSimulator"]
 _NOTHING = mujoco.mjtStage.mjSTAGE_NONE.value  # after the last physics step: `read` computes what it needs
 _FORCES = mujoco.mjtStage.mjSTAGE_ACC.value
 _NOT_BUILT = "simulator mujoco: it was not built, or is closed. Call build(scene) first."
-_KEPT = ("qpos", "qvel", "qacc_warmstart", "time")  # of the state that a step begins with
 
 
 class MujocoSimulator(Simulator):
@@ -36,15 +39,28 @@ class MujocoSimulator(Simulator):
 
     capabilities = frozenset({"rollout"})
 
-    def __init__(self, config: MujocoConfig, *, device: str = "cpu", threads: int = 1) -> None:
+    def __init__(
+        self,
+        config: MujocoConfig,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        dumps: pathlib.Path | None = None,
+    ) -> None:
+        """A simulator without copies.
+
+        Args:
+            dumps: folder for the last steps of copies that diverge; None: they are not kept.
+        """
         self.config, self.device, self.threads = config, torch.device(device), threads
+        self._dumps = dumps
         self._batch: Batch | None = None
         self._rollouts: Rollouts | None = None
 
     def build(self, scene: Scene) -> None:
         """Make the copies, all on terrain 0, standing nowhere in particular until `reset`."""
         self.close()
-        _write_no_log_file()
+        messages_to_log()
         self.scene = scene
         self.substeps = count_substeps(self.config.sim_hz, scene.control_hz)
         if not scene.terrains:
@@ -57,7 +73,14 @@ class MujocoSimulator(Simulator):
         self._moved = True
         self._alive = np.ones(scene.num_envs, dtype=bool)
         self._unmeasured = np.ones(scene.num_envs, dtype=bool)  # put somewhere since forces were computed
-        self.num_diverged, self._log = 0, DivergenceLog("mujoco", self.config, scene.skeleton)
+        about = Simulated(
+            simulator="mujoco",
+            config=self.config,
+            skeleton=scene.skeleton,
+            control_hz=scene.control_hz,
+            num_boxes=self._models.num_boxes,
+        )
+        self.num_diverged, self._log = 0, DivergenceLog(about, self._dumps)
         self._batch = Batch(self._models[0], scene.num_envs, nthread=self.threads)
         names = (
             "qpos",
@@ -70,7 +93,7 @@ class MujocoSimulator(Simulator):
         self._field = {name: self._batch.bind(name) for name in names}
         self._rollouts = Rollouts(self._models, self._layout, self.substeps, self.threads, self.device)
         self._start = {name: self._field[name].copy() for name in ("qpos", "qvel")}
-        self._before = {name: self._field[name].copy() for name in _KEPT}
+        self._history = History({name: self._field[name] for name in KEPT}, self._field["ctrl"])
 
     @property
     def _running(self) -> Batch:
@@ -112,6 +135,7 @@ class MujocoSimulator(Simulator):
             start[ids[sound]] = field[name][ids[sound]]
             field[name][ids[~sound]] = start[ids[~sound]]
         self._unmeasured[ids[sound]] = True
+        self._history.forget(ids)
         self._count(int((~sound).sum()))
 
     def set_targets(self, dof_target: Tensor) -> None:
@@ -129,11 +153,10 @@ class MujocoSimulator(Simulator):
         moving = self._alive.copy()
         if env_ids is not None:
             moving &= np.isin(np.arange(len(moving)), _numpy(env_ids))
+        self._history.begin(moving)
         # MuJoCo would replace targets that are not finite by zeros and say nothing
         lost = moving & ~_rows_below(self._field["ctrl"], np.inf)
         moving &= ~lost
-        for name, before in self._before.items():
-            np.copyto(before, self._field[name])
         try:
             if moving.any():
                 ids = None if moving.all() else np.flatnonzero(moving)
@@ -187,15 +210,16 @@ class MujocoSimulator(Simulator):
         """Count diverged copies, keep the states of some, and put them where they were last reset."""
         field = self._field
         for i in ids[:MAX_DUMPS].tolist():
-            terrain_id = int(self._terrain_ids[i])
+            terrain_id, steps = int(self._terrain_ids[i]), self._history.of(i)
             case = Divergence(
                 env_id=i,
                 terrain_id=terrain_id,
-                before={name: before[i].copy() for name, before in self._before.items()},
-                targets=field["ctrl"][i].copy(),
+                before={name: steps[name] for name in KEPT},
+                targets=steps["targets"],
                 after={name: field[name][i].copy() for name in self._start},
+                clip=self.scene.label(i) if self.scene.label is not None else "",
             )
-            self._log.dump(case, self.scene.terrains[terrain_id])
+            self._log.dump(case, self.scene.terrains[terrain_id], self._models.mjcf(terrain_id))
         for name, start in self._start.items():
             field[name][ids] = start[ids]
         field["time"][ids], field["qacc_warmstart"][ids], field["ctrl"][ids] = 0.0, 0.0, 0.0
@@ -228,13 +252,6 @@ class MujocoSimulator(Simulator):
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self.device)
-
-
-def _write_no_log_file() -> None:
-    # MuJoCo would leave a MUJOCO_LOG.TXT in the current folder when something diverges
-    logs = mujoco.MjLogConfig.get()
-    logs.logto_file = False
-    logs.set()
 
 
 def _rows_below(values: np.ndarray, limit: float) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import mujoco
 
+from parc_core.interfaces import stop_point
 from parc_motion.skeletons import Skeleton
 from parc_motion.terrains import Terrain
 from parc_mujoco.config import MujocoConfig
@@ -24,8 +25,11 @@ class TerrainModels:
 
     def __init__(self, skeleton: Skeleton, terrains: Sequence[Terrain], config: MujocoConfig) -> None:
         self._skeleton, self._config = skeleton, config
-        self._boxes = [terrain_boxes(terrain) for terrain in terrains]
-        self._num_boxes = max(len(centers) for centers, _ in self._boxes)
+        self._boxes = []
+        for terrain in terrains:
+            stop_point()
+            self._boxes.append(terrain_boxes(terrain))
+        self.num_boxes = max(len(centers) for centers, _ in self._boxes)
         self._models: dict[int, mujoco.MjModel] = {}
 
     def __len__(self) -> int:
@@ -33,6 +37,14 @@ class TerrainModels:
 
     def __getitem__(self, terrain_id: int) -> mujoco.MjModel:
         if terrain_id not in self._models:
-            spec = build_spec(self._skeleton, self._config, self._boxes[terrain_id], self._num_boxes)
-            self._models[terrain_id] = spec.compile()
+            self._models[terrain_id] = self._spec(terrain_id).compile()
         return self._models[terrain_id]
+
+    def mjcf(self, terrain_id: int) -> str:
+        """The model as a text."""
+        spec = self._spec(terrain_id)
+        spec.compile()
+        return spec.to_xml()
+
+    def _spec(self, terrain_id: int) -> mujoco.MjSpec:
+        return build_spec(self._skeleton, self._config, self._boxes[terrain_id], self.num_boxes)

@@ -34,5 +34,10 @@ def parc_commands() -> list[Command]:
     return [
         Command(
             name="render", target="parc_mujoco.render.command:render", summary="draw clips to PNG, MP4 or GIF"
-        )
+        ),
+        Command(
+            name="debug",
+            target="parc_mujoco.debug.command:debug",
+            summary="replay the last steps of a simulation that diverged",
+        ),
     ]

@@ -1,4 +1,4 @@
-"""Refuses experience and weights that are not finite, and says where the training can be resumed."""
+"""Looks for numbers that are not finite in experience, losses and weights, and says what a training does about them."""
 
 from __future__ import annotations
 
@@ -6,57 +6,79 @@ import math
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
-from parc_core.errors import SimulationDiverged, StageFailed
+from parc_core.errors import SimulationDiverged, TrainingDiverged
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.training_state import TrainingState
 
-__all__ = ["check_experience", "check_weights"]
+__all__ = ["Elsewhere", "diverged_again", "fault_of_experience", "fault_of_weights"]
 
 
-def check_experience(buffer: RolloutBuffer, state: TrainingState, checkpoints: list[int]) -> None:
-    """Accept a rollout whose observations and rewards are finite.
+class Elsewhere(TrainingDiverged):
+    """What another process of the training has found."""
+
+
+def fault_of_experience(
+    buffer: RolloutBuffer, state: TrainingState
+) -> SimulationDiverged | TrainingDiverged | None:
+    """What is wrong with a rollout: observations, actions and rewards have to be finite."""
+    # in the order of their causes
+    for what, values, error in (
+        ("an observation of the environment", buffer.obs, SimulationDiverged),
+        ("an action of the policy", buffer.action, TrainingDiverged),
+        ("a reward of the environment", buffer.reward, SimulationDiverged),
+    ):
+        if (env := _first_bad(values)) is not None:
+            return error(f"{_where(state)}: {what} is not finite, first in environment {env}")
+    return None
+
+
+def fault_of_weights(
+    network: ActorCritic, losses: Mapping[str, float], state: TrainingState
+) -> TrainingDiverged | None:
+    """What is wrong after an update: losses, weights and the normalizer's statistics have to be finite."""
+    bad = [name for name, value in losses.items() if not math.isfinite(value)]
+    if bad:
+        return TrainingDiverged(f"{_where(state)}: {', '.join(bad)} not finite")
+    for name, value in network.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            return TrainingDiverged(f"{_where(state)}: the weights '{name}' are not finite")
+    return None
+
+
+def diverged_again(err: SimulationDiverged | TrainingDiverged, state: TrainingState, rate: float) -> str:
+    """The message that ends a training.
 
     Args:
-        checkpoints: numbers of samples at which checkpoints were written, for the message.
-
-    Raises:
-        SimulationDiverged: one of them is not.
+        rate: its learning rate.
     """
-    for what, values in (("an observation", buffer.obs), ("a reward", buffer.reward)):
-        if not bool(torch.isfinite(values.sum())):
-            where = (~torch.isfinite(values.flatten(2) if values.dim() > 2 else values)).nonzero()
-            at = f", first in environment {int(where[0, 1])}" if len(where) else ""
-            raise SimulationDiverged(
-                f"{_where(state)}: {what} of the environment is not finite{at}. Environments "
-                f"replace a diverged simulation; check its time step and limits. {_advice(checkpoints)}"
-            )
-
-
-def check_weights(
-    network: ActorCritic, losses: Mapping[str, float], state: TrainingState, checkpoints: list[int]
-) -> None:
-    """Accept an update after which losses and weights are finite.
-
-    Raises:
-        StageFailed: they are not.
-    """
-    bad = [name for name, value in losses.items() if not math.isfinite(value)]
-    finite = all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters())
-    if bad or not finite:
-        what = f"{', '.join(bad)} not finite" if bad else "a weight is not finite"
-        raise StageFailed(
-            f"{_where(state)}: {what}. A smaller optimizer.learning_rate or max_grad_norm helps. "
-            f"{_advice(checkpoints)}"
+    before = state.went_back
+    text = f"tracker training, {err}. "
+    if before is None:
+        text += "There is no checkpoint that is whole to go back to. "
+    else:
+        text += (
+            f"It had gone back to the checkpoint at {before['to']} samples, with half the learning rate, after "
+            f"{before['cause']}. "
         )
+    text += "The same command ends here again. "
+    if isinstance(err, SimulationDiverged):
+        text += "Environments replace a diverged simulation: check its time step and limits. "
+    return (
+        f"{text}Or begin the stage again with a lower learning rate ({rate:g}) or max_grad_norm: --redo train_tracker "
+        f"--set train_tracker.agent.optimizer.learning_rate={rate / 4:g}"
+    )
+
+
+def _first_bad(values: Tensor) -> int | None:
+    """The environment of the first number ``[T, N, ...]`` that is not finite."""
+    if bool(torch.isfinite(values.sum())):  # of finite numbers it may overflow
+        return None
+    bad = (~torch.isfinite(values)).nonzero()
+    return int(bad[0, 1]) if len(bad) else None
 
 
 def _where(state: TrainingState) -> str:
-    return f"tracker training, iteration {state.iteration + 1} ({state.samples} samples)"
-
-
-def _advice(checkpoints: list[int]) -> str:
-    if not checkpoints:
-        return ""
-    return f"The checkpoint at {checkpoints[-1]} samples is whole; run again to continue from it."
+    return f"iteration {state.iteration + 1} ({state.samples} samples)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import Done, TrackerEnv
+from parc_core.interfaces import Done, TrackerEnv, stop_point
 from parc_ppo.actor_critic import ActorCritic
 
 __all__ = ["run_episodes"]
@@ -31,6 +31,7 @@ def run_episodes(env: TrackerEnv, network: ActorCritic, num_episodes: int) -> di
     running: dict[str, Tensor] = {}
     errors: dict[str, Tensor] = {}
     while bool((count < per_env).any()):
+        stop_point()
         counted = (count < per_env).float()
         step = env.step(network.act(obs))
         obs, over = step.obs, step.done != Done.NULL

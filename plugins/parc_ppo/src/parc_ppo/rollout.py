@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.interfaces import Parallel, TrackerEnv
+from parc_core.interfaces import Parallel, TrackerEnv, stop_point
 from parc_ppo import distribution
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.buffer import RolloutBuffer
@@ -102,6 +102,7 @@ def collect(
     extras = buffer.extras
     buffer.obs[0].copy_(obs)
     for t in range(len(buffer.reward)):
+        stop_point()
         if extras is not None:
             extras.before(t, env)
         begin = time.perf_counter()

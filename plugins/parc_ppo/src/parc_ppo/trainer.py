@@ -11,12 +11,12 @@ import attrs
 import torch
 from torch import Tensor
 
-from parc_core.errors import ConfigError
+from parc_core.errors import ConfigError, ProcessLost, SimulationDiverged, TrainingDiverged
 from parc_core.interfaces import StageContext, Stopped, TrackerEnv
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.ahead import AheadCollector
 from parc_ppo.buffer import RolloutBuffer
-from parc_ppo.checks import check_experience, check_weights
+from parc_ppo.checks import Elsewhere, diverged_again, fault_of_experience, fault_of_weights
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.ema import ema_copy, update_ema
 from parc_ppo.episodes import run_episodes
@@ -114,8 +114,9 @@ class Trainer:
 
         Raises:
             Stopped: the user asked for it.
-            StageFailed: losses or weights are not finite any more.
-            SimulationDiverged: the environment returned values that are not finite.
+            TrainingDiverged: for the second time, losses, weights or actions are not finite. At the first time it goes
+                back to the last checkpoint, and on with half the learning rate.
+            SimulationDiverged: the same of what the environment returned.
         """
         state, checkpoint = self.state, self.ctx.checkpoints.latest()
         if checkpoint is not None:
@@ -157,7 +158,12 @@ class Trainer:
             if self.ctx.should_stop():
                 # without a checkpoint: episodes restart at each, and an uninterrupted training has none here
                 raise Stopped
-            obs = self._iterate(obs)
+            try:
+                obs = self._iterate(obs)
+            except (SimulationDiverged, TrainingDiverged) as err:
+                self._go_back(err)
+                obs = self._reset()
+                continue
             if self._between():
                 obs = self._reset()
 
@@ -175,7 +181,7 @@ class Trainer:
         else:
             self.buffer, self._next_buffer = self._next_buffer, self.buffer
             obs, self._next_obs = self._next_obs, None
-        check_experience(self.buffer, state, self.ctx.checkpoints.steps())
+        self._raise_together(fault_of_experience(self.buffer, state))
         collected = time.perf_counter()
         # 3. the update; with `overlap` the next rollout runs beside it, with the policy from before it
         self._collect_ahead(obs)
@@ -206,13 +212,13 @@ class Trainer:
         # TD(lambda) returns and generalized advantage estimates
         batch = prepare(network, self.buffer, config, sample_prob, self._reward_range, self.parallel)
         # epochs of PPO at the scheduled, KL-adaptive learning rate
-        rate = set_learning_rate(state.optimizer, config.optimizer, progress, state.rate_factor)
+        rate = set_learning_rate(state.optimizer, config.optimizer, progress, state.learning_rate_factor)
         losses = update(network, state.optimizer, batch, config, state.shuffle, self.parallel)
-        check_weights(network, losses, state, self.ctx.checkpoints.steps())
         state.rate_factor = adapted_factor(state.rate_factor, losses["kl"], config.optimizer.kl_target)
         # the normalizer changes after the update: the whole rollout was normalized alike
         network.normalizer.record(self.buffer.obs[:-1], self.parallel)
         network.normalizer.apply_recorded()
+        self._raise_together(fault_of_weights(network, losses, state))
         state.iteration += 1
         if state.has_ema:
             update_ema(state.policy, network, config.average_decay, state.iteration)
@@ -270,13 +276,49 @@ class Trainer:
             weights = {name: value.detach().clone() for name, value in state.policy.state_dict().items()}
             state.best = BestPolicy(score=reached, samples=state.samples, evaluation=found, weights=weights)
 
+    def _raise_together(self, fault: SimulationDiverged | TrainingDiverged | None) -> None:
+        """Raise in every process what one of them has found."""
+        if self.parallel.any(fault is not None):
+            raise fault or Elsewhere("another process of the training found numbers that are not finite")
+
+    def _go_back(self, err: SimulationDiverged | TrainingDiverged) -> None:
+        """Take back what happened since the last checkpoint, and go on from there with smaller steps; collective.
+
+        Raises:
+            SimulationDiverged, TrainingDiverged: it has gone back before.
+            ProcessLost: the same, found by another process.
+        """
+        state, checkpoint = self.state, self.ctx.checkpoints.latest()
+        if state.went_back is not None or checkpoint is None:
+            if isinstance(err, Elsewhere):
+                raise ProcessLost(str(err)) from err
+            raise type(err)(diverged_again(err, state, self.config.optimizer.learning_rate)) from err
+        where = str(self.ctx.checkpoints.folder)
+        state.load(checkpoint, self.env, self.ctx.threads, self.parallel.size, where)
+        state.went_back = {"cause": str(err), "to": checkpoint.step}
+        self._next_obs = None
+        self.env.statistics()  # those of the episodes that are taken back
+        self.parallel.barrier()  # nobody writes before all have read
+        self._begin_together()
+        if self.parallel.is_main:
+            self._write_checkpoint()
+        log.warning(
+            "tracker training, %s. It goes back to the checkpoint at %d samples, once, and on with half the learning "
+            "rate.",
+            err,
+            checkpoint.step,
+        )
+
     def _save(self) -> None:
-        state = self.state
-        state.stats.merge()
+        self.state.stats.merge()
         self.env.synchronize(self.parallel)
-        if not self.parallel.is_main:
+        if self.parallel.is_main:
+            self._write_checkpoint()
+        else:
             self._reseed()
-            return
+
+    def _write_checkpoint(self) -> None:
+        state = self.state
         tensors, values = state.tensors(), state.values(self.env, self.ctx.threads, self.parallel.size)
         # files beside the checkpoint first: after a kill in between they are written again
         self.hooks.on_checkpoint(self.env, self.ctx, state.samples)

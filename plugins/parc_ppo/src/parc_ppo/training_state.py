@@ -25,6 +25,8 @@ __all__ = ["BestPolicy", "TrainingState"]
 
 log = logging.getLogger(__name__)
 
+_SLOWER = 0.5  # of the learning rate, after a divergence
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class BestPolicy:
@@ -51,8 +53,16 @@ class TrainingState:
     iteration: int = 0
     samples: int = 0
     rate_factor: float = 1.0  # KL-adaptive factor of the learning rate
+    went_back: dict[str, Any] | None = (
+        None  # that it diverged, once: the `cause`, and the checkpoint `to` which
+    )
     evaluation: dict[str, Any] | None = None  # the last one
     best: BestPolicy | None = None
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the scheduled learning rate is multiplied by: half of the KL-adaptive factor after a divergence."""
+        return self.rate_factor * (1.0 if self.went_back is None else _SLOWER)
 
     @property
     def has_ema(self) -> bool:
@@ -88,6 +98,7 @@ class TrainingState:
             "network_code": describe_code(self.model),
             "normalizer_samples": self.network.normalizer.max_samples,
             "rate_factor": self.rate_factor,
+            "went_back": self.went_back,
             "evaluation": self.evaluation,
             "best": best,
             "curriculum": env.curriculum_state(),
@@ -131,8 +142,10 @@ class TrainingState:
         if self.extras is not None and groups["extras"] and before == processes:
             self.extras.load(groups["extras"])
         self.rate_factor = values.get("rate_factor", 1.0)
+        self.went_back = values.get("went_back")
         self.iteration, self.samples = values["iteration"], values["samples"]
         self.evaluation = values["evaluation"]
+        self.best = None
         if values["best"]:
             fields = {**values["best"], "score": Score(**values["best"]["score"])}
             self.best = BestPolicy(**fields, weights=groups["best"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from parc_core.interfaces import Parallel
+from parc_core.interfaces import Parallel, stop_point
 from parc_ppo import distribution
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import PpoConfig
@@ -45,6 +45,7 @@ def update(
         begin = len(rows)
         weights = _sampled_weights(batch, order, size, parallel)
         for mini_batch, weight in zip(batch.mini_batches(order, size), weights):
+            stop_point()
             # 2. gradient of the loss of actor and critic together
             loss, parts = _losses(network, mini_batch, config, weight, parallel)
             optimizer.zero_grad(set_to_none=True)

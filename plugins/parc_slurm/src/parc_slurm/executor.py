@@ -107,7 +107,7 @@ class _Call:
                 names = [task.name for task in self.tasks]
                 commands.cancel(names, pending=True)
                 commands.cancel(names, signal="TERM")
-            time.sleep(self.config.poll_s)
+            self._pause(told)
             queue = commands.states(task.name.partition("_")[0] for task in self.tasks)
             again: list[tuple[int, int]] = []
             for task in list(self.tasks):
@@ -129,6 +129,12 @@ class _Call:
                     yield task.index, result
             if again:
                 self._submit(again)
+
+    def _pause(self, told: bool) -> None:
+        """Until the next look at the queue: soon if the user asks to stop in between, and often once tasks are told."""
+        until = time.monotonic() + (min(_STOPPING_S, self.config.poll_s) if told else self.config.poll_s)
+        while (left := until - time.monotonic()) > 0 and (told or not self.ctx.should_stop()):
+            time.sleep(min(left, _STOPPING_S))
 
     def end(self) -> None:
         """Take what is left out of the queue."""
@@ -216,4 +222,5 @@ class _Call:
         return self.folder / f"job_{index:05d}.{suffix}"
 
 
+_STOPPING_S = 0.5  # between looks while tasks stop
 _STOPPED = JobResult(state="stopped", error="stopped")

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 from parc_core.config import setting
 from parc_core.errors import ConfigError, NoPathFound
-from parc_core.interfaces import Planner
+from parc_core.interfaces import Planner, stop_point
 from parc_motion.terrains import Path, Terrain
 from parc_terrain.ends import EndPicker
 from parc_terrain.graph import Edges, bumpiness, neighbor_edges
@@ -136,6 +136,7 @@ class AStarPlanner(Planner):
         number = cells[:, 0] * terrain.shape[1] + cells[:, 1]
         failed: list[tuple[str, str]] = []
         for pick in rng.permutation(len(cells)):
+            stop_point()
             far = self.picker.far_from(terrain, cells, cells[pick])
             if not far.any():
                 continue

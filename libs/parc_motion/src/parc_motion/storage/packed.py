@@ -19,6 +19,7 @@ import attrs
 import numpy as np
 
 from parc_motion.errors import CorruptArtifact, DataError, ShapeError
+from parc_motion.stopping import stop_point
 from parc_motion.storage.arrays import DAMAGED, npy_header, read_npy
 from parc_motion.storage.atomic import _storage_errors, make_folder, remove, write_bytes, write_json
 from parc_motion.storage.digests import digest_file, digest_json, read_json
@@ -94,7 +95,9 @@ class PackedWriter:
 
         Raises:
             ShapeError: rows of another shape, or fields of one group with different numbers of rows.
+            Stopped: this process was asked to stop.
         """
+        stop_point()
         rows: dict[str, int] = {}
         for name, field in self.fields.items():
             array = item[name]

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 import torch
 
+from parc_core.interfaces import stop_point
 from parc_data.procedural.center import center_height, center_over_ground, support_of
 from parc_data.procedural.feet import FeetMotion, move_feet
 from parc_data.procedural.plan import Plan
@@ -66,6 +67,7 @@ def _whole_body(
     center = np.concatenate([blur(support.point[:, :2], 0.15 / dt), support.point[:, 2:] + 0.9], axis=-1)
     hip = rot.rotate(trunk.root_rot[:, None], body.hip.expand(len(time), 2, 3)).numpy()
     for i in range(_ROUNDS):
+        stop_point()
         for _ in range(2):  # height and ground plane depend on each other
             hips = (center - offset)[:, None, :2] + hip[..., :2]
             center[:, 2] = center_height(plan, feet, support, hips, offset[:, 2], dt)

@@ -16,6 +16,7 @@ import torch
 from scipy.linalg import LinAlgError, solveh_banded
 from torch import Tensor
 
+from parc_core.interfaces import stop_point
 from parc_data.retarget.barrier import Barrier, Sunk
 from parc_data.retarget.body_tree import BodyTree, Posed
 from parc_motion.kinematics import rotations as rot
@@ -119,6 +120,7 @@ class _Problem:
         self.bend = bend if self.goals.keeps_bends else torch.zeros_like(bend)
         cost, posed, sunk = self._cost(x)
         for _ in range(iterations):
+            stop_point()
             gradient, blocks = self._normal(x, posed, sunk)
             held = ((x <= self.limits.lower) & (gradient > 0)) | ((x >= self.limits.upper) & (gradient < 0))
             held[: self.lead] = True

@@ -14,6 +14,7 @@ import math
 import attrs
 import numpy as np
 
+from parc_core.interfaces import stop_point
 from parc_kinopt.compiled.cholesky import factor, solve_with
 from parc_kinopt.compiled.curvature import fill_blocks
 from parc_kinopt.compiled.goal import Goal, LimbArrays, LossDerivatives, make_derivatives
@@ -129,6 +130,7 @@ def _descend(
         total = evaluate_loss(x, tree, ground, goal, limbs, weights, width, firmness, True, pose, out)
         looks += 1
         while True:
+            stop_point()
             if steps >= max_steps or not math.isfinite(total):
                 converged = False
                 break

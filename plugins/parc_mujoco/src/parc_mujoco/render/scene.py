@@ -11,6 +11,7 @@ from parc_motion.skeletons import Skeleton
 from parc_motion.terrains import Terrain
 from parc_mujoco.config import MujocoConfig
 from parc_mujoco.convert import StateLayout
+from parc_mujoco.messages import messages_to_log
 from parc_mujoco.model import build_spec
 from parc_mujoco.render.gl import open_context
 
@@ -58,6 +59,7 @@ class ClipScene:
     """A clip on its ground, ready to be drawn on a screen; close it before the screen."""
 
     def __init__(self, clip: MotionClip, skeleton: Skeleton, screen: Screen) -> None:
+        messages_to_log()
         clip.require_skeleton(skeleton.id, skeleton.num_joints)
         self.clip = clip
         self._screen, self._skeleton = screen, skeleton

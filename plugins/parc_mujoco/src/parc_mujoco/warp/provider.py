@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import torch
 
 from parc_core.errors import ConfigError, ProviderUnavailable
@@ -11,8 +13,13 @@ from parc_mujoco.config import MujocoWarpConfig
 __all__ = ["mujoco_warp"]
 
 
-def mujoco_warp(config: MujocoWarpConfig, *, device: str = "cpu", threads: int = 1) -> Simulator:
+def mujoco_warp(
+    config: MujocoWarpConfig, *, device: str = "cpu", threads: int = 1, dumps: pathlib.Path | None = None
+) -> Simulator:
     """The simulator on a device: ``cuda``, ``cuda:1``, or ``cpu``, which is for tests. `threads` is not used.
+
+    Args:
+        dumps: folder for the steps in which copies diverge.
 
     Raises:
         ProviderUnavailable: MuJoCo Warp is not installed.
@@ -33,7 +40,7 @@ def mujoco_warp(config: MujocoWarpConfig, *, device: str = "cpu", threads: int =
     wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
     wp.init()
     _check_device(device)
-    return MujocoWarpSimulator(config, device=device)
+    return MujocoWarpSimulator(config, device=device, dumps=dumps)
 
 
 def _check_device(device: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pathlib
 
 import mujoco
 import torch
@@ -13,7 +14,8 @@ from parc_core.interfaces import BodyState, CharacterState, Rollout, Scene, Simu
 from parc_motion.errors import DataError, ShapeError
 from parc_mujoco.config import MujocoWarpConfig
 from parc_mujoco.convert import tensor_to_xyzw
-from parc_mujoco.divergence import MAX_DUMPS, Divergence, DivergenceLog
+from parc_mujoco.divergence import MAX_DUMPS, Divergence, DivergenceLog, Simulated
+from parc_mujoco.messages import messages_to_log
 from parc_mujoco.model import build_spec, count_substeps
 from parc_mujoco.warp.ground import GroundTable
 from parc_mujoco.warp.layout import DeviceLayout
@@ -36,7 +38,15 @@ class MujocoWarpSimulator(Simulator):
 
     capabilities = frozenset({"rollout"})
 
-    def __init__(self, config: MujocoWarpConfig, *, device: str = "cuda") -> None:
+    def __init__(
+        self, config: MujocoWarpConfig, *, device: str = "cuda", dumps: pathlib.Path | None = None
+    ) -> None:
+        """A simulator without copies.
+
+        Args:
+            dumps: folder for the steps in which copies diverge; None: they are not kept.
+        """
+        self._dumps = dumps
         self.config, self.device = config, torch.device(device)
         if self.device.type == "cuda" and self.device.index is None:  # Warp wants to know which
             self.device = torch.device("cuda", torch.cuda.current_device())
@@ -52,6 +62,7 @@ class MujocoWarpSimulator(Simulator):
     def build(self, scene: Scene) -> None:
         """Make the copies, all on terrain 0, standing nowhere in particular until `reset`."""
         self.close()
+        messages_to_log()
         self.scene, n = scene, scene.num_envs
         substeps = count_substeps(self.config.sim_hz, scene.control_hz)
         if not scene.terrains:
@@ -76,7 +87,14 @@ class MujocoWarpSimulator(Simulator):
         self._worlds = self._make_worlds(n)
         self._fresh = torch.ones(n, dtype=torch.int32, device=self.device)  # reset, and not stepped since
         self._any_fresh = True
-        self._log, self._dumped = DivergenceLog("mujoco_warp", self.config, scene.skeleton), 0
+        about = Simulated(
+            simulator="mujoco_warp",
+            config=self.config,
+            skeleton=scene.skeleton,
+            control_hz=scene.control_hz,
+            num_boxes=self._ground.num_boxes,
+        )
+        self._log, self._dumped = DivergenceLog(about, self._dumps), 0
         self._watch = Watch(self._worlds, f"{n} environments", self._on_diverged)
         self._rollouts = WarpRollouts(self._make_worlds, self._layout)
 
@@ -186,11 +204,13 @@ class MujocoWarpSimulator(Simulator):
             parts = torch.from_numpy(rows[slot]).split([nq, nv, nv, 1, nq, nv, self._model.nu])
             qpos, qvel, warmstart, time, qpos_after, qvel_after, targets = (part.numpy() for part in parts)
             env_id, terrain_id = cases[slot].tolist()
+            # the step alone: the history of thousands of copies would take the device's memory
+            before = {"qpos": qpos, "qvel": qvel, "qacc_warmstart": warmstart, "time": time}
             case = Divergence(
                 env_id=env_id,
                 terrain_id=terrain_id,
-                before={"qpos": qpos, "qvel": qvel, "qacc_warmstart": warmstart, "time": time},
-                targets=targets,
+                before={name: value[None] for name, value in before.items()},
+                targets=targets[None],
                 after={"qpos": qpos_after, "qvel": qvel_after},
             )
             self._log.dump(case, self.scene.terrains[terrain_id])
