@@ -405,8 +405,8 @@ class MdmConfig:
         window = round(self.sequence_duration * FPS)
         if self.rewind_num_frames > window - 1 - NUM_HISTORY:
             raise ValueError(
-                f"rewind_num_frames is {self.rewind_num_frames}, but sequence_duration {self.sequence_duration:g} s are "
-                f"{window} frames, of which at most {window - 1 - NUM_HISTORY} can be replaced. Lower it"
+                f"rewind_num_frames is {self.rewind_num_frames}, but sequence_duration {self.sequence_duration:g} s "
+                f"are {window} frames, of which at most {window - 1 - NUM_HISTORY} can be replaced. Lower it"
             )
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")
