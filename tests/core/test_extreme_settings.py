@@ -26,10 +26,11 @@ from parc_core.config import (
     key_of,
     load_settings,
 )
-from parc_core.errors import BrokenPlugin
+from parc_core.errors import BrokenPlugin, ConfigError
 from parc_core.interfaces import Stopped
 from parc_core.plugins import KINDS, Registry
 from parc_core.runner.outcome import is_out_of_memory
+from parc_core.stages import train_tracker
 from parc_motion.errors import ParcError
 from parc_testing.levels import at_level, level
 from parc_testing.quick import ITERATION_FILE
@@ -192,6 +193,15 @@ def test_every_value_is_taken_or_refused_by_name(files, measured):
         f"{taken + refused:,} values of {len(NUMBERS) + len(OF_RUN)} settings of {providers} providers and the run: "
         f"{refused:,} refused by name, {taken:,} taken and round-trip",
     )
+
+
+def test_rates_that_do_not_fit_are_refused_before_a_run_begins():
+    rates = "parc: 1\nname: x\ndataset: [procedural]\ntrain_tracker: {env: {control_hz: 30}, simulator: {sim_hz: 100}}"
+    config = load_settings(rates, "f.yaml", IterationConfig, REGISTRY)[0]
+    with pytest.raises(
+        ConfigError, match=r"train_tracker\.simulator\.sim_hz is 100 Hz, which is not a multiple of "
+    ):
+        train_tracker.check(config, REGISTRY, None, 1)
 
 
 def in_child(action, folder):
