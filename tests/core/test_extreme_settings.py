@@ -261,7 +261,7 @@ def cases(files):
 def test_taken_extremes_work_or_are_told(files, tmp_path, measured):
     every = list(cases(files))
     torch.set_num_threads(1)  # children inherit no threads
-    step = max(1, len(every) // at_level(pr=45, nightly=10**9))
+    step = max(1, len(every) // at_level(pr=24, nightly=10**9))
     counts = dict.fromkeys(("worked", "told", "memory", "slow"), 0)
     wrong, warm = [], set()
     for index, (number, value, config) in enumerate(every[::step]):
