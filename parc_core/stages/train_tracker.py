@@ -47,11 +47,13 @@ _MOTIONS, _EVALUATION = "motions.yaml", "evaluation.json"
 
 
 def check(config: IterationConfig, registry: Registry, device: str | None, world_size: int) -> None:
-    """Refuse a number of processes with which the stage cannot work; see `check_processes`.
+    """Refuse a number of processes with which the stage cannot work, see `check_processes`, and rates that do not fit.
 
     Raises:
-        ConfigError: it does not divide the number of environments, or see there.
+        ConfigError: it does not divide the number of environments, or see there; or the simulator's `sim_hz` is not a
+            multiple of the environment's `control_hz`.
     """
+    _check_rates(config)
     settings = config.train_tracker
     uses = [
         use.target or registry.resolve(kind, use.name)
@@ -63,6 +65,21 @@ def check(config: IterationConfig, registry: Registry, device: str | None, world
         raise ConfigError(
             f"{STAGE}.simulator.num_envs is {simulator.num_envs}, which {count} processes cannot divide evenly. Choose "
             "a multiple of their number."
+        )
+
+
+def _check_rates(config: IterationConfig) -> None:
+    """Passes if the simulator can make its steps, as far as both providers have settings of these names."""
+    settings = config.train_tracker
+    control_hz = getattr(settings.env.config, "control_hz", None)
+    sim_hz = getattr(settings.simulator.config, "sim_hz", None)
+    if control_hz is None or sim_hz is None:
+        return
+    steps = round(sim_hz / control_hz)
+    if steps < 1 or abs(steps * control_hz - sim_hz) > 1e-6 * sim_hz:
+        raise ConfigError(
+            f"{STAGE}.simulator.sim_hz is {sim_hz:g} Hz, which is not a multiple of {STAGE}.env.control_hz, "
+            f"{control_hz:g} Hz. Use for example {4 * control_hz:g}."
         )
 
 

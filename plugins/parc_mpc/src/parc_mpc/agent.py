@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from parc_motion import storage
 from parc_motion.errors import DataError
 from parc_motion.kinematics import Kinematics
 from parc_motion.kinematics import rotations as rot
-from parc_mpc.config import MpcConfig, ladder
+from parc_mpc.config import MpcConfig, ladder, reseeded
 from parc_mpc.deviations import tracking_deviations
 from parc_mpc.gauss_newton import best_combination, costs
 from parc_mpc.plans import interpolation, sample_plans, shift_matrix
@@ -53,7 +52,7 @@ class MpcAgent(Agent):
 
     def reseed(self, number: int) -> None:
         """See `Agent.reseed`; `number` is added to the configured seed."""
-        self._attempts = ladder(attrs.evolve(self.config, seed=self.config.seed + number))
+        self._attempts = ladder(reseeded(self.config, number))
         self._settings = self._attempts[0]
 
     def train(self, env: TrackerEnv, ctx: StageContext) -> Policy:

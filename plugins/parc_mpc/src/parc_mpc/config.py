@@ -114,9 +114,9 @@ def ladder(config: MpcConfig) -> tuple[MpcConfig, ...]:
     """Settings to try one after the other on a lost motion: another seed, more samples, a longer horizon."""
     steps = (
         config,
-        attrs.evolve(config, seed=config.seed + 1, samples=3 * config.samples // 2),
-        attrs.evolve(config, seed=config.seed + 2, samples=2 * config.samples, horizon=config.horizon + 4),
-        attrs.evolve(
+        _changed(config, seed=config.seed + 1, samples=3 * config.samples // 2),
+        _changed(config, seed=config.seed + 2, samples=2 * config.samples, horizon=config.horizon + 4),
+        _changed(
             config,
             seed=config.seed + 3,
             samples=3 * config.samples,
@@ -125,3 +125,15 @@ def ladder(config: MpcConfig) -> tuple[MpcConfig, ...]:
         ),
     )
     return steps[: config.max_attempts]
+
+
+def reseeded(config: MpcConfig, number: int) -> MpcConfig:
+    """The same settings with a number added to the seed."""
+    return _changed(config, seed=config.seed + number)
+
+
+def _changed(config: MpcConfig, **values: int) -> MpcConfig:
+    """The settings with other values, none larger than a user may choose; seeds start again at 0."""
+    most = {name: attrs.fields_dict(MpcConfig)[name].metadata["le"] for name in values}
+    inside = {name: min(value, most[name]) for name, value in values.items()}
+    return attrs.evolve(config, **{**inside, "seed": values["seed"] % (most["seed"] + 1)})
