@@ -83,7 +83,8 @@ def _command(run: RunFolder, job: FinishedJob) -> str:
     """What makes a finished job again."""
     if job.iteration == 0:
         return f"parc run {run.path} --redo inputs"
-    last = max(iteration.number for iteration in run.iterations())
+    # the data set of the next iteration is there before anything is made of it
+    last = max(one.number for one in run.iterations() if any(path.is_dir() for path in one.path.iterdir()))
     if job.iteration < last:
         return (
             f"parc run {run.path} --redo all  (later iterations build on it; better restore it from a copy)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -53,7 +54,8 @@ def take_back_finished(folder: pathlib.Path, superseded: pathlib.Path, key: str)
     record = read_record(found)
     for name in record.files if record is not None else ():
         if name.startswith("../"):
-            storage.link_file(found / name, folder / name)
+            outside = pathlib.Path(os.path.normpath(folder / name))  # the folder itself is not there yet
+            storage.link_file(found / name, outside)
     _move_back(found, folder)
     return record
 
