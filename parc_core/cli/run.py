@@ -22,7 +22,7 @@ __all__ = ["run"]
 @click.option(
     "--iteration",
     type=click.IntRange(min=1),
-    help="With --only: the stage of this iteration, counted from 1. By default the last one.",
+    help="With --only or --redo: the stage of this iteration, counted from 1. By default the last one.",
 )
 @click.option(
     "--batch", type=click.IntRange(min=0), help="With --only kin_gen: this batch alone, counted from 0."

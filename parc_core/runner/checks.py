@@ -67,7 +67,13 @@ def check_processes(
         trainings[stage](config, registry, device, world_size)
 
 
-def check_choice(only: str | None, iteration: int | None, batch: int | None, config: IterationConfig) -> None:
+def check_choice(
+    only: str | None,
+    iteration: int | None,
+    batch: int | None,
+    config: IterationConfig,
+    redo: str | None = None,
+) -> None:
     """Refuse a stage, iteration or batch that there is not.
 
     Raises:
@@ -76,8 +82,10 @@ def check_choice(only: str | None, iteration: int | None, batch: int | None, con
     if only is not None and only not in STAGES:
         raise ConfigError(f"--only {only}: no such stage. Stages: {', '.join(STAGES)}.")
     if iteration is not None:
-        if only is None:
-            raise ConfigError("--iteration chooses the iteration of one stage; give --only STAGE with it.")
+        if only is None and redo is None:
+            raise ConfigError(
+                "--iteration chooses the iteration of one stage; give --only STAGE or --redo STAGE with it."
+            )
         if not 1 <= iteration <= config.iterations:
             raise ConfigError(
                 f"--iteration {iteration}: the run has iterations 1..{config.iterations}. To give it more, add "

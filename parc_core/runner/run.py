@@ -79,7 +79,7 @@ def run_file(
     if iterations is not None:
         overrides = (*overrides, f"iterations={iterations}")
     config, folder = prepare(path, overrides, registry, resume, stage_file)
-    check_choice(only, iteration, batch, config)
+    check_choice(only, iteration, batch, config, redo)
     check_redo(redo)
     world_size = int(os.environ["WORLD_SIZE"]) if under_torchrun(os.environ) else 1
     device = None if dry_run else device_name(config.device)

@@ -339,7 +339,7 @@ def test_mistakes_in_a_stage_file_are_reported_with_their_lines(call, home):
         ),
         (
             ("run", RUN, "--iteration", "1"),
-            "--iteration chooses the iteration of one stage; give --only STAGE with it.",
+            "--iteration chooses the iteration of one stage; give --only STAGE or --redo STAGE with it.",
         ),
         (
             ("setup", f"{RUN}/setup/kin_gen.yaml"),
