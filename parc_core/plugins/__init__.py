@@ -11,7 +11,6 @@ A plugin is a module named by an entry point of the group ``parc.plugins``::
         return [Provider(kind="selector", name="first", target="acme.first:First", config="acme.first:FirstConfig")]
 """
 
-from parc_core.errors import describe_error
 from parc_core.plugins.discovery import LoadedPlugin, PluginProblem, import_object
 from parc_core.plugins.hookspecs import GROUP, PROJECT, hookimpl, hookspec
 from parc_core.plugins.provider import KINDS, WEIGHTED_KINDS, Command, Provider
@@ -32,7 +31,6 @@ __all__ = [
     "RegisteredCommand",
     "Registry",
     "Target",
-    "describe_error",
     "hookimpl",
     "hookspec",
     "import_object",

@@ -11,8 +11,9 @@ from parc_core.errors import (
     IncompatiblePlugin,
     ProviderUnavailable,
     UnknownProvider,
+    describe_error,
 )
-from parc_core.plugins import Command, Provider, Registry, describe_error
+from parc_core.plugins import Command, Provider, Registry
 from parc_testing.plugins import FakeEntryPoint, install, make_plugin, make_provider
 
 SELECTOR = Provider(kind="selector", name="heuristic", target="no.such:Thing", config="no.such:Config")
