@@ -30,7 +30,7 @@ _TICK_S = 0.5  # between looks at the clock and at the wish to stop
 _MODULE = "parc_core.runner.worker"
 _IMPORTS = ("torch", "parc_core.runner.jobs")  # of every job
 _SILENT_S = 60.0  # a worker that gives no sign of life for so long hangs; it gives one every two seconds
-_STOP_S = 3.0  # for workers that were told to stop; what they lose then, another start does again
+_STOP_S = 2.0  # for workers that were told to stop; what they lose then, another start does again
 _SHOWN = 400  # characters of what a dead worker wrote last
 
 

@@ -137,8 +137,8 @@ from parc_core.cli import main
 
 @click.command()
 def slow():
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(20)
     finally:
         print("tidied up", flush=True)

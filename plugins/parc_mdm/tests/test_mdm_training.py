@@ -181,7 +181,7 @@ def diverge_once(monkeypatch, at: int) -> None:
     monkeypatch.setattr(Trainer, "step", broken)
 
 
-@pytest.mark.parametrize("steps", [2, 4, 5, 6, 8, 9])  # 3, 1 more until it diverges, then 6 more
+@pytest.mark.parametrize("steps", [4, 5, 9])  # 3, 1 more until it diverges, then 6 more
 def test_training_that_goes_back_is_the_same_when_it_is_interrupted(tmp_path, dataset, monkeypatch, steps):
     diverge_once(monkeypatch, 4)
     whole, part = make_context(tmp_path / "whole"), make_context(tmp_path / "part")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from parc_core.errors import PluginError
-from parc_core.interfaces import Agent, Policy, Reference, StageContext, TrackerEnv
+from parc_core.interfaces import Agent, Policy, Reference, StageContext, TrackerEnv, stop_point
 from parc_motion import storage
 from parc_motion.errors import DataError
 from parc_motion.kinematics import Kinematics
@@ -116,6 +116,7 @@ class MpcAgent(Agent):
         """Plans after one iteration, and further ones where the cost is high (at the first control step everywhere)."""
         rows = torch.arange(len(ids), device=self.device)  # of the plans that are improved
         for number, sample in enumerate(noise):
+            stop_point()
             plan[rows], cost = self._improve(env, ids[rows], plan[rows], sample)
             if self._first or number + 1 == len(noise):
                 continue
