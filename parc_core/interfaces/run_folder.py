@@ -147,7 +147,7 @@ class RunFolder:
 
     @property
     def manifest(self) -> pathlib.Path:
-        """Versions, plugins and machine of the latest start."""
+        """Machines and versions, with the jobs that each of them made."""
         return self.path / "manifest.json"
 
     @property
