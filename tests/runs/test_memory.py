@@ -20,7 +20,7 @@ MOST_MB = 5.0  # of growth over the last 80 % of the time
 pytestmark = [pytest.mark.nightly, pytest.mark.slow]
 
 WORK = {
-    "iterations": ["quick.yaml", "--iterations", "1000"],
+    "iterations": ["quick.yaml", "--iterations", "100", "--set", "kin_gen.batches=20"],
     "train_gen": [str(TINY), "--only", "train_gen", "--set", "train_gen.generator.epochs=100000"],
     "train_tracker": [
         str(TINY), "--only", "train_tracker",
