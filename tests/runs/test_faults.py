@@ -31,7 +31,7 @@ def test_a_run_with_a_fault_continues_to_the_same_products(home, measured, itera
     expected = products(home / RUN)
     shutil.rmtree(home / RUN)
     tried, wrong = 0, []
-    every = at_level(pr=71, nightly=1)
+    every = at_level(pr=211, nightly=1)
     for offset, kind in enumerate(faults.KINDS):
         for number in range(1 + offset * every // 3, total + 1, every):
             tried += 1

@@ -7,10 +7,12 @@ import os
 import pathlib
 import random
 import signal
-import subprocess
 import sys
 import time
 
+import attrs
+
+from parc_core.cli.main import main
 from parc_testing.levels import at_level
 from parc_testing.runs import descendants, is_running, left_behind, products
 
@@ -63,24 +65,44 @@ def _undisturbed(home: pathlib.Path) -> tuple[dict[str, str], float]:
     return products(home / "runs" / "undisturbed"), time.monotonic() - started
 
 
-def _start(home: pathlib.Path, name: str) -> subprocess.Popen[bytes]:
-    with (home / "out.txt").open("wb") as stream:
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "parc_core.cli.main",
-                "run",
-                "quick.yaml",
-                *SIZE,
-                *RETRIES,
-                "--set",
-                f"name={name}",
-            ],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            cwd=home,
-        )
+@attrs.define
+class _Run:
+    """`parc run` in a fork of this process, which has imported everything already."""
+
+    pid: int
+    code: int | None = None
+
+    def poll(self) -> int | None:
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code
+
+    def wait(self, timeout: float) -> int:
+        until = time.monotonic() + timeout
+        while self.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        return self.code
+
+
+def _start(home: pathlib.Path, name: str) -> _Run:
+    pid = os.fork()
+    if pid:
+        return _Run(pid)
+    code = 1
+    try:
+        os.setsid()
+        stream = (home / "out.txt").open("w")
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+        sys.stdout = sys.stderr = stream
+        main(["run", "quick.yaml", *SIZE, *RETRIES, "--set", f"name={name}"])
+    except SystemExit as ended:
+        code = ended.code
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def _wait_for_orphans(pids: list[int]) -> None:

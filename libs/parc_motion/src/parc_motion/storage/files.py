@@ -19,7 +19,7 @@ def open_file(path: pathlib.Path) -> io.BufferedReader:
         DataError: it is not a regular file, or cannot be opened.
     """
     try:
-        stream = open(path, "rb", opener=_opened)
+        stream = open(path, "rb", opener=_opened)  # noqa: SIM115 the caller closes it
     except OSError as err:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err
     except ValueError as err:  # a path with a null byte
