@@ -1,4 +1,5 @@
 import logging
+import signal
 import sys
 
 import attrs
@@ -75,6 +76,7 @@ def test_plugin_that_raises_while_imported_is_a_row(monkeypatch, error, summary)
 
 
 def test_interrupt_during_discovery_reaches_the_user(monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)  # as in a new process
     with pytest.raises(KeyboardInterrupt):
         install(monkeypatch, entry(raising(KeyboardInterrupt())))
 

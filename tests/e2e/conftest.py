@@ -25,7 +25,7 @@ sys.addaudithook(watch)
 file_digest = hashlib.file_digest
 
 def counted(stream, name):
-    hashed[os.path.basename(stream.name)] += 1
+    hashed[os.path.basename(os.readlink(f"/proc/self/fd/{stream.fileno()}"))] += 1
     return file_digest(stream, name)
 
 hashlib.file_digest = counted

@@ -254,7 +254,7 @@ def test_thresholds_out_of_range_are_a_usage_error(tmp_path):
     save_clip(tmp_path / "a.npz", make_clip(20))
     result = run(str(tmp_path), "--max-slide", "-1")
     assert result.exit_code == 2
-    assert "--max-slide: -1.0 is out of range, expected >= 0 m." in result.output
+    assert "--max-slide: -1.0 is out of range, expected >= 0 and <= 1e+06 m." in result.output
 
 
 def test_synthesised_runs_and_jumps_have_no_findings():

@@ -19,19 +19,16 @@ def open_file(path: pathlib.Path) -> io.BufferedReader:
         DataError: it is not a regular file, or cannot be opened.
     """
     try:
-        stream = open(path, "rb", opener=_opened)  # noqa: SIM115 the caller closes it
+        # without O_NONBLOCK, opening a pipe waits for its writer
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as err:
         raise DataError(f"{path}: cannot read: {err.strerror}.") from err
     except ValueError as err:  # a path with a null byte
         raise DataError(f"{str(path)!r:.200}: cannot read: {err}.") from err
-    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-        stream.close()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise DataError(f"{path}: is not a regular file. Give a file.")
-    return stream
-
-
-def _opened(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # without it, opening a pipe waits for its writer
+    return os.fdopen(descriptor, "rb")
 
 
 def read_file(path: pathlib.Path, max_bytes: int, what: str = "files of this kind") -> bytes:
