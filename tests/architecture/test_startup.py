@@ -48,12 +48,14 @@ def test_light_parts_load_neither_torch_nor_mujoco(code):
 def test_help_answers_in_less_than_300_ms():
     # processor time of the whole interpreter, because the machine may be busy with other tests; the best of five
     script = "from parc_core.cli.main import main; main(['--help'])"
-    spent = []
+    spent, empty = [], []
     for _ in range(5):
-        before = _children_seconds()
-        subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60)
-        spent.append(_children_seconds() - before)
-    assert min(spent) < 0.3  # measured 0.17 s
+        for code, seconds in ((script, spent), ("pass", empty)):
+            before = _children_seconds()
+            subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+            seconds.append(_children_seconds() - before)
+    # measured 0.20 s, where an empty interpreter takes 0.047 s; beside other work both take longer
+    assert min(spent) < max(0.3, 6.4 * min(empty))
 
 
 def _children_seconds() -> float:
