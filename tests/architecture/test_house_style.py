@@ -21,7 +21,7 @@ LIMIT = 600
 FOREIGN = re.compile(
     "/"
     + r"work/(main|shared)|\.\./"
-    + r"shared/(?!data)|\b(spec|style|design|kinopt|reliability|physics)\.md\b"
+    + r"shared/(?!data)|\b(spec|style|design|kinopt|(?<!docs/)reliability|physics)\.md\b"
 )
 BRITISH = re.compile(
     r"colour|centre|neighbour|behaviour|metres?\b|labelled|labelling|levelled|judgement|grey"
