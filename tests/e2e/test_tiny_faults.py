@@ -15,21 +15,30 @@ import time
 import pytest
 
 from parc_core.cli.main import main
+from parc_core.interfaces import SeedStreams
+from parc_data.procedural.source import ProceduralConfig, ProceduralSource
+from parc_motion.clips import save_clip
+from parc_motion.skeletons import load_skeleton
 from parc_motion.storage import faults
 from parc_testing.faulty import count_operations, in_child
 from parc_testing.runs import left_behind, products
 
 TINY = pathlib.Path(__file__).parent / "tiny.yaml"
 STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
-SETTINGS = (
+SETTINGS = (  # with these, an iteration takes 5 s
     "threads=1",
+    "dataset=[{use: folder, path: clips}]",
     "train_gen.generator.iters_per_epoch=1",
     "train_gen.generator.batch_size=4",
     "kin_gen.batches=1",
-    "kin_gen.candidates=2",
+    "kin_gen.candidates=6",
+    "kin_gen.optimizer.max_steps=5",
     "train_tracker.simulator.num_envs=4",
-    "train_tracker.agent.max_samples=256",
-    "phys_record.recorder={use: retry, start_fractions: [0.0]}",
+    "train_tracker.agent.max_samples=128",
+    "train_tracker.agent.eval_start_fractions=[0.9]",
+    "train_tracker.agent.eval_survival_frames=0",
+    "train_tracker.agent.eval_perturbed=0",
+    "phys_record.recorder={use: retry, start_fractions: [0.0], min_partial_s: 0.5, partial_margin_s: 0.1}",
 )
 RUN = ("run", str(TINY), *(word for setting in SETTINGS for word in ("--set", setting)))
 AT_MOST_S = float(os.environ.get("PARC_TEST_MINUTES", "60")) * 60  # for each stage
@@ -44,6 +53,7 @@ def parc(*arguments):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_with_a_fault_continues_to_the_same_products(tmp_path, monkeypatch, measured, stage):
     monkeypatch.chdir(tmp_path)
+    save_a_short_walk(tmp_path / "clips")
     output, run = tmp_path / "out.txt", tmp_path / "runs" / "tiny"
     for earlier in STAGES[: STAGES.index(stage)]:
         with pytest.raises(SystemExit):  # in this process, so that the children find everything imported
@@ -74,6 +84,14 @@ def test_a_stage_with_a_fault_continues_to_the_same_products(tmp_path, monkeypat
         f"{tried} of {3 * total}: {tried - len(wrong)} continued to identical products",
     )
     assert wrong == []
+
+
+def save_a_short_walk(folder):
+    source = ProceduralSource(
+        ProceduralConfig(classes=("walk",)), skeleton=load_skeleton("humanoid"), seeds=SeedStreams(3)
+    )
+    folder.mkdir()
+    save_clip(folder / "walk.npz", next(source.clips()).frames(0, 60))
 
 
 def restore(folder):
