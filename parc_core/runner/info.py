@@ -61,8 +61,13 @@ def render(document: dict[str, Any], console: Console) -> None:
 
 
 def _describe_folder(path: pathlib.Path) -> dict[str, Any]:
-    if RunFolder(path).exists:
+    run = RunFolder(path)
+    if run.exists:
         return {"what": "run", **collect(path)}
+    if run.iterations():
+        raise DataError(
+            f"{run.config}: missing from a run folder. Restore it, or start the run again with its iteration file."
+        )
     for kind in ("policy", "generator"):
         file = path / f"{kind}.json"
         if file.is_file():

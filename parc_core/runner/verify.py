@@ -10,6 +10,7 @@ from parc_core.config import check_kept, read_text
 from parc_core.errors import ConfigError
 from parc_core.interfaces import RunFolder
 from parc_core.runner.records import FinishedJob, finished_jobs
+from parc_core.stages.manifests import kept_dataset
 from parc_core.stages.marker import read_marker
 from parc_core.stages.places import PARTIAL, PARTS
 from parc_motion import storage
@@ -42,7 +43,7 @@ def verify(
     for job in finished_jobs(run):
         progress(sum(row["files"] for row in rows), job.name)
         rows.append(_finished(run, job))
-    rows += _data_sets(run)
+    rows += _data_sets(run, {row["name"] for row in rows if row["problems"]})
     rows += _begun(run)
     damaged = sum(len(row["problems"]) for row in rows)
     return {"folder": str(path), "files": sum(row["files"] for row in rows), "damaged": damaged, "jobs": rows}
@@ -92,12 +93,19 @@ def _command(run: RunFolder, job: FinishedJob) -> str:
     return f"parc run {run.path} --redo {job.stage} --iteration {job.iteration}"
 
 
-def _data_sets(run: RunFolder) -> Iterator[dict[str, Any]]:
+def _data_sets(run: RunFolder, damaged: set[str]) -> Iterator[dict[str, Any]]:
+    """The lists of data sets, each compared with what the record of its iteration's generator says."""
     for iteration in run.iterations():
+        name = iteration.dataset.relative_to(run.path).as_posix()
         if iteration.dataset.is_file():
-            problems = _problems(MotionDataset.load, iteration.dataset)
+            if iteration.train_gen.relative_to(run.path).as_posix() in damaged:
+                problems = _problems(MotionDataset.load, iteration.dataset)
+            else:
+                problems = _problems(kept_dataset, iteration)
             command = f"parc run {run.path}  (after the file was moved away)"
-            yield _row(iteration.dataset.relative_to(run.path).as_posix(), "whole", 1, problems, command)
+            yield _row(name, "whole", 1, problems, command)
+        elif iteration.train_gen.is_dir():
+            yield _row(name, "damaged", 0, [f"{iteration.dataset}: missing."], f"parc run {run.path}")
 
 
 def _begun(run: RunFolder) -> Iterator[dict[str, Any]]:

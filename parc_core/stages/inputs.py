@@ -11,7 +11,13 @@ from parc_core.config import Use
 from parc_core.interfaces import MotionSource, SeedStreams
 from parc_core.stages.context import RunContext
 from parc_core.stages.job import Job, carry_out
-from parc_core.stages.manifests import entries_of_job, entry_of, with_mean_weight_1, write_manifest
+from parc_core.stages.manifests import (
+    entries_of_job,
+    entry_of,
+    kept_dataset,
+    with_mean_weight_1,
+    write_manifest,
+)
 from parc_core.stages.record import JobRecord, read_record
 from parc_core.stages.weighting import check_classes, in_proportion_to_length, weighted
 from parc_motion.clips import DatasetEntry, MotionDataset, save_clip
@@ -45,11 +51,12 @@ def iteration_dataset(run: RunContext) -> MotionDataset:
     the iteration is trained.
 
     Raises:
+        CorruptArtifact: the manifest is not the one that the generator was trained with.
         DataError: an earlier iteration has not recorded yet, there is no clip, two have the same name, `class_weights`
             names a class that no clip has, or no clip has a weight above 0.
     """
     if run.folder.dataset.is_file() and read_record(run.folder.train_gen) is not None:
-        return MotionDataset.load(run.folder.dataset)
+        return kept_dataset(run.folder)
     groups = [
         (_input_folder(run, number, use), "input", "", use.weight)
         for number, use in enumerate(run.config.dataset)

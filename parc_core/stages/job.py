@@ -56,7 +56,7 @@ class Job:
     stage: str
     folder: pathlib.Path  # the final name
     key_fields: dict[str, Any]
-    superseded: pathlib.Path  # where what is replaced is kept
+    superseded: pathlib.Path  # folder of the run where what is replaced is kept
     locks: pathlib.Path  # where locks of jobs lie
     versions: dict[str, str] = attrs.field(factory=dict)  # of the code; recorded, and without effect
     extending: frozenset[str] = (
@@ -238,6 +238,7 @@ class Job:
             self._lease.check()
         record = JobRecord(
             stage=self.stage,
+            job=_name_from(self.superseded.parent, self.lasting),
             key=self.key,
             key_fields=self.key_fields,
             summary=summary,

@@ -10,9 +10,10 @@ from typing import Literal
 import attrs
 import numpy as np
 
+from parc_core.interfaces import IterationFolder
 from parc_core.stages.record import read_record
 from parc_motion.clips import DatasetEntry, MotionClip, MotionDataset, class_balanced_weights, load_clip
-from parc_motion.errors import DataError
+from parc_motion.errors import CorruptArtifact, DataError
 from parc_motion.storage import digest_unchanged
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "entries_of",
     "entries_of_job",
     "entry_of",
+    "kept_dataset",
     "scan",
     "with_mean_weight_1",
     "write_manifest",
@@ -83,6 +85,22 @@ def entries_of_job(
         elif any(name.startswith(f"{below}/") or not below for name in record.files):
             record.checked(job, below)
     return entries_of(folder, origin, weight)
+
+
+def kept_dataset(iteration: IterationFolder) -> MotionDataset:
+    """The data set of an iteration that has a generator, as its manifest states it.
+
+    Raises:
+        CorruptArtifact: the manifest is damaged, or not the one that there was when the generator was trained.
+        DataError: there is none.
+    """
+    dataset, record = MotionDataset.load(iteration.dataset), read_record(iteration.train_gen)
+    if record is not None and record.summary.get("dataset", dataset.digest) != dataset.digest:
+        raise CorruptArtifact(
+            f"{iteration.dataset}: not the list that was there when {record.job} was made; it was swapped or edited. "
+            "Restore it, or move it away: then it is made again."
+        )
+    return dataset
 
 
 def scan(folder: pathlib.Path, unclassified: str) -> list[DatasetEntry]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
+from parc_core.stages.places import lasting_folder
 from parc_motion import storage
 from parc_motion.errors import CorruptArtifact, DataError
 
@@ -36,6 +38,7 @@ class JobRecord:
     """What a finished job left in `DONE.json`."""
 
     stage: str
+    job: str = ""  # path of the job's folder from that of the run; "" in records of early releases
     key: str
     key_fields: dict[str, Any]
     summary: dict[str, Any]
@@ -95,11 +98,14 @@ def write_record(folder: pathlib.Path, record: JobRecord) -> None:
     storage.write_sealed(folder / RECORD, {"format": _FORMAT, **attrs.asdict(record)})
 
 
-def read_record(folder: pathlib.Path) -> JobRecord | None:
+def read_record(folder: pathlib.Path, *, superseded: bool = False) -> JobRecord | None:
     """The record of a finished job's folder, or None if there is no such folder.
 
+    Args:
+        superseded: the folder was set aside, so that it no longer has the name of its job.
+
     Raises:
-        CorruptArtifact: the record is damaged, or missing from a folder that holds results.
+        CorruptArtifact: the record is damaged, that of another job, or missing from a folder that holds results.
         DataError: it was written by a newer version.
     """
     path = folder / RECORD
@@ -117,9 +123,20 @@ def read_record(folder: pathlib.Path) -> JobRecord | None:
     if document.pop("format", None) not in (1, _FORMAT):
         raise DataError(f"{path}: not a record of format {_FORMAT}. Was it written by a newer version?")
     try:
-        return JobRecord(**document)
+        record = JobRecord(**document)
     except TypeError as err:
         raise CorruptArtifact(f"{path}: a field is missing or unknown: {err}. {_WHAT_TO_DO}") from err
+    if not superseded and not _is_of(lasting_folder(pathlib.Path(os.path.abspath(folder))), record.job):
+        raise CorruptArtifact(
+            f"{path}: the record of {record.job}; files were swapped. Restore the one that was here. {_WHAT_TO_DO}"
+        )
+    return record
+
+
+def _is_of(folder: pathlib.Path, job: str) -> bool:
+    """Whether a folder can be that of a job."""
+    parts = pathlib.PurePosixPath(job).parts
+    return folder.parts[len(folder.parts) - len(parts) :] == parts
 
 
 def check_outputs(folder: pathlib.Path, below: str) -> None:

@@ -51,7 +51,7 @@ def take_back_finished(folder: pathlib.Path, superseded: pathlib.Path, key: str)
     )
     if found is None:
         return None
-    record = read_record(found)
+    record = read_record(found, superseded=True)
     for name in record.files if record is not None else ():
         if name.startswith("../"):
             outside = pathlib.Path(os.path.normpath(folder / name))  # the folder itself is not there yet
@@ -69,7 +69,7 @@ def take_back_begun(partial: pathlib.Path, superseded: pathlib.Path, key: str) -
 
 
 def _is_whole_result(place: pathlib.Path, key: str) -> bool:
-    record = read_record(place)
+    record = read_record(place, superseded=True)
     if record is None or record.key != key:
         return False
     record.checked(place)

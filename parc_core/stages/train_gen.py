@@ -89,10 +89,12 @@ def run_stage(run: RunContext, dataset: MotionDataset) -> JobRecord:
     if isinstance(prepared, JobRecord):
         return prepared
     run, work, (learned, start) = prepared
-    return carry_out(work, lambda: _work(run, work, learned, start))
+    return carry_out(work, lambda: _work(run, work, learned, start, dataset.digest))
 
 
-def _work(run: RunContext, work: Job, learned: MotionDataset, start: pathlib.Path | None) -> JobRecord:
+def _work(
+    run: RunContext, work: Job, learned: MotionDataset, start: pathlib.Path | None, dataset_digest: str
+) -> JobRecord:
     with work.attempt() as folder:
         use = run.config.train_gen.generator
         begun_from = None if start is None else run.run_folder.name_of(start)
@@ -106,6 +108,7 @@ def _work(run: RunContext, work: Job, learned: MotionDataset, start: pathlib.Pat
         "out": 1,
         "started_from": begun_from or "nothing",
         "seconds_of_motion": round(sum(entry.length for entry in learned.entries), 2),
+        "dataset": dataset_digest,
     }
     return work.commit(summary)
 

@@ -226,3 +226,39 @@ def test_verify_says_what_is_damaged_and_the_command_that_makes_it_again(run, pa
     assert row["command"] == f"parc run {RUN} --redo phys_record --iteration 1"
     assert parc(*row["command"].split()[2:])[0] == 0
     assert verify()[0] == 0 and products(folder.path) == made
+
+
+@pytest.mark.parametrize("name", ["p1_train_gen/DONE.json", "p3_tracker/DONE.json", "dataset.yaml"])
+def test_files_of_two_iterations_that_were_swapped_are_noticed(run, parc, home, capsys, name):
+    folder, _ = run
+    assert parc(RUN, "--iterations", "2")[0] == 0
+    one, two = folder.iteration(1).path / name, folder.iteration(2).path / name
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", RUN])
+    assert ended.value.code == 65 and capsys.readouterr().out.count("\ndamaged ") == 2
+    code, _, err = parc(RUN)
+    assert code == 65 and f"{RUN}/iter_001/{name}" in err and "swapped" in err
+    one.write_bytes(first)
+    two.write_bytes(second)
+    assert parc(RUN)[0] == 0 and not folder.superseded.exists()
+
+
+def test_a_run_without_its_settings_is_no_folder_of_clips(run, capsys):
+    folder, _ = run
+    folder.config.rename(folder.path / "config.yaml.away")
+    with pytest.raises(SystemExit) as ended:
+        main(["info", RUN])
+    assert ended.value.code == 65 and f"{RUN}/config.yaml: missing" in capsys.readouterr().err
+
+
+def test_a_data_set_list_that_is_missing_is_named_and_made_again(run, parc, capsys):
+    folder, made = run
+    folder.iteration(1).dataset.unlink()
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", RUN])
+    assert ended.value.code == 65 and "iter_001/dataset.yaml: missing" in capsys.readouterr().out
+    assert parc(RUN)[0] == 0 and nothing_made(folder)
+    assert products(folder.path) == made

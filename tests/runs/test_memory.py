@@ -15,12 +15,13 @@ import pytest
 TINY = pathlib.Path(__file__).parents[1] / "e2e" / "tiny.yaml"
 SECONDS = 300.0
 EVERY_S = 1.0
+TORCH = "torchinductor_"  # an empty folder that torch makes when it is imported
 MOST_MB = 5.0  # of growth over the last 80 % of the time
 
 pytestmark = [pytest.mark.nightly, pytest.mark.slow]
 
 WORK = {
-    "iterations": ["quick.yaml", "--iterations", "100", "--set", "kin_gen.batches=20"],
+    "iterations": [str(TINY), "--iterations", "100"],
     "train_gen": [str(TINY), "--only", "train_gen", "--set", "train_gen.generator.epochs=100000"],
     "train_tracker": [
         str(TINY), "--only", "train_tracker",
@@ -53,7 +54,8 @@ def test_memory_and_files_stay_as_they_are(home, what, measured):
         f"{slope:+.1f} MB over the last 80 %, at most {last[:, 1].max():.0f} MB; open files {files}",
     )
     assert slope < MOST_MB and files[-1] <= files[0]
-    assert list((home / "tmp").iterdir()) == []
+    left = [path for path in (home / "tmp").iterdir() if not path.name.startswith(TORCH)]
+    assert left == []
 
 
 def _parc(home: pathlib.Path, environ: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:

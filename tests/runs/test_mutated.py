@@ -112,7 +112,7 @@ def test_nothing_damaged_is_believed(home, call, measured):
         else:
             harmless += 1
         restore(home)
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
     assert noticed > MUTATIONS // 10
     measured(
         "mutations of a finished run",

@@ -29,7 +29,6 @@ _MANIFEST_ROW = ("file", "name", "class", "weight", "num_frames", "fps", "origin
 _MANIFEST_KEYS_OF_ROW = set(_MANIFEST_ROW)
 # name, class, origin, digest and file of a row, a line each
 _USUAL_TEXTS = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}\n){4}[A-Za-z0-9_./-]{1,1000}")
-_NOT_NORMAL = re.compile(r"/\.|//|/$")
 _ROW = ("file", "weight", "class")
 _KINDS: dict[str, Any] = {"num_frames": int, "fps": (int, float), "origin": str, "sha256": str}
 _FORMAT = 2  # 1 was not sealed
@@ -93,8 +92,9 @@ def read_motion_list(path: pathlib.Path) -> MotionList:
         _check_seal(document, path)
     _refuse_unknown(document, _MANIFEST_KEYS if is_manifest else ("motions",), f"{path}")
     folder = os.path.realpath(path.parent)
+    places = _Places(folder)
     motions = tuple(
-        _usual(row, folder) or _motion(row, f"{path}: motion {number}", folder, is_manifest)
+        _usual(row, places) or _motion(row, f"{path}: motion {number}", folder, is_manifest)
         for number, row in enumerate(document["motions"], 1)
     )
     if not motions and not is_manifest:
@@ -125,7 +125,19 @@ def _document(path: pathlib.Path) -> Any:
         return parse_yaml(data, path)
 
 
-def _usual(row: Any, folder: str) -> ListedMotion | None:
+class _Places(dict[str, pathlib.Path]):
+    """Folders as a list writes them: hundreds of its files lie in the same one."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def __missing__(self, written: str) -> pathlib.Path:
+        self[written] = found = pathlib.Path(os.path.normpath(os.path.join(self._folder, written)))
+        return found
+
+
+def _usual(row: Any, places: _Places) -> ListedMotion | None:
     """The motion of a manifest's row as PARC writes most, checked at once; None for any other row.
 
     A manifest may have a hundred thousand rows.
@@ -143,9 +155,11 @@ def _usual(row: Any, folder: str) -> ListedMotion | None:
         type(frames) is int and 0 < frames <= MAX_FRAMES and 0 <= weight <= _MAX_WEIGHT and 1 <= fps <= 1000
     ):
         return None
-    place = file if file[0] == "/" else f"{folder}/{file}"
+    folder, slash, name = file.rpartition("/")
+    if name in ("", ".", ".."):
+        return None
     return ListedMotion(
-        file=pathlib.Path(os.path.normpath(place) if _NOT_NORMAL.search(place) else place),
+        file=places[folder + slash] / name,
         weight=weight,
         motion_class=row["class"],
         name=row["name"],

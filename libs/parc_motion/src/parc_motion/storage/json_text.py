@@ -12,6 +12,7 @@ from parc_motion.errors import CorruptArtifact
 
 __all__ = ["parse_json"]
 
+_CONTAINERS = (dict, list)
 _MAX_DEPTH = (
     64  # containers within containers; what follows such a value recursively stays within Python's limit
 )
@@ -53,8 +54,8 @@ def _nests_deeper(value: Any, depth: int) -> bool:
         containers = [
             child
             for one in containers
-            for child in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
-            if isinstance(child, dict | list)
+            for child in (one.values() if type(one) is dict else one if type(one) is list else ())
+            if type(child) in _CONTAINERS
         ]
         if not containers:
             return False
