@@ -194,6 +194,11 @@ class RunFolder:
         return self.path / "superseded"
 
     @property
+    def source_digests(self) -> pathlib.Path:
+        """SHA-256 of the files of the motion sources, so that a start need not read them; made again if missing."""
+        return self.path / "source_digests.json"
+
+    @property
     def cache(self) -> pathlib.Path:
         """What can be computed again, e.g. packed clips; may be deleted at any time."""
         return self.path / "cache"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -22,13 +22,18 @@ from parc_motion.storage import digest_unchanged
 __all__ = ["extending_settings", "provider_key", "provider_modules", "provider_versions"]
 
 
-def provider_key(registry: Registry, kind: str, use: Use) -> dict[str, Any]:
+def provider_key(
+    registry: Registry, kind: str, use: Use, digest: Callable[[pathlib.Path], str] = digest_unchanged
+) -> dict[str, Any]:
     """Name and settings of a provider; providers inside its settings likewise.
 
     However it was written: as ``name``, ``dist:name``, or a plain file in another folder.
+
+    Args:
+        digest: gives the SHA-256 of a file.
     """
     target = _target(registry, kind, use)
-    key = {"use": _name(target), "settings": _settings(registry, use.config)}
+    key = {"use": _name(target), "settings": _settings(registry, use.config, digest)}
     return key if target.results_version == 1 else {**key, "results_version": target.results_version}
 
 
@@ -89,7 +94,7 @@ def _inner(config: Any) -> Iterator[tuple[str, Use]]:
             yield from _inner(value)
 
 
-def _settings(registry: Registry, config: Any) -> dict[str, Any]:
+def _settings(registry: Registry, config: Any, digest: Callable[[pathlib.Path], str]) -> dict[str, Any]:
     """Every setting by name; what it depends on in place of files and providers."""
     if config is None:
         return {}
@@ -97,44 +102,46 @@ def _settings(registry: Registry, config: Any) -> dict[str, Any]:
     for field in attrs.fields(type(config)):
         value, kind = getattr(config, field.name), field.metadata.get("kind")
         if field.metadata.get("path"):
-            plain[field.alias] = _contents(value)
+            plain[field.alias] = _contents(value, digest)
         elif kind and isinstance(value, Use):
-            plain[field.alias] = provider_key(registry, kind, value)
+            plain[field.alias] = provider_key(registry, kind, value, digest)
         elif kind and isinstance(value, (tuple, list)):
-            plain[field.alias] = [[one.weight, provider_key(registry, kind, one)] for one in value]
+            plain[field.alias] = [[one.weight, provider_key(registry, kind, one, digest)] for one in value]
         elif kind and isinstance(
             value, Mapping
         ):  # a list, because the order counts: that of observation groups
-            plain[field.alias] = [[name, provider_key(registry, kind, one)] for name, one in value.items()]
+            plain[field.alias] = [
+                [name, provider_key(registry, kind, one, digest)] for name, one in value.items()
+            ]
         elif attrs.has(type(value)):
-            plain[field.alias] = _settings(registry, value)
+            plain[field.alias] = _settings(registry, value, digest)
         else:
             plain[field.alias] = dump(value)
     return plain
 
 
-def _contents(value: Any) -> Any:
+def _contents(value: Any, digest: Callable[[pathlib.Path], str]) -> Any:
     """SHA-256 of every file that a path setting stands for, by its name inside the folder."""
     if value is None:
         return None
     if isinstance(value, (tuple, list)):
-        return [_contents(one) for one in value]
+        return [_contents(one, digest) for one in value]
     if not value:
         return {}  # no path is given; pathlib would take the current directory
     path = pathlib.Path(value).expanduser()
     if path.is_dir():
         return {
-            file.relative_to(path).as_posix(): digest_unchanged(file)
+            file.relative_to(path).as_posix(): digest(file)
             for file in sorted(path.rglob("*"))
             if file.is_file()
         }
     if path.is_file():
-        return {path.name: digest_unchanged(path), **_listed(path)}
+        return {path.name: digest(path), **_listed(path, digest)}
     files = (pathlib.Path(name) for name in glob.glob(str(path), recursive=True))
-    return {file.name: digest_unchanged(file) for file in sorted(files) if file.is_file()}
+    return {file.name: digest(file) for file in sorted(files) if file.is_file()}
 
 
-def _listed(path: pathlib.Path) -> dict[str, str | None]:
+def _listed(path: pathlib.Path, digest: Callable[[pathlib.Path], str]) -> dict[str, str | None]:
     """SHA-256 of the files that a motion list in the published form names; manifests hold those digests themselves."""
     if path.suffix not in (".yaml", ".yml"):
         return {}
@@ -144,6 +151,6 @@ def _listed(path: pathlib.Path) -> dict[str, str | None]:
         return {}  # not a motion list, or one whose reader says what is wrong with it
     files = [] if found.is_manifest else [motion.file for motion in found.motions]
     return {
-        f"motion {number} {file.name}": digest_unchanged(file) if file.is_file() else None
+        f"motion {number} {file.name}": digest(file) if file.is_file() else None
         for number, file in enumerate(files, 1)
     }

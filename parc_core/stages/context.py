@@ -26,6 +26,7 @@ from parc_core.stages.content import extending_settings, provider_key, provider_
 from parc_core.stages.job import Job
 from parc_core.stages.machine import machine_of
 from parc_core.stages.places import lasting_folder
+from parc_core.stages.source_digests import SourceDigests
 from parc_core.stages.working_time import WorkingTime
 from parc_motion.skeletons import Skeleton
 from parc_motion.storage import CheckpointStore, digest_json
@@ -67,6 +68,11 @@ class RunContext:
     parallel: Parallel = attrs.field(factory=Parallel)  # this process among those of a training
     group: Group | None = None  # processes that torchrun has started and that wait for trainings
     gone: frozenset[pathlib.Path] = frozenset()  # folders that count as not there: a plan replaces them
+    source_digests: SourceDigests = attrs.field(repr=False)
+
+    @source_digests.default
+    def _source_digests(self) -> SourceDigests:
+        return SourceDigests(self.run_folder.source_digests)
 
     @property
     def config(self) -> IterationConfig:
@@ -106,7 +112,7 @@ class RunContext:
             "seed": self.config.seed,
             "iteration": self.iteration if iteration is None else iteration,
             "character": digest_json([self.skeleton.id, self.skeleton.mjcf]),
-            "providers": {role: provider_key(self.registry, *choice) for role, choice in chosen.items()},
+            "providers": {role: self._provider_key(*choice) for role, choice in chosen.items()},
             "inputs": inputs,
         }
         if self.torch_threads != 1:  # sums of floats depend on it
@@ -128,6 +134,11 @@ class RunContext:
             superseded=self.run_folder.superseded,
             locks=self.run_folder.locks,
         )
+
+    def _provider_key(self, kind: str, use: Use) -> dict[str, Any]:
+        if kind != "motion_source":
+            return provider_key(self.registry, kind, use)
+        return provider_key(self.registry, kind, use, self.source_digests.digest)
 
     def seeds(self, stage: str) -> SeedStreams:
         """The random streams of a stage."""

@@ -41,7 +41,9 @@ def import_inputs(run: RunContext) -> list[JobRecord]:
     for number, use in enumerate(run.config.dataset):
         if read_record(_input_folder(run, number, use)) is None:
             _source(run, number, use)  # what is wrong with it shows before another one is imported
-    return [_import_one(run, number, use) for number, use in enumerate(run.config.dataset)]
+    records = [_import_one(run, number, use) for number, use in enumerate(run.config.dataset)]
+    run.source_digests.save()
+    return records
 
 
 def iteration_dataset(run: RunContext) -> MotionDataset:

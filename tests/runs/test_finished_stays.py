@@ -262,3 +262,20 @@ def test_a_data_set_list_that_is_missing_is_named_and_made_again(run, parc, caps
     assert ended.value.code == 65 and "iter_001/dataset.yaml: missing" in capsys.readouterr().out
     assert parc(RUN)[0] == 0 and nothing_made(folder)
     assert products(folder.path) == made
+
+
+def test_a_source_is_read_once_by_all_starts_of_a_run(run, parc, home, monkeypatch):
+    folder, _ = run
+    clip, read = home / "clips" / "walk.npz", []
+    unchanged = storage.digest_unchanged
+    monkeypatch.setattr(storage, "digest_unchanged", lambda path: read.append(path.name) or unchanged(path))
+    kept = folder.source_digests
+    assert parc(RUN)[0] == 0 and clip.name not in read
+    kept.write_text(kept.read_text()[:-9])  # damaged: it is made again
+    assert parc(RUN)[0] == 0 and read.count(clip.name) == 1
+    assert parc(RUN)[0] == 0 and read.count(clip.name) == 1
+    spoiled = bytearray(clip.read_bytes())
+    spoiled[-1] ^= 1
+    clip.write_bytes(spoiled)
+    assert parc(RUN)[0] == 0 and read.count(clip.name) == 2 and nothing_made(folder)
+    assert "made with other settings: providers.source.settings.path" in folder.log.read_text()

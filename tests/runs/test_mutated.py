@@ -17,7 +17,15 @@ RUN = "runs/quick"
 MUTATIONS = at_level(pr=24, nightly=3000)
 KINDS = ("flip", "cut", "zeros", "swap", "remove", "line")
 # what is there for people, or can be made again: nothing that a run makes depends on it
-FOR_PEOPLE = ("events.jsonl", "log.txt", "report.json", "manifest.json", "logs/", "run.lock")
+FOR_PEOPLE = (
+    "events.jsonl",
+    "log.txt",
+    "report.json",
+    "manifest.json",
+    "source_digests.json",
+    "logs/",
+    "run.lock",
+)
 WORDS_OF_REDOING = ("is replaced", "made with other settings", "begun with other")
 
 
