@@ -40,12 +40,17 @@ def describe(path: pathlib.Path) -> dict[str, Any]:
         return _describe_folder(path)
     if path.suffix == ".npz":
         return {"what": "clip", **_clip_row(path)}
-    if path.name.endswith(".yaml") and b'"motions"' in path.read_bytes()[:200]:
+    if path.name.endswith(".yaml") and b'"motions"' in _beginning(path):
         dataset = MotionDataset.load(path)
         return {"what": "data set", "path": str(path), "digest": dataset.digest, **_classes(dataset)}
     raise DataError(
         f"{path}: not a clip (.npz), a data-set manifest or a folder. `parc data import` reads other formats."
     )
+
+
+def _beginning(path: pathlib.Path) -> bytes:
+    with storage.open_file(path) as stream:
+        return stream.read(200)
 
 
 def render(document: dict[str, Any], console: Console) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import pathlib
 
@@ -14,14 +13,16 @@ from parc_core.runner.jobs import carry_out
 from parc_core.runner.logs import run_log
 from parc_core.runner.outcome import outcome_of
 from parc_core.runner.stop import StopFlag
-from parc_core.runner.transport import result_of, run_exported
+from parc_core.runner.transport import MAX_BYTES, result_of, run_exported
 from parc_core.stages.context import Reporter
 from parc_motion.errors import DataError
-from parc_motion.storage import make_folder, remove, write_bytes
+from parc_motion.storage import make_folder, parse_json, read_file, remove, write_bytes
 
 __all__ = ["carry_out_file", "read_job"]
 
 log = logging.getLogger(__name__)
+
+_MAX_JOB_BYTES = 16 << 20
 
 
 def carry_out_file(path: pathlib.Path, reporter: Reporter, threads: int = 0) -> JobResult:
@@ -49,10 +50,7 @@ def carry_out_file(path: pathlib.Path, reporter: Reporter, threads: int = 0) -> 
 
 def _carry_out_exported(path: pathlib.Path, reporter: Reporter, threads: int) -> JobResult:
     work = path.with_suffix(".work")
-    try:
-        exported = path.read_bytes()
-    except OSError as err:
-        raise DataError(f"{path}: cannot be read: {err.strerror}.") from err
+    exported = read_file(path, MAX_BYTES, "exported jobs")
     with StopFlag() as stop, run_log(RunFolder(make_folder(work)).log):
         result = run_exported(exported, work.absolute(), reporter, stop, threads)
     if result.state == "finished":
@@ -72,7 +70,8 @@ def read_job(path: pathlib.Path) -> JobSpec:
     Raises:
         DataError: something else lies there.
     """
+    document = parse_json(read_file(path, _MAX_JOB_BYTES, "jobs"), str(path))
     try:
-        return JobSpec.read(json.loads(path.read_text()), str(path))
-    except (OSError, ValueError) as err:
+        return JobSpec.read(document, str(path))
+    except ValueError as err:
         raise DataError(f"{path}: cannot be read as a job: {err}") from err

@@ -39,6 +39,7 @@ from parc_core.stages.superseded import set_aside, take_back_begun, take_back_fi
 from parc_core.stages.working_time import WorkingTime
 from parc_motion import storage
 from parc_motion.errors import DataError
+from parc_motion.stopping import stop_point
 
 __all__ = ["Begun", "Job", "carry_out", "prepared_or_record"]
 
@@ -76,6 +77,7 @@ class Job:
 
         Raises:
             Held: another process holds it.
+            Stopped: the run is asked to stop.
         """
         until = time.monotonic() + wait_s
         while True:
@@ -86,6 +88,7 @@ class Job:
             except storage.Held:
                 if time.monotonic() >= until:
                     raise
+                stop_point()
                 time.sleep(0.2)
         self._lease = lease
         try:

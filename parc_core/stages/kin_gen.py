@@ -7,6 +7,7 @@ so a batch that was cut off keeps the motions it had and makes the others as it 
 from __future__ import annotations
 
 import collections
+import functools
 import pathlib
 import re
 from typing import Any
@@ -75,11 +76,25 @@ def first_motion_id(run: RunContext) -> int:
         taken.append(motion_ids(before)[-1].stop - 1)
     dataset = _latest_dataset(run)
     if dataset is not None:
-        pattern = re.compile(rf"{re.escape(settings.save_name)}_(\d+)_.*")
-        # what this run has recorded itself has the numbers of its earlier iterations
-        inputs = [one for one in MotionDataset.load(dataset).entries if one.origin == "input"]
-        taken += [int(match[1]) for one in inputs if (match := pattern.fullmatch(one.name))]
+        taken.append(_largest_id(dataset, _state(dataset), settings.save_name))
     return max(taken) + 1
+
+
+@functools.lru_cache(maxsize=1024)
+def _largest_id(dataset: pathlib.Path, state: tuple[int, ...], save_name: str) -> int:
+    """The largest number of a motion among the inputs, -1 if there is none.
+
+    What a run has recorded itself has the numbers of its earlier iterations.
+    """
+    pattern = re.compile(rf"{re.escape(save_name)}_(\d+)_.*")
+    inputs = (one.name for one in MotionDataset.load(dataset).entries if one.origin == "input")
+    return max((int(match[1]) for name in inputs if (match := pattern.fullmatch(name))), default=-1)
+
+
+def _state(manifest: pathlib.Path) -> tuple[int, ...]:
+    """What differs when a manifest was written again: each is read once, because each batch asks."""
+    state = manifest.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _latest_dataset(run: RunContext) -> pathlib.Path | None:
@@ -90,7 +105,12 @@ def _latest_dataset(run: RunContext) -> pathlib.Path | None:
 
 def _has_trained_on_generated(iteration: IterationFolder) -> bool:
     motions = iteration.tracker_motions
-    return motions.is_file() and any(one.origin == "generated" for one in MotionDataset.load(motions).entries)
+    return motions.is_file() and _lists_generated(motions, _state(motions))
+
+
+@functools.lru_cache(maxsize=1024)
+def _lists_generated(motions: pathlib.Path, state: tuple[int, ...]) -> bool:
+    return any(one.origin == "generated" for one in MotionDataset.load(motions).entries)
 
 
 def _batches_there(iteration: IterationFolder, save_name: str) -> list[range]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import pickle
+from types import SimpleNamespace
 
 import attrs
 import numpy as np
@@ -15,7 +16,7 @@ from parc_core.cli.main import main
 from parc_core.config import IterationConfig, Use, load_iteration
 from parc_core.plugins import Registry
 from parc_core.runner.run import contexts
-from parc_core.stages import train_gen, train_tracker
+from parc_core.stages import kin_gen, train_gen, train_tracker
 from parc_core.stages.given import given_clips
 from parc_core.stages.manifests import balance
 from parc_core.stages.weighting import weighted
@@ -491,3 +492,17 @@ class StandingRecorder(QuickRecorder):
 def still(clip):
     return attrs.evolve(clip, root_pos=clip.root_pos[:1].repeat(clip.num_frames, axis=0))
 """
+
+
+def test_numbers_of_motions_are_asked_for_by_every_batch_and_lists_read_once(parc, home, monkeypatch):
+    read, load = [], MotionDataset.load
+    monkeypatch.setattr(
+        kin_gen, "MotionDataset", SimpleNamespace(load=lambda path: read.append(path) or load(path))
+    )
+    assert parc("quick.yaml", "--iterations", "4", "--set", "kin_gen.batches=3")[0] == 0
+    names = [path.parent.name for path in (home / "runs/quick").rglob("motions_*_opt.npz")]
+    assert len(set(names)) == 12
+    states = {(path, path.stat().st_ino) for path in read if path.exists()}
+    assert len(read) <= 3 * len(
+        states
+    )  # of the data set and of the tracker's motions, before and after they change

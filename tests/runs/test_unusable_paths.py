@@ -126,3 +126,32 @@ def test_error_of_the_system_that_nobody_expected_is_one_line(capsys, monkeypatc
     said = capsys.readouterr().err
     assert ended.value.code == 73
     assert said == "/secret: Permission denied. Is the path right, and are you allowed to use it?\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run pipe.yaml",
+        "info pipe.yaml",
+        "info pipe.npz",
+        "job run pipe.json",
+        "job run pipe.job",
+        "job import runs pipe.zip",
+    ],
+)
+def test_a_pipe_is_refused_and_not_waited_for(home, capsys, command):
+    *words, name = command.split()
+    os.mkfifo(home / name)
+    with pytest.raises(SystemExit) as ended:
+        main([*words, name])
+    said = capsys.readouterr().err
+    assert ended.value.code in (2, 65) and "Traceback" not in said and "internal error" not in said
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"stage": NaN}', b"[" * 100_000, b"{}", b"\xff"])
+def test_a_file_that_is_no_job_is_refused(home, capsys, content):
+    (home / "job.json").write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["job", "run", "job.json"])
+    said = capsys.readouterr().err
+    assert ended.value.code in (2, 65) and "job.json" in said and "internal error" not in said
