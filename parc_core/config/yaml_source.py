@@ -28,8 +28,6 @@ from parc_core.config.nodes import (
 )
 from parc_core.config.yaml_scalars import expand_variables, resolve_scalar
 from parc_core.errors import ConfigError
-from parc_motion.errors import DataError
-from parc_motion.storage import open_file
 
 __all__ = ["MAX_BYTES", "load_plain", "parse_text", "read_text"]
 
@@ -46,12 +44,14 @@ def read_text(path: pathlib.Path) -> str:
         ConfigError: it cannot be read, is too large, or is not UTF-8.
     """
     try:
-        with open_file(path) as stream:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+            raise ConfigError(f"{path}: is not a regular file. Give a file.")
+        with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
-    except DataError as err:
-        raise ConfigError(f"{err} Is the name right?") from err
-    except OSError as err:
-        raise ConfigError(f"{path}: cannot read: {err.strerror}. Is the name right?") from err
+    except (OSError, ValueError) as err:
+        raise ConfigError(
+            f"{path}: cannot read: {getattr(err, 'strerror', None) or err}. Is the name right?"
+        ) from err
     if len(data) > MAX_BYTES:
         raise ConfigError(
             f"{path}: larger than {MAX_BYTES >> 20} MiB, too large for a configuration. Is it the right file?"

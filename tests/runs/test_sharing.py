@@ -172,7 +172,7 @@ def test_archive_that_names_files_outside_is_not_unpacked(parc, home, capsys):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("[]", "not a job"), ("{", "cannot be read"), ('{"format": 1, "run": 1}', "not a job")],
+    [("[]", "not a job"), ("{", "not a JSON file"), ('{"format": 1, "run": 1}', "not a job")],
 )
 def test_file_that_holds_no_job_is_one_clear_error(home, capsys, text, reason):
     (home / "job.json").write_text(text)
