@@ -190,7 +190,7 @@ def test_file_that_is_missing_is_named(tmp_path):
 
 
 def test_folder_instead_of_a_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="is not a regular file. Give a file"):
+    with pytest.raises(ConfigError, match="is not a regular file"):
         read_text(tmp_path)
 
 

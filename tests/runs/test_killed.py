@@ -19,7 +19,7 @@ from parc_testing.runs import descendants, is_running, left_behind, products
 KILLS = at_level(pr=30, nightly=300)
 SIZE = ("--iterations", "2", "--set", "executor.workers=2", "--set", "phys_record.chunk=3")
 RETRIES = ("--set", "executor.retries=50")
-MOST_KILLS = 5  # of one run
+MOST_STARTS = 4  # of one run before that which is left in peace
 
 
 def test_killed_runs_continue_to_identical_products(home, measured):
@@ -28,23 +28,25 @@ def test_killed_runs_continue_to_identical_products(home, measured):
     while killed < KILLS:
         name = f"run{runs}"
         runs += 1
-        for _ in range(min(rng.randint(1, MOST_KILLS), KILLS - killed)):
+        for _ in range(rng.randint(1, MOST_STARTS)):
             process = _start(home, name)
-            time.sleep(rng.uniform(0.2, 0.9 * duration))
-            victims = [process.pid, *descendants(process.pid)]
-            if process.poll() is not None:
-                break  # it was finished already
-            # the run itself as often as one of its workers or the server that forks them
-            victim = process.pid if rng.random() < 0.5 else rng.choice(victims)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
-                killed += 1
-            places.add("run" if victim == process.pid else "worker")
-            if victim != process.pid:
+            while process.poll() is None and killed < KILLS:
+                time.sleep(rng.uniform(0.1, 0.6 * duration))
+                victims = [process.pid, *descendants(process.pid)]
+                if process.poll() is not None:
+                    break
+                # the run itself as often as one of its workers or the server that forks them, after which it goes on
+                victim = process.pid if rng.random() < 0.5 else rng.choice(victims)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+                    killed += 1
+                places.add("run" if victim == process.pid else "worker")
+                if victim == process.pid:
+                    process.wait(timeout=10)
+                    _wait_for_orphans(victims)
+            if process.code != -signal.SIGKILL:  # nobody killed the run itself: it has come to its end
                 assert process.wait(timeout=120) == 0, (home / "out.txt").read_text()
                 break
-            process.wait(timeout=10)
-            _wait_for_orphans(victims)
         process = _start(home, name)
         assert process.wait(timeout=120) == 0, (home / "out.txt").read_text()
         folder = home / "runs" / name
