@@ -15,6 +15,7 @@ from parc_core.cli.streams import Lasting
 from parc_core.interfaces import Stopped, stop_point
 from parc_core.runner.stop import StopFlag
 from parc_motion.stopping import stopping_when
+from parc_testing.runs import heed_hangup
 
 # works until it is asked to stop; with "deaf" its main thread does not return to Python for many seconds
 WORK = """
@@ -37,7 +38,9 @@ with StopFlag() as stop:
 
 def start(how: str, *before: str) -> subprocess.Popen:
     command = [*before, sys.executable, "-c", WORK, how]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_hangup
+    )
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -151,7 +154,11 @@ main.main(["slow"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_verb_that_is_no_run_tidies_up_and_ends_with_the_same_codes(number, code):
     process = subprocess.Popen(
-        [sys.executable, "-c", VERB], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", VERB],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_hangup,
     )
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)

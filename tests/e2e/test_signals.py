@@ -15,6 +15,7 @@ import pytest
 
 from parc_motion.storage import digest_file
 from parc_testing.levels import at_level
+from parc_testing.runs import heed_hangup
 
 pytestmark = pytest.mark.xdist_group("iteration")  # beside the test that makes the undisturbed run
 TINY = pathlib.Path(__file__).parent / "tiny.yaml"
@@ -58,6 +59,7 @@ def disturb(folder: pathlib.Path, stage: str, delay: float, signals: list[signal
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_hangup,
     )
     events = run / "events.jsonl"
     seen = events.stat().st_size if events.exists() else 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import signal
 
 from parc_core.interfaces import RunFolder
 from parc_core.runner.records import finished_jobs
 
-__all__ = ["descendants", "is_running", "left_behind", "products"]
+__all__ = ["descendants", "heed_hangup", "is_running", "left_behind", "products"]
 
 
 def products(folder: pathlib.Path) -> dict[str, str]:
@@ -49,6 +50,11 @@ def descendants(pid: int) -> list[int]:
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
     return found[1:]
+
+
+def heed_hangup() -> None:
+    """For `preexec_fn` of a process: SIGHUP counts, also where the tests run under nohup, which has it ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def is_running(pid: int) -> bool:
