@@ -23,24 +23,9 @@ from parc_motion.storage import faults
 from parc_testing.faulty import count_operations, in_child
 from parc_testing.runs import left_behind, products
 
-TINY = pathlib.Path(__file__).parent / "tiny.yaml"
+SMALLEST = pathlib.Path(__file__).parent / "smallest.yaml"
 STAGES = ("train_gen", "kin_gen", "train_tracker", "phys_record")
-SETTINGS = (  # with these, an iteration takes 5 s
-    "threads=1",
-    "dataset=[{use: folder, path: clips}]",
-    "train_gen.generator.iters_per_epoch=1",
-    "train_gen.generator.batch_size=4",
-    "kin_gen.batches=1",
-    "kin_gen.candidates=6",
-    "kin_gen.optimizer.max_steps=5",
-    "train_tracker.simulator.num_envs=4",
-    "train_tracker.agent.max_samples=128",
-    "train_tracker.agent.eval_start_fractions=[0.9]",
-    "train_tracker.agent.eval_survival_frames=0",
-    "train_tracker.agent.eval_perturbed=0",
-    "phys_record.recorder={use: retry, start_fractions: [0.0], min_partial_s: 0.5, partial_margin_s: 0.1}",
-)
-RUN = ("run", str(TINY), *(word for setting in SETTINGS for word in ("--set", setting)))
+RUN = ("run", str(SMALLEST), "--set", "dataset=[{use: folder, path: clips}]")
 AT_MOST_S = float(os.environ.get("PARC_TEST_MINUTES", "60")) * 60  # for each stage
 
 pytestmark = [pytest.mark.nightly, pytest.mark.slow, pytest.mark.xdist_group("tiny faults")]
@@ -54,7 +39,7 @@ def parc(*arguments):
 def test_a_stage_with_a_fault_continues_to_the_same_products(tmp_path, monkeypatch, measured, stage):
     monkeypatch.chdir(tmp_path)
     save_a_short_walk(tmp_path / "clips")
-    output, run = tmp_path / "out.txt", tmp_path / "runs" / "tiny"
+    output, run = tmp_path / "out.txt", tmp_path / "runs" / "smallest"
     for earlier in STAGES[: STAGES.index(stage)]:
         with pytest.raises(SystemExit):  # in this process, so that the children find everything imported
             parc("--only", earlier)()
@@ -97,4 +82,4 @@ def save_a_short_walk(folder):
 def restore(folder):
     shutil.rmtree(folder / "runs", ignore_errors=True)
     if (folder / "before").exists():
-        shutil.copytree(folder / "before", folder / "runs" / "tiny")
+        shutil.copytree(folder / "before", folder / "runs" / "smallest")

@@ -12,7 +12,8 @@ import time
 import numpy as np
 import pytest
 
-TINY = pathlib.Path(__file__).parents[1] / "e2e" / "tiny.yaml"
+E2E = pathlib.Path(__file__).parents[1] / "e2e"
+TINY = E2E / "tiny.yaml"
 SECONDS = 300.0
 EVERY_S = 1.0
 TORCH = "torchinductor_"  # an empty folder that torch makes when it is imported
@@ -21,7 +22,7 @@ MOST_MB = 5.0  # of growth over the last 80 % of the time
 pytestmark = [pytest.mark.nightly, pytest.mark.slow]
 
 WORK = {
-    "iterations": [str(TINY), "--iterations", "100"],
+    "iterations": [str(E2E / "smallest.yaml"), "--iterations", "100"],
     "train_gen": [str(TINY), "--only", "train_gen", "--set", "train_gen.generator.epochs=100000"],
     "train_tracker": [
         str(TINY), "--only", "train_tracker",
