@@ -60,7 +60,7 @@ def _run_with_lines(file: pathlib.Path, threads: int) -> NoReturn:
         result = carry_out_file(file, wire, threads)
     except ParcError as err:  # there is no job in the file: this, too, is told as a result
         result = JobResult(state="failed", error=str(err), exit_code=err.exit_code)
-    wire.send("result", result.plain())
+    wire.end("result", result.plain())
     raise click.exceptions.Exit(result.exit_code)
 
 

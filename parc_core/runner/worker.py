@@ -91,13 +91,24 @@ class Wire:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.lock = stream, threading.Lock()
+        self._ended = False
+
+    def end(self, kind: str, value: Any) -> None:
+        """Write the last line: nothing follows it, not even a sign of life."""
+        with self.lock:
+            self._write(kind, value)
+            self._ended = True
 
     def send(self, kind: str, value: Any) -> None:
         """Write one line. A reader that is gone ends the process."""
+        with self.lock:
+            if not self._ended:
+                self._write(kind, value)
+
+    def _write(self, kind: str, value: Any) -> None:
         try:
-            with self.lock:
-                self.stream.write(json.dumps({kind: value}, default=str) + "\n")
-                self.stream.flush()
+            self.stream.write(json.dumps({kind: value}, default=str) + "\n")
+            self.stream.flush()
         except OSError:
             os._exit(0)
 

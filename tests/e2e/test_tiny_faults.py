@@ -59,7 +59,8 @@ def test_a_stage_with_a_fault_continues_to_the_same_products(tmp_path, monkeypat
         tried += 1
         restore(tmp_path)
         ended = in_child(parc("--only", stage), output, f"{kind}@{number}")
-        if "Traceback" in ended.text or ended.code not in ((137,) if kind == "crash" else (73, 0)):
+        over = ended.code == 0 and ended.operations < number  # a run may have a line of its log less
+        if "Traceback" in ended.text or not (over or ended.code in ((137,) if kind == "crash" else (73, 0))):
             wrong.append((kind, number, f"ended with {ended.code}: {ended.text}"))
         again = in_child(parc("--only", stage), output)
         if again.code != 0 or products(run) != expected or left_behind(run):
