@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import math
@@ -37,9 +36,6 @@ _SIZES = {  # stage -> the settings that set how much memory it takes
     phys_record.STAGE: "phys_record.chunk",
 }
 _LOOK_AGAIN_S = 1.0  # at a job that another process works on
-# After a stage that took longer, its garbage is collected at once, which takes 0.1 s: agents and environments refer to
-# each other, and hold files of the cache open, whose room on the disk would stay taken.
-_LONG_S = 1.0
 
 
 @attrs.define
@@ -141,8 +137,6 @@ class IterationJobs:
                 raise
             raise self._stage_failed(stage, err) from err
         seconds = time.monotonic() - started
-        if seconds > _LONG_S:
-            gc.collect()
         for record in records if isinstance(records, list) else [records]:
             self._event("finished", stage, summary=record.summary, seconds=round(seconds, 3))
             run.registry.call_lifecycle(

@@ -13,6 +13,7 @@ Whoever works on a job holds its lock, so that any number of processes can work 
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import pathlib
@@ -47,6 +48,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# After a job that took longer, its garbage is collected at once, which takes 0.1 s: agents and environments refer to
+# each other, and hold files of the cache open, whose room on the disk would stay taken.
+_LONG_S = 1.0
 _EARLY_SETTINGS = ".settings.yaml"  # in a folder at work: where version 0.1 kept what the marker holds now
 
 
@@ -302,7 +306,11 @@ def carry_out(job: Job, work: Callable[[], JobRecord]) -> JobRecord:
     if record is not None:
         return record
     with job.held():
-        return job.finished() or job.taken_back() or work()
+        started = time.monotonic()
+        record = job.finished() or job.taken_back() or work()
+        if time.monotonic() - started > _LONG_S:
+            gc.collect()
+        return record
 
 
 @attrs.frozen

@@ -76,25 +76,19 @@ def first_motion_id(run: RunContext) -> int:
         taken.append(motion_ids(before)[-1].stop - 1)
     dataset = _latest_dataset(run)
     if dataset is not None:
-        taken.append(_largest_id(dataset, _state(dataset), settings.save_name))
+        taken.append(_largest_id(dataset, storage.file_state(dataset), settings.save_name))
     return max(taken) + 1
 
 
 @functools.lru_cache(maxsize=1024)
 def _largest_id(dataset: pathlib.Path, state: tuple[int, ...], save_name: str) -> int:
-    """The largest number of a motion among the inputs, -1 if there is none.
+    """The largest number of a motion among the inputs, -1 if there is none; each list is read once.
 
     What a run has recorded itself has the numbers of its earlier iterations.
     """
     pattern = re.compile(rf"{re.escape(save_name)}_(\d+)_.*")
     inputs = (one.name for one in MotionDataset.load(dataset).entries if one.origin == "input")
     return max((int(match[1]) for name in inputs if (match := pattern.fullmatch(name))), default=-1)
-
-
-def _state(manifest: pathlib.Path) -> tuple[int, ...]:
-    """What differs when a manifest was written again: each is read once, because each batch asks."""
-    state = manifest.stat()
-    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _latest_dataset(run: RunContext) -> pathlib.Path | None:
@@ -105,7 +99,7 @@ def _latest_dataset(run: RunContext) -> pathlib.Path | None:
 
 def _has_trained_on_generated(iteration: IterationFolder) -> bool:
     motions = iteration.tracker_motions
-    return motions.is_file() and _lists_generated(motions, _state(motions))
+    return motions.is_file() and _lists_generated(motions, storage.file_state(motions))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -24,7 +24,7 @@ class SourceDigests:
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
-        self._new = False
+        self._asked: dict[str, list[int | str]] = {}
 
     def digest(self, file: pathlib.Path) -> str:
         """SHA-256 of a file's content.
@@ -32,20 +32,20 @@ class SourceDigests:
         Raises:
             DataError: the file cannot be read.
         """
-        name, state = str(file.absolute()), _state(file)
-        known = self._known.get(name)
-        if known is not None and known[:-1] == state:
-            return str(known[-1])
-        digest = storage.digest_unchanged(file)
-        if _state(file) == state:
-            self._known[name], self._new = [*state, digest], True
-        return digest
+        name, state = (
+            str(file.absolute()),
+            [*storage.file_state(file)[1:]],
+        )  # a device has another number at times
+        known = self._known.get(name, [])
+        digest = known[-1] if known[:-1] == state else storage.digest_unchanged(file)
+        self._asked[name] = [*state, digest]
+        return str(digest)
 
     def save(self) -> None:
-        """Write the digests that are new."""
-        if self._new:
-            storage.write_sealed(self.path, {"format": _FORMAT, "files": self._known})
-            self._new = False
+        """Write the digests that were asked for, if they are not those that are there."""
+        if self._asked != self._known:
+            storage.write_sealed(self.path, {"format": _FORMAT, "files": self._asked})
+            self._known = dict(self._asked)
 
     @cached_property
     def _known(self) -> dict[str, list[int | str]]:
@@ -54,11 +54,3 @@ class SourceDigests:
         except DataError:
             return {}  # damaged: it is made again
         return document["files"] if document.get("format") == _FORMAT else {}
-
-
-def _state(file: pathlib.Path) -> list[int | str]:
-    try:
-        state = file.stat()
-    except OSError as err:
-        raise DataError(f"{file}: cannot read: {err.strerror}.") from err
-    return [state.st_ino, state.st_size, state.st_mtime_ns]

@@ -1,10 +1,10 @@
-"""What providers leave in circles of references is collected after each stage that took long."""
+"""What providers leave in circles of references is collected after each job that took long."""
 
 import gc
 import os
 import pathlib
 
-from parc_core.runner import iteration
+from parc_core.stages import job
 
 CODE = """
 from parc_testing.quick import Epochs, QuickGenerator
@@ -18,7 +18,7 @@ class Circular(QuickGenerator):
 
 def test_files_of_circular_garbage_are_closed(parc, home, monkeypatch):
     (home / "circular.py").write_text(CODE)
-    monkeypatch.setattr(iteration, "_LONG_S", 0.0)
+    monkeypatch.setattr(job, "_LONG_S", 0.0)
     gc.disable()
     try:
         assert parc("quick.yaml", "--set", f"train_gen.generator.use={home}/circular.py:Circular")[0] == 0

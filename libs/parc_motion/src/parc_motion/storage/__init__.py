@@ -35,6 +35,7 @@ from parc_motion.storage.digests import (
     digest_folder,
     digest_json,
     digest_unchanged,
+    file_state,
     read_json,
 )
 from parc_motion.storage.files import open_file, read_file
@@ -74,6 +75,7 @@ __all__ = [
     "digest_folder",
     "digest_json",
     "digest_unchanged",
+    "file_state",
     "link_file",
     "link_folder",
     "live_leases",

@@ -14,7 +14,15 @@ from parc_motion.errors import DataError
 from parc_motion.storage.files import open_file, read_file
 from parc_motion.storage.json_text import parse_json
 
-__all__ = ["digest_bytes", "digest_file", "digest_folder", "digest_json", "digest_unchanged", "read_json"]
+__all__ = [
+    "digest_bytes",
+    "digest_file",
+    "digest_folder",
+    "digest_json",
+    "digest_unchanged",
+    "file_state",
+    "read_json",
+]
 
 _MAX_JSON_BYTES = 256 << 20  # a manifest of a million clips
 _SETTLED_S = (
@@ -51,21 +59,25 @@ def digest_unchanged(path: pathlib.Path) -> str:
     Raises:
         DataError: the file cannot be read.
     """
-    key = _state(path)
+    key = file_state(path)
     if key in _digests:
         return _digests[key]
     age = _age(key)
     if 0.0 <= age < _SETTLED_S:
         time.sleep(_SETTLED_S - age)
-        key = _state(path)
+        key = file_state(path)
     digest = digest_file(path)
     if _age(key) >= _SETTLED_S:
         _digests[key] = digest
     return digest
 
 
-def _state(path: pathlib.Path) -> tuple[int, int, int, int]:
-    """Device, inode, size in bytes, and time of the last change in ns."""
+def file_state(path: pathlib.Path) -> tuple[int, int, int, int]:
+    """Device, inode, size in bytes, and time of the last change in ns: what differs where a file was written again.
+
+    Raises:
+        DataError: the file cannot be looked at.
+    """
     try:
         state = path.stat()
     except OSError as err:
@@ -74,7 +86,7 @@ def _state(path: pathlib.Path) -> tuple[int, int, int, int]:
 
 
 def _age(key: tuple[int, int, int, int]) -> float:
-    """Seconds since the change that a `_state` tells."""
+    """Seconds since the change that a `file_state` tells."""
     return time.time() - key[3] / 1e9
 
 
