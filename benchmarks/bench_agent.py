@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from measure import Figure, arguments, report
 from mujoco.batch import Batch
-from presets import preset
+from presets import settings
 
 from parc_core.interfaces import SeedStreams
 from parc_data.parc_ms import PublishedConfig, PublishedSource
@@ -42,7 +42,6 @@ from parc_motion.skeletons import load_skeleton
 from parc_mpc.agent import MpcAgent
 from parc_mpc.config import MpcConfig
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
-from parc_ppo.config import DmPpoConfig
 from parc_ppo.dmppo import DmPpoAgent
 from parc_testing.context import make_context
 
@@ -174,8 +173,8 @@ class _Timed(DmPpoAgent):
 
 def _training() -> list[Figure]:
     clips = list(ProceduralSource(ProceduralConfig(), **MADE_FOR).clips())
-    env = _env(clips, preset(DeepMimicConfig, "cpu"), threads=THREADS, num_envs=ENVS)
-    config = attrs.evolve(preset(DmPpoConfig, "laptop"), max_samples=SAMPLES, eval_every_iters=0)
+    env = _env(clips, settings("tracker_env", "deepmimic", "cpu"), threads=THREADS, num_envs=ENVS)
+    config = settings("agent", "dmppo", "laptop", {"max_samples": SAMPLES, "eval_every_iters": 0})
     agent = _Timed(config)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The settings of a preset as an object, for scripts that use parts without the runner."""
+"""The settings of a provider as an iteration file gives them, for scripts that use parts without the runner."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from typing import Any
 
 import attrs
 
-__all__ = ["changed", "preset"]
+from parc_core.config import Position, Use, setting, structure, to_node
+from parc_core.plugins import Registry
+
+__all__ = ["settings"]
 
 
-def preset(cls: type, name: str) -> Any:
-    """An instance of a settings class with the values of one of its presets."""
-    return changed(cls(), cls.PRESETS[name])
+def settings(kind: str, name: str, preset: str, changes: Mapping[str, Any] | None = None) -> Any:
+    """The settings of a provider: a preset, and other values on top of it.
 
+    Args:
+        kind: of the provider, as "agent".
+        changes: as below ``use`` in an iteration file.
 
-def changed(config: Any, values: Mapping[str, Any]) -> Any:
-    """The settings with other values; a mapping changes only what it names of a group."""
-    new = {
-        key: changed(getattr(config, key), value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-    }
-    return attrs.evolve(config, **new)
+    Raises:
+        InvalidConfig: such a file would be refused.
+    """
+    chosen = attrs.make_class(
+        "chosen", {"chosen": setting(kind=kind, help="The provider.")}, frozen=True, kw_only=True
+    )
+    chosen.__annotations__ = {"chosen": Use}
+    node = to_node({"chosen": {"use": name, "preset": preset, **(changes or {})}}, Position("settings"))
+    return structure(node, chosen, Registry.discover()).config.chosen.config

@@ -23,20 +23,18 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
-from presets import changed, preset
+from presets import settings
 
 from parc_core.interfaces import SeedStreams
 from parc_core.interfaces.survival import perturbed_starts, survival
 from parc_data.parc_ms import PublishedConfig, PublishedSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.sources import DeepMimicSource, FilesConfig
-from parc_deepmimic.config import DeepMimicConfig
 from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.reference import MotionLibrary
 from parc_motion.clips import MotionClip
 from parc_motion.skeletons import load_skeleton
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
-from parc_ppo.config import DmPpoConfig
 from parc_ppo.dmppo import DmPpoAgent
 from parc_testing.context import make_context
 
@@ -66,11 +64,9 @@ def main() -> None:
     if options.what != "procedural" and not REAL.is_dir():
         sys.exit(f"{REAL} is not there; only `procedural` can be trained without the real motions.")
     clips = motions(options.what)
-    settings = {"max_samples": SAMPLES[options.what], **options.agent}
-    if options.samples:
-        settings["max_samples"] = options.samples
+    changes = {"max_samples": options.samples or SAMPLES[options.what], **options.agent}
     for seed in options.seeds:
-        found = trained(clips, seed, settings, options.env)
+        found = trained(clips, seed, changes, options.env)
         print(json.dumps(found) if options.json else _line(found), flush=True)
 
 
@@ -110,11 +106,11 @@ def repeated(clip: MotionClip) -> MotionClip:
 
 
 def trained(
-    clips: list[MotionClip], seed: int, settings: dict[str, Any], task: dict[str, Any]
+    clips: list[MotionClip], seed: int, changes: dict[str, Any], task: dict[str, Any]
 ) -> dict[str, Any]:
     """One training, with these settings on top of the presets, and its test."""
     env = _env(clips, ENVS, seed, task)
-    config = changed(preset(DmPpoConfig, "laptop"), settings)
+    config = settings("agent", "dmppo", "laptop", changes)
     agent, start = DmPpoAgent(config), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         policy = agent.train(env, make_context(pathlib.Path(folder), seed=seed, threads=THREADS))
@@ -150,7 +146,7 @@ def tested(agent: DmPpoAgent, clips: list[MotionClip], observation: dict[str, An
 
 def _env(clips: list[MotionClip], num_envs: int, seed: int, task: dict[str, Any]) -> DeepMimicEnv:
     return DeepMimicEnv(
-        changed(preset(DeepMimicConfig, "cpu"), task),
+        settings("tracker_env", "deepmimic", "cpu", task),
         clips=clips,
         weights=np.ones(len(clips)),
         simulator=MujocoSimulator(MujocoConfig(), threads=THREADS),
