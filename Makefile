@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-LIBS := motion testing
+LIBS := motion testing rl
 PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc sinks slurm ray
 
 .PHONY: help setup demo test nightly lint types api clean

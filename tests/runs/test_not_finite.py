@@ -30,7 +30,7 @@ from parc_mujoco.config import MujocoConfig
 from parc_mujoco.cpu import MujocoSimulator
 from parc_ppo.config import DmPpoConfig, ModelConfig
 from parc_ppo.dmppo import DmPpoAgent
-from parc_ppo.normalizer import Normalizer
+from parc_rl.normalizer import Normalizer
 from parc_testing.builders import make_clip, make_terrain
 from parc_testing.context import make_context
 from parc_testing.contracts.generator import tiny_dataset

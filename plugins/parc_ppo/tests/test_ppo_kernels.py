@@ -2,25 +2,22 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
 from parc_core.config import Use
 from parc_core.errors import ConfigError
-from parc_core.interfaces import Done, ObservationGroup
+from parc_core.interfaces import Done
 from parc_ppo import distribution
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import fail_rate_metrics
-from parc_ppo.ema import ema_copy, update_ema
 from parc_ppo.losses import approx_kl, clipped_surrogate, critic_loss
 from parc_ppo.mlp import make_mlp
 from parc_ppo.net_names import MlpConfig, named_network
-from parc_ppo.normalizer import Normalizer
-from parc_ppo.optimizer import load_optimizer, make_optimizer, optimizer_tensors, set_learning_rate
+from parc_ppo.optimizer import make_optimizer, set_learning_rate
 from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
 from parc_ppo.rollout import action_std, explore_prob
-from parc_ppo.selection import Score, score
+from parc_rl.optimizer_state import load_optimizer, optimizer_tensors
 
 
 def column(*values: float) -> torch.Tensor:
@@ -103,36 +100,6 @@ def test_bound_excess_counts_only_what_lies_beyond():
     assert distribution.bound_excess(mean).tolist() == [4.25]
 
 
-def test_normalizer_equals_numpy_after_several_batches():
-    rng = np.random.default_rng(0)
-    rows = (1000.0 + rng.normal(size=(900, 3)) * [1.0, 5.0, 0.1]).astype(np.float32)
-    groups = (ObservationGroup(name="a", size=2), ObservationGroup(name="b", size=1, normalize=False))
-    normalizer = Normalizer(groups, clip=2.0, max_samples=10_000)
-    for piece in np.split(rows, [100, 350]):
-        normalizer.record(torch.from_numpy(piece))
-    before = normalizer(torch.from_numpy(rows[:1]))[0, :2]
-    assert before.tolist() == [2.0, 2.0]  # 1000 is far beyond the clip as long as nothing is applied
-    normalizer.apply_recorded()
-    exact = rows.astype(np.float64)
-    # float batch statistics of values near 1000: 1e-4 relative
-    np.testing.assert_allclose(normalizer.mean[:2], exact.mean(0)[:2], rtol=1e-6)
-    np.testing.assert_allclose(normalizer.std[:2], exact.std(0)[:2], rtol=1e-4)
-    got = normalizer(torch.from_numpy(rows)).numpy()
-    wanted = np.clip((exact - exact.mean(0)) / exact.std(0), -2.0, 2.0)
-    np.testing.assert_allclose(got[:, :2], wanted[:, :2], atol=2e-3)
-    np.testing.assert_array_equal(got[:, 2], rows[:, 2])  # the other group passes untouched, unclipped
-
-
-def test_normalizer_stops_at_its_number_of_samples():
-    normalizer = Normalizer((ObservationGroup(name="a", size=1),), clip=5.0, max_samples=8)
-    normalizer.record(torch.zeros(8, 1))
-    assert normalizer.is_frozen
-    normalizer.record(torch.full((8, 1), 100.0))
-    normalizer.apply_recorded()
-    assert float(normalizer.mean) == 0.0
-    assert int(normalizer.count) == 8
-
-
 def test_network_names_are_read_and_others_refused():
     assert named_network("mlp_512_256", "elu", 64) == Use(
         "parc-ppo:mlp", MlpConfig(units=(512, 256), activation="elu")
@@ -155,21 +122,6 @@ def test_networks_depend_on_their_generator_alone():
     second = make_mlp((3, 4, 2), "elu", torch.Generator().manual_seed(5))
     assert torch.equal(first[0].weight, second[0].weight)
     assert torch.equal(first[2].weight, second[2].weight)
-
-
-def test_average_is_slower_later_and_buffers_are_copied():
-    network = torch.nn.BatchNorm1d(1)  # a weight and buffers
-    average = ema_copy(network)
-    with torch.no_grad():
-        network.weight.fill_(3.0)
-        network.running_mean.fill_(7.0)
-    update_ema(
-        average, network, decay=0.75, iteration=10
-    )  # 10 / (10 + 10) = 0.5 < 0.75: 0.5 * 1 + 0.5 * 3 = 2
-    assert float(average.weight) == 2.0
-    assert float(average.running_mean) == 7.0
-    update_ema(average, network, decay=0.75, iteration=1000)  # 0.75 * 2 + 0.25 * 3 = 2.25
-    assert float(average.weight) == 2.25
 
 
 def test_learning_rate_falls_linearly():
@@ -223,22 +175,3 @@ def test_fail_rates_are_summarized_and_the_worst_named():
 def test_published_std_is_tiny_and_documented_one_learned():
     assert PpoConfig().model.actor_std_type == "CONST"
     assert math.isclose(DmPpoConfig.PRESETS["paper"]["model"]["action_std"], 0.05)
-
-
-def test_motions_count_by_their_weights_in_the_choice_of_a_policy():
-    class Env:
-        motion_names = ("a", "b")
-        motion_weights = torch.tensor([0.75, 0.25])
-
-    row = {"length_s": 2.0, "start_fraction": 0.5}
-    first = {"motion": "a", "success": True, "tracked_s": 1.0, **row}
-    second = {"motion": "b", "success": False, "tracked_s": 0.5, **row}
-    found = {"motions": [first, second], "errors": {"root_pos": 0.25, "body_pos": 0.5, "dof_vel": 9.0}}
-    # followed 0.75; time 0.75 * 1 + 0.25 * 0.5 / 1 = 0.875; errors in m 0.25 + 0.5
-    assert score(found, Env()) == Score(followed=0.75, tracked=0.875, closeness=-0.75)
-
-
-def test_scores_compare_success_first_then_time_then_error():
-    good = Score(followed=1.0, tracked=1.0, closeness=-9.0)
-    assert good > Score(followed=0.5, tracked=1.0, closeness=0.0)
-    assert good < Score(followed=1.0, tracked=1.0, closeness=-1.0)

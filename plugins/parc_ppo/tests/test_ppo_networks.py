@@ -12,12 +12,12 @@ from parc_motion.errors import DataError, ShapeError
 from parc_ppo import distribution
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
-from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import make_optimizer
 from parc_ppo.policy_io import load_network, make_network, save_policy
 from parc_ppo.rollout import Batch
 from parc_ppo.terrain_nets import VitEncoder
 from parc_ppo.update import update
+from parc_rl.normalizer import Normalizer
 from parc_testing.fake_env import FakeTrackerEnv
 
 RAYS = ObservationGroup(name="terrain_rays", size=7 * 63, shape=(7, 63), normalize=False)

@@ -19,9 +19,9 @@ from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.mlp import Mlp
 from parc_ppo.net_names import CnnMlpConfig, MlpConfig, VitConfig
-from parc_ppo.normalizer import Normalizer
 from parc_ppo.ppo import PpoAgent
 from parc_ppo.terrain_nets import CnnMlp, VitEncoder, VitMlp
+from parc_rl.normalizer import Normalizer
 from parc_testing.context import make_context
 from parc_testing.contracts.policy_network import PolicyNetworkContract
 from parc_testing.fake_env import FakeTrackerEnv

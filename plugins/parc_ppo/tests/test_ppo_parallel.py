@@ -15,13 +15,13 @@ from parc_core.runner.logs import run_log
 from parc_motion.storage import digest_file, read_tensors, write_tensors
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import DmPpoAgent
-from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import make_optimizer
 from parc_ppo.policy_io import make_network
 from parc_ppo.returns import normalized_advantage
 from parc_ppo.rollout import Batch
 from parc_ppo.trainer import Trainer
 from parc_ppo.update import update
+from parc_rl.normalizer import Normalizer
 from parc_testing.context import make_context
 from parc_testing.fake_env import FakeTrackerEnv
 from parc_testing.processes import join_processes, run_processes

@@ -11,9 +11,9 @@ from parc_core.plugins import Registry
 from parc_motion.storage import digest_folder, read_json
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.dmppo import DmPpoAgent, fail_rate_metrics
-from parc_ppo.episodes import run_episodes
 from parc_ppo.ppo import PpoAgent
 from parc_ppo.script import documented_names
+from parc_rl.episodes import run_episodes
 from parc_testing.context import make_context
 from parc_testing.fake_env import FakeTrackerEnv
 
@@ -137,7 +137,7 @@ def test_errors_are_means_of_episodes_and_late_episodes_of_quick_environments_do
         def act(self, obs):
             return obs
 
-    found = run_episodes(Two(), Still(), 2)
+    found = run_episodes(Two(), Still().act, 2)
     assert found == {"mean_return": 1.5, "mean_ep_len": 1.5, "num_eps": 2, "mean_e_tracking_err": 2.25}
 
 

@@ -11,10 +11,10 @@ from parc_motion.storage import digest_folder, read_json, read_tensors
 from parc_ppo import policy_io, ppo
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig
 from parc_ppo.dmppo import DmPpoAgent
-from parc_ppo.normalizer import Normalizer
 from parc_ppo.ppo import PpoAgent
-from parc_ppo.selection import Score
 from parc_ppo.trainer import Trainer
+from parc_rl.normalizer import Normalizer
+from parc_rl.selection import Score
 from parc_testing.context import make_context
 from parc_testing.fake_env import FakeTrackerEnv
 

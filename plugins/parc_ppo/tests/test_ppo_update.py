@@ -10,11 +10,11 @@ from parc_core.interfaces import ActionSpec, ObservationGroup
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, OptimizerConfig, PpoConfig
 from parc_ppo.losses import approx_kl, clipped_surrogate
-from parc_ppo.normalizer import Normalizer
 from parc_ppo.optimizer import adapted_factor, make_optimizer
 from parc_ppo.returns import value_bounds
 from parc_ppo.rollout import Batch
 from parc_ppo.update import update
+from parc_rl.normalizer import Normalizer
 
 LOG_TAU = math.log(2.0 * math.pi)
 MEAN = (0.5, -2.0)  # of both actions, whatever is seen

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
-
-from parc_ppo.actor_critic import ActorCritic
+from torch import nn
 
 __all__ = ["ema_copy", "update_ema"]
 
+_Network = TypeVar("_Network", bound=nn.Module)
 _WARM_UP = 10  # iterations with a smaller decay, so that the initial weights are soon forgotten
 
 
-def ema_copy(network: ActorCritic) -> ActorCritic:
+def ema_copy(network: _Network) -> _Network:
     """A copy to hold the average, without gradients."""
     return copy.deepcopy(network).requires_grad_(False)
 
 
 @torch.no_grad()
-def update_ema(average: ActorCritic, network: ActorCritic, decay: float, iteration: int) -> None:
+def update_ema(average: nn.Module, network: nn.Module, decay: float, iteration: int) -> None:
     """``average <- d average + (1 - d) network`` after iteration 1, 2, ...; buffers (the normalizer) are copied.
 
     ``d = min(decay, iteration / (iteration + 10))``. Measured: the mean of two policies of one training, 20 iterations

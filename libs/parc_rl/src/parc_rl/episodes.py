@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from parc_core.interfaces import Done, TrackerEnv, stop_point
-from parc_ppo.actor_critic import ActorCritic
 
 __all__ = ["run_episodes"]
 
 
 @torch.no_grad()
-def run_episodes(env: TrackerEnv, network: ActorCritic, num_episodes: int) -> dict[str, float]:
+def run_episodes(env: TrackerEnv, act: Callable[[Tensor], Tensor], num_episodes: int) -> dict[str, float]:
     """Mean return, length and errors of `num_episodes` or more episodes, equally many of each environment.
 
     Errors are means over the steps of an episode, then over episodes. Episodes start as in training.
     Every environment contributes the same number: counting the first that end would count short episodes more often.
+
+    Args:
+        act: the environment's actions ``[N, A]`` for its observations ``[N, O]``.
 
     Returns:
         ``mean_return``, ``mean_ep_len`` (control steps), ``num_eps``, ``mean_<error>_tracking_err`` of each error.
@@ -33,7 +37,7 @@ def run_episodes(env: TrackerEnv, network: ActorCritic, num_episodes: int) -> di
     while bool((count < per_env).any()):
         stop_point()
         counted = (count < per_env).float()
-        step = env.step(network.act(obs))
+        step = env.step(act(obs))
         obs, over = step.obs, step.done != Done.NULL
         total_return += step.reward * counted
         total_length += counted

@@ -11,7 +11,7 @@ from parc_core.interfaces import ActionSpec, ObservationGroup
 from parc_ppo import distribution
 from parc_ppo.config import ModelConfig
 from parc_ppo.networks import make_net, output_layer
-from parc_ppo.normalizer import Normalizer
+from parc_rl.normalizer import Normalizer
 
 __all__ = ["ActorCritic"]
 

@@ -12,7 +12,7 @@ from parc_core.interfaces import TrackerEnv
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.rollout import collect
-from parc_ppo.stats import EpisodeStats
+from parc_rl.stats import EpisodeStats
 
 __all__ = ["AheadCollector"]
 

@@ -1,15 +1,15 @@
-"""The optimizer by configuration, its learning rate, and its state as named tensors."""
+"""The optimizer by configuration, and its learning rate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from parc_ppo.config import OptimizerConfig
 
-__all__ = ["adapted_factor", "load_optimizer", "make_optimizer", "optimizer_tensors", "set_learning_rate"]
+__all__ = ["adapted_factor", "make_optimizer", "set_learning_rate"]
 
 _STEP, _MAX_FACTOR = 1.5, 100.0  # of the KL-adaptive factor of the learning rate
 
@@ -48,23 +48,3 @@ def adapted_factor(factor: float, kl: float, target: float | None) -> float:
     elif kl < 0.5 * target:
         factor *= _STEP
     return min(max(factor, 1.0 / _MAX_FACTOR), _MAX_FACTOR)
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state (moments, step counts) as ``<parameter>.<name>``."""
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{index}.{name}": value
-        for index, entry in state.items()
-        for name, value in entry.items()
-        if isinstance(value, Tensor)
-    }
-
-
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Restore a state that `optimizer_tensors` returned."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,4 +1,4 @@
-"""Policies as folders, and the check that an environment has the observations and actions that they need."""
+"""Policies as folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import torch
 
-from parc_core.interfaces import ActionSpec, Policy, TrackerEnv
+from parc_core.interfaces import Policy, TrackerEnv
 from parc_motion.errors import DataError
 from parc_motion.storage import make_folder, read_tensors, write_tensors
 from parc_ppo.actor_critic import ActorCritic
@@ -21,36 +21,13 @@ from parc_ppo.model_record import (
     warn_if_code_changed,
     warn_if_other_networks,
 )
-from parc_ppo.normalizer import Normalizer
+from parc_rl.descriptions import check_fits, describe_action, describe_observation, describe_pictures
+from parc_rl.normalizer import Normalizer
 
-__all__ = [
-    "AGENTS",
-    "describe_action",
-    "describe_observation",
-    "describe_pictures",
-    "load_network",
-    "make_network",
-    "save_policy",
-]
+__all__ = ["AGENTS", "load_network", "make_network", "save_policy"]
 
 AGENTS = ("ppo", "dmppo")  # they train the same networks, so each takes over the other's policies
 _WEIGHTS = "policy.safetensors"
-
-
-def describe_observation(env: TrackerEnv) -> dict[str, int]:
-    """Group sizes in order, as policies record them."""
-    return {group.name: group.size for group in env.observation}
-
-
-def describe_pictures(env: TrackerEnv) -> dict[str, list[int]]:
-    """Rows and columns of the groups that have them."""
-    return {group.name: list(group.shape) for group in env.observation if group.shape}
-
-
-def describe_action(action: ActionSpec) -> dict[str, Any]:
-    """Kind and bounds, as policies record them."""
-    bounds = {"lower": action.lower.tolist(), "upper": action.upper.tolist()}
-    return {"kind": action.kind, "size": len(action.lower), **bounds}
 
 
 def make_network(
@@ -115,7 +92,7 @@ def load_network(
             network that is not available here.
         CorruptArtifact: its weights cannot be read.
     """
-    _check_fits(policy, env)
+    check_fits(policy, env, AGENTS)
     where = policy.folder / "policy.json"
     model = read_model(policy.extra.get("model", {}), str(where), config.model)
     warn_if_code_changed(policy.extra.get("network_code", {}), model, str(where))
@@ -145,41 +122,3 @@ def load_network(
         model = attrs.evolve(model, action_std=given.action_std, final_action_std=given.final_action_std)
         network.set_std(given.action_std)
     return network, model
-
-
-def _check_fits(policy: Policy, env: TrackerEnv) -> None:
-    where = policy.folder / "policy.json"
-    if policy.agent not in AGENTS:
-        raise DataError(
-            f"{where}: made by agent '{policy.agent}'; this agent takes over policies of "
-            f"{' and '.join(AGENTS)}. Name another policy, or none to train from scratch."
-        )
-    if policy.skeleton != env.skeleton.id:
-        raise DataError(
-            f"{where}: made for character '{policy.skeleton}', the environment simulates "
-            f"'{env.skeleton.id}'. Name a policy of that character, or none to train from scratch."
-        )
-    expected = describe_observation(env)
-    if list(policy.observation.items()) != list(expected.items()):
-        raise DataError(
-            f"{where}: trained on observations {_groups(policy.observation)}, the environment gives "
-            f"{_groups(expected)}. Configure the environment as it was then, or train from scratch."
-        )
-    pictures, given = policy.extra.get("pictures", {}), describe_pictures(env)
-    for name, shape in given.items():
-        if pictures.get(name, shape) != shape:
-            raise DataError(
-                f"{where}: trained on '{name}' of {' x '.join(map(str, pictures[name]))} numbers, the environment "
-                f"gives {' x '.join(map(str, shape))}. Configure the environment as it was then, or train from scratch."
-            )
-    action = describe_action(env.action)
-    for key in ("kind", "size"):
-        if policy.action.get(key) != action[key]:
-            raise DataError(
-                f"{where}: trained on actions of {key} {policy.action.get(key)!r}, the environment takes "
-                f"{action[key]!r}. Configure the environment as it was then, or train from scratch."
-            )
-
-
-def _groups(description: dict[str, Any]) -> str:
-    return ", ".join(f"{name} [{size}]" for name, size in description.items())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -16,14 +14,15 @@ from parc_core.errors import StageFailed
 from parc_core.interfaces import Agent, Policy, StageContext, TrackerEnv
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig, PpoConfig
-from parc_ppo.episodes import run_episodes
 from parc_ppo.extras import ExperienceExtras
 from parc_ppo.policy_io import AGENTS, load_network, make_network, save_policy
 from parc_ppo.rollout import explore_prob
 from parc_ppo.script import Stepper, documented_names, script_context
 from parc_ppo.trainer import Trainer
+from parc_rl.episodes import run_episodes
+from parc_rl.threads import torch_threads
 
-__all__ = ["PpoAgent", "torch_threads"]
+__all__ = ["PpoAgent"]
 
 
 class PpoAgent(Agent):
@@ -127,7 +126,7 @@ class PpoAgent(Agent):
         ``test_mean_root_ang_vel_err``. The environment counts these episodes in its fail rates.
         """
         env, self._stepper = self._own_env("test_model"), None
-        return documented_names(self.select_test(run_episodes(env, self._policy(), num_episodes)))
+        return documented_names(self.select_test(run_episodes(env, self._policy().act, num_episodes)))
 
     def step(self) -> tuple[Tensor, Tensor, Tensor, dict[str, Any], Tensor, dict[str, Tensor]]:
         """One control step of the agent's environment in training mode: next obs, reward, done, info, action, more.
@@ -231,14 +230,3 @@ class PpoAgent(Agent):
                 f"with env=..."
             )
         return self.env
-
-
-@contextlib.contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """PyTorch uses `count` threads inside the block; their number changes the last bits of results."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

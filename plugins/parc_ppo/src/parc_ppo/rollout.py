@@ -15,7 +15,7 @@ from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.config import PpoConfig
 from parc_ppo.returns import moments, next_values, normalized_advantage, td_lambda_returns, value_bounds
-from parc_ppo.stats import EpisodeStats
+from parc_rl.stats import EpisodeStats
 
 __all__ = ["Batch", "action_std", "collect", "decide", "explore_prob", "prepare"]
 

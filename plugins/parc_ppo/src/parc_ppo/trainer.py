@@ -18,15 +18,15 @@ from parc_ppo.ahead import AheadCollector
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.checks import Elsewhere, diverged_again, fault_of_experience, fault_of_weights
 from parc_ppo.config import ModelConfig, PpoConfig
-from parc_ppo.ema import ema_copy, update_ema
-from parc_ppo.episodes import run_episodes
 from parc_ppo.hooks import Hooks
 from parc_ppo.optimizer import adapted_factor, make_optimizer, set_learning_rate
 from parc_ppo.rollout import action_std, collect, explore_prob, prepare
-from parc_ppo.selection import score
-from parc_ppo.stats import EpisodeStats
 from parc_ppo.training_state import BestPolicy, TrainingState
 from parc_ppo.update import update
+from parc_rl.ema import ema_copy, update_ema
+from parc_rl.episodes import run_episodes
+from parc_rl.selection import score
+from parc_rl.stats import EpisodeStats
 
 __all__ = ["Trainer"]
 
@@ -234,7 +234,7 @@ class Trainer:
         due = self._due(self.state.iteration, self.samples)
         is_main = self.parallel.is_main  # which tests and evaluates with its environments; the others wait
         if due.test and is_main:
-            found = run_episodes(self.env, self.policy, self.config.test_episodes)
+            found = run_episodes(self.env, self.policy.act, self.config.test_episodes)
             found = self.hooks.select_test(found)
             self._write({f"test/{name}": value for name, value in found.items()})
         if due.evaluation and is_main:

@@ -17,9 +17,9 @@ from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.config import ModelConfig
 from parc_ppo.extras import ExperienceExtras
 from parc_ppo.model_record import describe_code, describe_model, same_model, warn_if_code_changed
-from parc_ppo.optimizer import load_optimizer, optimizer_tensors
-from parc_ppo.selection import Score
-from parc_ppo.stats import EpisodeStats
+from parc_rl.optimizer_state import load_optimizer, optimizer_tensors
+from parc_rl.selection import Score
+from parc_rl.stats import EpisodeStats
 
 __all__ = ["BestPolicy", "TrainingState"]
 

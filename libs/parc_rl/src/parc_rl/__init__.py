@@ -1,0 +1,1 @@
+"""Parts that agents which learn by reinforcement share."""
