@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LIBS := motion testing rl
-PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo mpc sinks slurm ray
+PLUGINS := data terrain mdm kinopt deepmimic mujoco ppo sac mpc sinks slurm ray
 
 .PHONY: help setup demo test nightly lint types api clean
 

@@ -1,7 +1,7 @@
-"""What `dmppo` learns from nothing on two cores: a number of samples, then the policy is put to the test.
+"""What an agent learns from nothing on two cores: a number of samples, then the policy is put to the test.
 
-Run: ``python benchmarks/train_trackers.py run|seven|procedural [--seeds 3] [--samples N] [--agent JSON] [--env JSON]
-[--json]``.
+Run: ``python benchmarks/train_trackers.py run|seven|procedural [--use sac] [--seeds 3] [--samples N] [--agent JSON]
+[--env JSON] [--threads 2] [--json]``.
 
 `run` is the first 2 s of a published motion-terrain file; `seven` adds walk, jog, kick, punch, zombie walk and dance of
 DeepMimic, cycles repeated up to 2 s; `procedural` is that motion source. Agent and environment have the presets
@@ -18,6 +18,7 @@ import pathlib
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -25,8 +26,9 @@ import numpy as np
 import torch
 from presets import settings
 
-from parc_core.interfaces import SeedStreams
+from parc_core.interfaces import Agent, SeedStreams
 from parc_core.interfaces.survival import perturbed_starts, survival
+from parc_core.plugins import Registry
 from parc_data.parc_ms import PublishedConfig, PublishedSource
 from parc_data.procedural.source import ProceduralConfig, ProceduralSource
 from parc_data.sources import DeepMimicSource, FilesConfig
@@ -35,15 +37,17 @@ from parc_deepmimic.reference import MotionLibrary
 from parc_motion.clips import MotionClip
 from parc_motion.skeletons import load_skeleton
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
-from parc_ppo.dmppo import DmPpoAgent
 from parc_testing.context import make_context
 
 REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
 CYCLES = ("walk", "jog", "kick", "punch", "zombie_walk", "dance_a")
 PUBLISHED = "dec2024_teaser_717_1_opt_dm.pkl"
 LENGTH_S, FPS = 2.0, 30.0
-SAMPLES = {"run": 1_000_000, "seven": 6_000_000, "procedural": 20_000_000}
-ENVS, THREADS = 256, 2
+SAMPLES = {
+    "dmppo": {"run": 1_000_000, "seven": 6_000_000, "procedural": 20_000_000},
+    "sac": {"run": 400_000, "seven": 3_000_000, "procedural": 10_000_000},
+}
+ENVS = 256
 SKELETON = load_skeleton("humanoid")
 MADE_FOR: dict[str, Any] = {"skeleton": SKELETON, "seeds": SeedStreams(0)}
 
@@ -53,7 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=tuple(SAMPLES))
+    parser.add_argument("what", choices=tuple(SAMPLES["dmppo"]))
+    parser.add_argument("--use", default="dmppo", help="name of the agent (dmppo)")
+    parser.add_argument("--threads", type=int, default=2, help="cores to use (2)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training each (0)")
     parser.add_argument("--samples", type=int, help="control steps of each training")
     parser.add_argument("--agent", type=json.loads, default={}, help='other settings, as {"overlap": false}')
@@ -64,9 +70,10 @@ def main() -> None:
     if options.what != "procedural" and not REAL.is_dir():
         sys.exit(f"{REAL} is not there; only `procedural` can be trained without the real motions.")
     clips = motions(options.what)
-    changes = {"max_samples": options.samples or SAMPLES[options.what], **options.agent}
+    samples = options.samples or SAMPLES.get(options.use, SAMPLES["dmppo"])[options.what]
+    task = Task(options.use, {"max_samples": samples, **options.agent}, options.env, options.threads)
     for seed in options.seeds:
-        found = trained(clips, seed, changes, options.env)
+        found = trained(clips, seed, task)
         print(json.dumps(found) if options.json else _line(found), flush=True)
 
 
@@ -105,31 +112,56 @@ def repeated(clip: MotionClip) -> MotionClip:
     )
 
 
-def trained(
-    clips: list[MotionClip], seed: int, changes: dict[str, Any], task: dict[str, Any]
-) -> dict[str, Any]:
+@attrs.frozen
+class Task:
+    """What is trained, how, and by how many threads."""
+
+    agent: str
+    agent_changes: Mapping[str, Any]  # on top of the preset
+    env_changes: Mapping[str, Any]
+    threads: int
+
+    def env(self, clips: list[MotionClip], seed: int, changes: Mapping[str, Any]) -> DeepMimicEnv:
+        """The environment of preset `cpu` with other settings."""
+        return DeepMimicEnv(
+            settings("tracker_env", "deepmimic", "cpu", changes),
+            clips=clips,
+            weights=np.ones(len(clips)),
+            simulator=MujocoSimulator(MujocoConfig(), threads=self.threads),
+            num_envs=ENVS,
+            skeleton=SKELETON,
+            rng=torch.Generator().manual_seed(seed),
+        )
+
+
+def trained(clips: list[MotionClip], seed: int, task: Task) -> dict[str, Any]:
     """One training, with these settings on top of the presets, and its test."""
-    env = _env(clips, ENVS, seed, task)
-    config = settings("agent", "dmppo", "laptop", changes)
-    agent, start = DmPpoAgent(config), time.perf_counter()
+    env = task.env(clips, seed, task.env_changes)
+    config = settings("agent", task.agent, "laptop", task.agent_changes)
+    agent: Agent = Registry.discover().resolve("agent", task.agent).create(config, device="cpu")
+    start, cpu = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        policy = agent.train(env, make_context(pathlib.Path(folder), seed=seed, threads=THREADS))
-    minutes = (time.perf_counter() - start) / 60.0
+        policy = agent.train(env, make_context(pathlib.Path(folder), seed=seed, threads=task.threads))
+    minutes, cpu_minutes = (time.perf_counter() - start) / 60.0, (time.process_time() - cpu) / 60.0
     env.close()
     return {
+        "agent": task.agent,
         "seed": seed,
         "samples": policy.num_samples,
         "minutes": round(minutes, 2),
-        **tested(agent, clips, task.get("observation", {})),
+        "cpu_minutes": round(cpu_minutes, 2),
+        **tested(agent, clips, task),
     }
 
 
-def tested(agent: DmPpoAgent, clips: list[MotionClip], observation: dict[str, Any]) -> dict[str, Any]:
-    """How far the agent follows the clips, deterministically, in the preset's task with these observations."""
-    env = _env(clips, ENVS, 0, {"observation": observation, "start": {"joint_noise": 0.075}})
+def tested(agent: Agent, clips: list[MotionClip], task: Task) -> dict[str, Any]:
+    """How far the agent follows the clips, deterministically, in the preset's task with its observations."""
+    observation = task.env_changes.get("observation", {})
+    env = task.env(clips, 0, {"observation": observation, "start": {"joint_noise": 0.075}})
     first = agent.evaluate(env)
-    kept = survival(agent, env)
-    pushed = perturbed_starts(agent, env, 64, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        kept = survival(agent, env)
+        pushed = perturbed_starts(agent, env, 64, torch.Generator().manual_seed(0))
     env.close()
     return {
         "followed": sum(row["success"] for row in first["motions"]),
@@ -144,23 +176,11 @@ def tested(agent: DmPpoAgent, clips: list[MotionClip], observation: dict[str, An
     }
 
 
-def _env(clips: list[MotionClip], num_envs: int, seed: int, task: dict[str, Any]) -> DeepMimicEnv:
-    return DeepMimicEnv(
-        settings("tracker_env", "deepmimic", "cpu", task),
-        clips=clips,
-        weights=np.ones(len(clips)),
-        simulator=MujocoSimulator(MujocoConfig(), threads=THREADS),
-        num_envs=num_envs,
-        skeleton=SKELETON,
-        rng=torch.Generator().manual_seed(seed),
-    )
-
-
 def _line(found: dict[str, Any]) -> str:
     return (
         f"seed {found['seed']}: {found['followed']} of {found['motions']} from the first frame, survival "
         f"{found['survival']:.1%}, perturbed {found['perturbed']:.1%}, body error {found['body_error_m']:.3f} m, "
-        f"{found['samples']} samples in {found['minutes']:.1f} min"
+        f"{found['samples']} samples in {found['minutes']:.1f} min, {found['cpu_minutes']:.1f} min CPU"
     )
 
 

@@ -10,13 +10,13 @@ from parc_core.errors import ConfigError
 from parc_core.interfaces import Done
 from parc_ppo import distribution
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
-from parc_ppo.dmppo import fail_rate_metrics
 from parc_ppo.losses import approx_kl, clipped_surrogate, critic_loss
 from parc_ppo.mlp import make_mlp
 from parc_ppo.net_names import MlpConfig, named_network
 from parc_ppo.optimizer import make_optimizer, set_learning_rate
 from parc_ppo.returns import next_values, normalized_advantage, td_lambda_returns
 from parc_ppo.rollout import action_std, explore_prob
+from parc_rl.fail_rates import fail_rate_metrics
 from parc_rl.optimizer_state import load_optimizer, optimizer_tensors
 
 

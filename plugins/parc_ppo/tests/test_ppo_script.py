@@ -10,10 +10,11 @@ from parc_core.interfaces import Done, Policy
 from parc_core.plugins import Registry
 from parc_motion.storage import digest_folder, read_json
 from parc_ppo.config import DmPpoConfig, ModelConfig, OptimizerConfig, PpoConfig
-from parc_ppo.dmppo import DmPpoAgent, fail_rate_metrics
+from parc_ppo.dmppo import DmPpoAgent
 from parc_ppo.ppo import PpoAgent
 from parc_ppo.script import documented_names
 from parc_rl.episodes import run_episodes
+from parc_rl.fail_rates import fail_rate_metrics
 from parc_testing.context import make_context
 from parc_testing.fake_env import FakeTrackerEnv
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from torch import Tensor
 
 from parc_core.errors import StageFailed
@@ -11,35 +10,9 @@ from parc_motion.storage import write_json
 from parc_ppo.config import DmPpoConfig
 from parc_ppo.extras import ExperienceExtras
 from parc_ppo.ppo import PpoAgent
+from parc_rl.fail_rates import fail_rate_metrics, fail_rates_of
 
-__all__ = ["DmPpoAgent", "fail_rate_metrics"]
-
-_QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-
-
-def fail_rate_metrics(
-    rates: dict[str, float], logged: int, classes: dict[str, str] | None = None
-) -> dict[str, float]:
-    """Mean, maximum and quantiles of fail rates, mean and maximum per class, and the `logged` highest by motion.
-
-    Source: the metrics of the implementation that `parc_motion.published` cites.
-
-    Args:
-        rates: by motion.
-        classes: by motion; motions that are missing here, or have class "", belong to no class.
-    """
-    if not rates:
-        return {}
-    values = np.array(list(rates.values()))
-    found = {"mean": float(values.mean()), "max": float(values.max())}
-    found |= {f"q{round(100 * q)}": float(np.quantile(values, q)) for q in _QUANTILES}
-    classes = classes or {}
-    for name in sorted({name for name in classes.values() if name}):
-        own = [rate for motion, rate in rates.items() if classes.get(motion) == name]
-        if own:
-            found |= {f"class/{name}/mean": sum(own) / len(own), f"class/{name}/max": max(own)}
-    worst = sorted(rates, key=lambda name: (-rates[name], name))[:logged]
-    return found | {f"motion/{name}": rates[name] for name in worst}
+__all__ = ["DmPpoAgent"]
 
 
 class DmPpoAgent(PpoAgent):
@@ -57,12 +30,12 @@ class DmPpoAgent(PpoAgent):
         if not self.config.report_tracking_error:
             values = super().select_metrics(values, env)
         classes = dict(zip(env.motion_names, env.motion_classes))
-        rates = fail_rate_metrics(_fail_rates(env), self.config.logged_motions, classes)
+        rates = fail_rate_metrics(fail_rates_of(env), self.config.logged_motions, classes)
         return values | {f"fail_rate/{name}": value for name, value in rates.items()}
 
     def on_checkpoint(self, env: TrackerEnv, ctx: StageContext, samples: int) -> None:
         """Write the fail rates."""
-        write_json(ctx.folder / f"fail_rates_{samples}.json", _fail_rates(env))
+        write_json(ctx.folder / f"fail_rates_{samples}.json", fail_rates_of(env))
 
     def make_extras(self, env: TrackerEnv) -> ExperienceExtras | None:
         """The data of `record_extras`."""
@@ -97,7 +70,3 @@ class DmPpoAgent(PpoAgent):
     def select_test(self, found: dict[str, float]) -> dict[str, float]:
         """All results, if `report_tracking_error` is set."""
         return found if self.config.report_tracking_error else super().select_test(found)
-
-
-def _fail_rates(env: TrackerEnv) -> dict[str, float]:
-    return dict(env.curriculum_state().get("fail_rates", {}))
