@@ -1,18 +1,21 @@
 """What an agent learns from nothing on two cores: a number of samples, then the policy is put to the test.
 
 Run: ``python benchmarks/train_trackers.py run|seven|procedural [--use sac] [--seeds 3] [--samples N] [--agent JSON]
-[--env JSON] [--threads 2] [--json]``.
+[--env JSON] [--threads 2] [--folder F] [--json]``.
 
 `run` is the first 2 s of a published motion-terrain file; `seven` adds walk, jog, kick, punch, zombie walk and dance of
 DeepMimic, cycles repeated up to 2 s; `procedural` is that motion source. Agent and environment have the presets
 `laptop` and `cpu`. Reported per seed: motions followed from their first frame; the share of all start frames, and of
 perturbed first frames (0.075 rad per joint and the environment's other noise, 64 per motion), from which the end is
-reached; mean body error; minutes by the clock. This takes minutes to hours; nothing of it is a timing of small things.
+reached; mean body error; minutes by the clock and of CPU. With ``--folder`` checkpoints are kept there, and the
+evaluations on the way against samples and CPU time (``curve.jsonl``); a training that was ended goes on. This takes
+minutes to hours; nothing of it is a timing of small things.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import pathlib
 import sys
@@ -36,6 +39,7 @@ from parc_deepmimic.env import DeepMimicEnv
 from parc_deepmimic.reference import MotionLibrary
 from parc_motion.clips import MotionClip
 from parc_motion.skeletons import load_skeleton
+from parc_motion.storage import append_line
 from parc_mujoco.cpu import MujocoConfig, MujocoSimulator
 from parc_testing.context import make_context
 
@@ -64,6 +68,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, help="control steps of each training")
     parser.add_argument("--agent", type=json.loads, default={}, help='other settings, as {"overlap": false}')
     parser.add_argument("--env", type=json.loads, default={}, help="the same of the environment, in training")
+    parser.add_argument(
+        "--folder", type=pathlib.Path, help="keep checkpoints and the curve here, and go on from them"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per seed")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -73,7 +80,7 @@ def main() -> None:
     samples = options.samples or SAMPLES.get(options.use, SAMPLES["dmppo"])[options.what]
     task = Task(options.use, {"max_samples": samples, **options.agent}, options.env, options.threads)
     for seed in options.seeds:
-        found = trained(clips, seed, task)
+        found = trained(clips, seed, task, options.folder)
         print(json.dumps(found) if options.json else _line(found), flush=True)
 
 
@@ -134,14 +141,44 @@ class Task:
         )
 
 
-def trained(clips: list[MotionClip], seed: int, task: Task) -> dict[str, Any]:
+@attrs.define
+class Curve:
+    """A metric sink that keeps the evaluations of a training that may take several sittings."""
+
+    path: pathlib.Path
+    begun: float = attrs.field(factory=time.process_time)
+    spent_before: float | None = None  # s of CPU until the checkpoint from which this sitting goes on
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Append an evaluation: samples, seconds of CPU, and its figures."""
+        if self.spent_before is None:
+            rows = [row for row in self.rows() if row["samples"] < step]
+            self.spent_before = max((row["cpu_s"] for row in rows), default=0.0)
+        found = {
+            name.removeprefix("tracker/eval/"): value for name, value in values.items() if "/eval/" in name
+        }
+        if found:
+            spent = self.spent_before + time.process_time() - self.begun
+            append_line(self.path, json.dumps({"samples": step, "cpu_s": round(spent, 1), **found}))
+
+    def rows(self) -> list[dict[str, float]]:
+        """What was appended, in all sittings."""
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+
+def trained(clips: list[MotionClip], seed: int, task: Task, folder: pathlib.Path | None) -> dict[str, Any]:
     """One training, with these settings on top of the presets, and its test."""
     env = task.env(clips, seed, task.env_changes)
     config = settings("agent", task.agent, "laptop", task.agent_changes)
     agent: Agent = Registry.discover().resolve("agent", task.agent).create(config, device="cpu")
     start, cpu = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        policy = agent.train(env, make_context(pathlib.Path(folder), seed=seed, threads=task.threads))
+    with contextlib.ExitStack() as stack:
+        kept = folder / f"{task.agent}-{seed}" if folder else None
+        place = kept or pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        context = make_context(place, seed=seed, threads=task.threads)
+        if kept:
+            context = attrs.evolve(context, metrics=Curve(kept / "curve.jsonl"))
+        policy = agent.train(env, context)
     minutes, cpu_minutes = (time.perf_counter() - start) / 60.0, (time.process_time() - cpu) / 60.0
     env.close()
     return {
