@@ -98,7 +98,7 @@ def _kernels(repeat: int) -> list[Figure]:
     state, ids, times = env.read(), env.motion_ids, env.motion_times
     ref, action = env.reference(ids, times), torch.zeros(MANY, len(env.action.lower))
     seen = ObservedState.of(
-        state, env._layout.key_bodies, contacts=state.contact_force.norm(dim=-1) > 1.0, motion_ids=ids,
+        state, env._layout.key_bodies, contacts=state.ground_force.norm(dim=-1) > 1.0, motion_ids=ids,
         motion_times=times, terrain_ids=env._terrain_ids, extra=torch.zeros(MANY, 0),
     )  # fmt: skip
     every, lost = torch.arange(MANY), torch.ones(MANY, dtype=torch.bool)

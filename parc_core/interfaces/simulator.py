@@ -44,7 +44,8 @@ class BodyState:
     body_ang_vel: Tensor  # [N, B, 3] rad/s
     joint_rot: Tensor  # [N, J, 4] xyzw
     dof_vel: Tensor  # [N, D] rad/s
-    contact_force: Tensor  # [N, B, 3] N, on the body, self-contact included
+    contact_force: Tensor  # [N, B, 3] N, of all contacts of the body, self-contact included
+    ground_force: Tensor  # [N, B, 3] N, of the contacts with the terrain alone
     finite: Tensor  # [N] bool; a diverged copy is False and its numbers are not to be used
 
     @property

@@ -75,15 +75,13 @@ class TrackingFrame:
     Errors are computed when a term first asks for them and shared by all terms.
 
     Observation terms also see the states in which episodes start. Then no action has been taken yet: `action` and
-    `previous_action` are 0, `contact_force` is 0, and `contacts` are those of the reference.
+    `previous_action` are 0, `ground_force` is 0, and `contacts` are those of the reference.
     """
 
     state: BodyState  # simulated; a diverged copy shows the reference instead, so every number is finite
     reference: Reference  # of the same instant
-    contact_force: Tensor  # [N, B] N, size of the force on each body, self-contact included
-    contacts: (
-        Tensor  # [N, B] bool, which bodies touch something: force above the environment's `contact_threshold`
-    )
+    ground_force: Tensor  # [N, B] N, size of the force of the terrain on each body
+    contacts: Tensor  # [N, B] bool, bodies on the ground: force above the environment's `contact_threshold`
     action: Tensor  # [N, A] that the agent gave for this step, not clipped
     previous_action: Tensor  # [N, A] of the step before; in an episode's first step the same as `action`
     motion_ids: Tensor  # [N] int64, motion that each environment follows

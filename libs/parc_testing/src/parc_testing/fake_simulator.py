@@ -128,6 +128,7 @@ class FakeSimulator(Simulator):
             joint_rot=s.joint_rot.clone(),
             dof_vel=s.dof_vel.clone(),
             contact_force=force,
+            ground_force=force.clone(),
             finite=torch.isfinite(body_pos).all(dim=-1).all(dim=-1),
         )
 

@@ -41,7 +41,7 @@ def make_tracking_frame(
     fields: dict[str, Any] = {
         "state": _state(reference, error, skeleton, rng),
         "reference": reference,
-        "contact_force": 100.0 * contacts,
+        "ground_force": 100.0 * contacts,
         "contacts": contacts > 0.5,
         "action": torch.randn(num_envs, skeleton.num_dofs, generator=rng),
         "previous_action": torch.randn(num_envs, skeleton.num_dofs, generator=rng),
@@ -102,5 +102,6 @@ def _state(ref: Reference, error: float, skeleton: Skeleton, rng: torch.Generato
         joint_rot=joint_rot,
         dof_vel=ref.dof_vel + noise(ref.dof_vel),
         contact_force=torch.zeros_like(ref.body_pos),
+        ground_force=torch.zeros_like(ref.body_pos),
         finite=torch.ones(len(body_pos), dtype=torch.bool),
     )

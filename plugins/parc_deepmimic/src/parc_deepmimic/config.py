@@ -46,7 +46,7 @@ class ObservationConfig:
     target_contacts: bool = setting(
         True, help="Observe the contact labels of the reference at the target steps (not normalized)."
     )
-    contacts: bool = setting(True, help="Observe which bodies touch something (not normalized).")
+    contacts: bool = setting(True, help="Observe which bodies touch the ground (not normalized).")
     differences: bool = setting(
         False,
         help="Observe the reference of the present instant minus the own state, velocities included (normalized).",

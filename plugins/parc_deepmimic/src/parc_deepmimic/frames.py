@@ -42,11 +42,11 @@ class FrameBuilder:
         Args:
             actions: of this step and of the step before, ``[N, A]`` each.
         """
-        force = state.contact_force.norm(dim=-1)
+        force = state.ground_force.norm(dim=-1)
         return TrackingFrame(
             state=state,
             reference=reference,
-            contact_force=force,
+            ground_force=force,
             contacts=force > self._config.contact_threshold,
             action=actions[0],
             previous_action=actions[1],
@@ -67,7 +67,7 @@ class FrameBuilder:
         return TrackingFrame(
             state=BodyState(**rows),
             reference=reference,
-            contact_force=torch.zeros_like(reference.contacts),
+            ground_force=torch.zeros_like(reference.contacts),
             contacts=reference.contacts > 0.5,
             action=none,
             previous_action=none,

@@ -241,7 +241,7 @@ def _groups(
             ObservationGroup(name="target_contacts", size=steps * bodies, normalize=False, description=text)
         )
     if config.contacts:
-        text = "which bodies touch something, 0 or 1"
+        text = "which bodies touch the ground, 0 or 1"
         groups.append(ObservationGroup(name="contacts", size=bodies, normalize=False, description=text))
     if points is not None:
         text = f"ground heights relative to the root along {config.terrain}, m"

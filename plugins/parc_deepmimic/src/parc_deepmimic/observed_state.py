@@ -25,7 +25,7 @@ class ObservedState:
     joint_rot: Tensor  # [N, J, 4]
     dof_vel: Tensor  # [N, D] rad/s
     key_pos: Tensor  # [N, K, 3] m, key bodies
-    contacts: Tensor  # [N, B] bool, which bodies touch something
+    contacts: Tensor  # [N, B] bool, which bodies touch the ground
     motion_ids: Tensor  # [N]
     motion_times: Tensor  # [N] s
     terrain_ids: Tensor  # [N]

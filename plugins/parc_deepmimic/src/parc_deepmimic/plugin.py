@@ -35,6 +35,7 @@ def parc_providers() -> list[Provider]:
             target="parc_deepmimic.env:DeepMimicEnv",
             config="parc_deepmimic.config:DeepMimicConfig",
             summary="imitation on terrain",
+            results_version=2,  # contacts are those with the ground
         ),
         *(
             Provider(
@@ -56,6 +57,7 @@ def parc_providers() -> list[Provider]:
             target="parc_deepmimic.recorder:RetryRecorder",
             config="parc_deepmimic.retry_config:RetryConfig",
             summary="keeps what was tracked, retries from later starts",
+            results_version=2,  # labels are contacts with the ground
         ),
         *(_term("reward_term", *row) for row in _REWARD_TERMS),
         *(_term("termination_term", *row) for row in _TERMINATION_TERMS),

@@ -104,7 +104,7 @@ class ExtraObservations:
     def __call__(self, frame: TrackingFrame) -> Tensor:
         """The numbers of all groups, one after the other: ``[N, X]``."""
         values = [_group_values(group, self._terms[group.name](frame), frame) for group in self.groups]
-        return torch.cat(values, dim=1) if values else frame.contact_force.new_empty(frame.num_envs, 0)
+        return torch.cat(values, dim=1) if values else frame.ground_force.new_empty(frame.num_envs, 0)
 
 
 def _create(uses: Mapping[str, Use], skeleton: Skeleton, device: str | torch.device) -> dict[str, Term]:
@@ -133,4 +133,4 @@ def _group_values(group: ObservationGroup, value: Tensor, frame: TrackingFrame) 
             f"observation.terms.{group.name}: the term returns shape {list(value.shape)}, expected "
             f"[{frame.num_envs}, {group.size}] as it declares. Change what it declares or flatten what it returns."
         )
-    return value.to(frame.contact_force.dtype)
+    return value.to(frame.ground_force.dtype)

@@ -94,6 +94,7 @@ def body_state(state: CharacterState, kinematics: Kinematics) -> BodyState:
         joint_rot=state.joint_rot,
         dof_vel=state.dof_vel,
         contact_force=still,
+        ground_force=still,
         finite=torch.ones(len(body_pos), dtype=torch.bool, device=body_pos.device),
     )
 

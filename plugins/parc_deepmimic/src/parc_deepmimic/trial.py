@@ -131,7 +131,7 @@ def _arrays(now: Snapshot, count: int) -> dict[str, Tensor]:
         "root_rot": state.root_rot[:count],
         "joint_rot": state.joint_rot[:count],
         "sound": state.finite[:count],
-        "force": state.contact_force[:count].norm(dim=-1),
+        "force": state.ground_force[:count].norm(dim=-1),
         "ref_contacts": now.reference.contacts[:count],
     }
 

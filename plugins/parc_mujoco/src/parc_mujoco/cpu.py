@@ -176,7 +176,7 @@ class MujocoSimulator(Simulator):
         field = self._field
         joint_rot = self._layout.joint_rot(field["qpos"])
         pos, rot, vel, spin = self._bodies(field["qpos"], field["qvel"], joint_rot)
-        sensors = field["sensordata"].reshape(len(pos), -1, 4)
+        sensors = field["sensordata"].reshape(len(pos), 2, -1, 4)
         return BodyState(
             body_pos=self._tensor(pos),
             body_rot=self._tensor(rot),
@@ -184,7 +184,8 @@ class MujocoSimulator(Simulator):
             body_ang_vel=self._tensor(spin),
             joint_rot=self._tensor(joint_rot),
             dof_vel=self._tensor(field["qvel"][:, 6:]),
-            contact_force=self._tensor(-sensors[:, :, 1:4]),
+            contact_force=self._tensor(-sensors[:, 0, :, 1:4]),
+            ground_force=self._tensor(-sensors[:, 1, :, 1:4]),
             finite=torch.from_numpy(self._alive.copy()).to(self.device),
         )
 

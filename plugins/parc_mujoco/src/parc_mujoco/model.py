@@ -177,14 +177,17 @@ def _add_servos(spec: mujoco.MjSpec, joint: Joint, config: MujocoConfig) -> None
 
 
 def _add_contact_sensors(spec: mujoco.MjSpec, skeleton: Skeleton) -> None:
-    # per body: number of contacts, and minus the net force on it in the world frame
+    # number of contacts, and minus the net force in the world frame: per body of all its contacts, then of those with
+    # the ground, whose geoms are the world body's
     data = mujoco.mjtConDataField
     fields = (1 << data.mjCONDATA_FOUND.value) | (1 << data.mjCONDATA_FORCE.value)
-    net_force = 3
-    for name in skeleton.body_names:
-        spec.add_sensor(
-            type=mujoco.mjtSensor.mjSENS_CONTACT,
-            objtype=mujoco.mjtObj.mjOBJ_BODY,
-            objname=name,
-            intprm=[fields, net_force, 1],
-        )
+    net_force, body = 3, mujoco.mjtObj.mjOBJ_BODY
+    for other in ({}, {"reftype": body, "refname": "world"}):
+        for name in skeleton.body_names:
+            spec.add_sensor(
+                type=mujoco.mjtSensor.mjSENS_CONTACT,
+                objtype=body,
+                objname=name,
+                intprm=[fields, net_force, 1],
+                **other,
+            )

@@ -299,12 +299,14 @@ class SimulatorContract(SimulatorInterfaceContract):
         sim = start(character_state(1))
         sim.set_targets(torch.zeros(1, _SKELETON.num_dofs))
         _step(sim, 12)
-        force = sim.read().contact_force[0]
+        state = sim.read()
+        force = state.contact_force[0]
         # 50.05 kg * 9.81 m/s^2 = 491 N, up, on the feet
         feet = list(_SKELETON.feet)
         assert float(force[feet, 2].sum()) == pytest.approx(491.0, rel=0.25)
         others = [b for b in range(_SKELETON.num_bodies) if b not in feet]
         assert force[others].abs().max() < 1.0
+        assert torch.allclose(state.ground_force[0, feet], force[feet], atol=1e-3)
 
     def test_feet_rest_on_a_box(self, start):
         height = torch.zeros(12, 12)
@@ -321,7 +323,8 @@ class SimulatorContract(SimulatorInterfaceContract):
         sim.set_targets(dof)
         for _ in range(8):
             sim.step()
-        force = sim.read().contact_force[0]
+        state = sim.read()
+        force = state.contact_force[0]
         right, left = (
             force[[b for b, name in enumerate(_SKELETON.body_names) if name.startswith(side)]].sum(dim=0)
             for side in ("right", "left")
@@ -329,6 +332,7 @@ class SimulatorContract(SimulatorInterfaceContract):
         # the left leg pushes the right one to the right, y is to the left; measured 147 N
         assert right[1] < -10.0
         assert torch.allclose(right, -left, atol=0.01 * float(right.norm()))
+        assert not state.ground_force.any(), "what touches the body itself is not the ground"
 
     def test_each_env_stands_on_its_own_terrain(self, start):
         heights = [0.0, 0.3, -0.5]

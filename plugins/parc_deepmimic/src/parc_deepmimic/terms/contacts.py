@@ -1,4 +1,4 @@
-"""Reward terms `contact` and `published_contact`: bodies touch something where the reference does.
+"""Reward terms `contact` and `published_contact`: bodies touch the ground where the reference does.
 
 The published contact term is unbounded although its reward is declared to lie in 0..1; `contact` is a bounded one and
 the default.
@@ -26,22 +26,22 @@ __all__ = [
 FULL_CONTACT = 1.0  # N; larger forces do not count more
 
 
-def contact_agreement(contact_force: Tensor, ref_contacts: Tensor, body_weights: Tensor) -> Tensor:
+def contact_agreement(ground_force: Tensor, ref_contacts: Tensor, body_weights: Tensor) -> Tensor:
     """Weighted share of bodies that touch where the reference does and do not where it does not, 0..1, ``[N]``.
 
     Args:
-        contact_force: size of the contact force per body, ``[N, B]`` N; 1 N and more is full contact.
+        ground_force: size of the force of the ground on each body, ``[N, B]`` N; 1 N and more is full contact.
         ref_contacts: ``[N, B]`` 0..1.
         body_weights: ``[B]``.
     """
-    touching = contact_force.clamp(max=FULL_CONTACT)
+    touching = ground_force.clamp(max=FULL_CONTACT)
     agreement = 1.0 - (touching - ref_contacts).abs()
     return (body_weights * agreement).sum(dim=-1) / body_weights.sum()
 
 
-def published_contact_reward(contact_force: Tensor, ref_contacts: Tensor) -> Tensor:
+def published_contact_reward(ground_force: Tensor, ref_contacts: Tensor) -> Tensor:
     """Mean over bodies of (2 * reference contact - 1) * min(force, 1 N), -1..1, ``[N]``."""
-    return ((2.0 * ref_contacts - 1.0) * contact_force.clamp(max=FULL_CONTACT)).mean(dim=-1)
+    return ((2.0 * ref_contacts - 1.0) * ground_force.clamp(max=FULL_CONTACT)).mean(dim=-1)
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +65,7 @@ class ContactTerm:
 
     def __call__(self, frame: TrackingFrame) -> Tensor:
         """``[N]``, 0..1."""
-        return contact_agreement(frame.contact_force, frame.reference.contacts, self._body_weights)
+        return contact_agreement(frame.ground_force, frame.reference.contacts, self._body_weights)
 
 
 @attrs.frozen(kw_only=True)
@@ -87,4 +87,4 @@ class PublishedContactTerm:
 
     def __call__(self, frame: TrackingFrame) -> Tensor:
         """``[N]``, -1..1."""
-        return published_contact_reward(frame.contact_force, frame.reference.contacts)
+        return published_contact_reward(frame.ground_force, frame.reference.contacts)

@@ -185,11 +185,12 @@ def end_step(
 
 
 @wp.kernel
-def clear_forces(mask: wp.array[int], force: wp.array2d[wp.vec3]):
+def clear_forces(mask: wp.array[int], force: wp.array2d[wp.vec3], ground_force: wp.array2d[wp.vec3]):
     """No force on the bodies of the masked copies."""
     world, body = wp.tid()
     if mask[world] != 0:
         force[world, body] = wp.vec3(0.0)
+        ground_force[world, body] = wp.vec3(0.0)
 
 
 @wp.kernel
@@ -201,8 +202,12 @@ def add_contact_forces(
     contact_geom: wp.array[wp.vec2i],
     contact_force: wp.array[wp.spatial_vector],
     force: wp.array2d[wp.vec3],
+    ground_force: wp.array2d[wp.vec3],
 ):
-    """Net contact force on each body, world frame, N. A contact's force acts on its second geom."""
+    """Net force on each body of all its contacts, and of those with the ground (body 0); world frame, N.
+
+    A contact's force acts on its second geom.
+    """
     contact = wp.tid()
     if contact >= nacon[0]:
         return
@@ -211,5 +216,10 @@ def add_contact_forces(
         return
     pair = contact_geom[contact]
     push = wp.spatial_top(contact_force[contact])
-    wp.atomic_add(force, world, geom_bodyid[pair[0]], -push)
-    wp.atomic_add(force, world, geom_bodyid[pair[1]], push)
+    first, second = geom_bodyid[pair[0]], geom_bodyid[pair[1]]
+    wp.atomic_add(force, world, first, -push)
+    wp.atomic_add(force, world, second, push)
+    if first == 0:
+        wp.atomic_add(ground_force, world, second, push)
+    if second == 0:
+        wp.atomic_add(ground_force, world, first, -push)

@@ -175,6 +175,7 @@ class MujocoWarpSimulator(Simulator):
             joint_rot=self._layout.joint_rot(worlds.qpos),
             dof_vel=worlds.qvel[:, 6:].clone(),
             contact_force=worlds.body_force[:, 1:].clone(),
+            ground_force=worlds.ground_force[:, 1:].clone(),
             finite=worlds.sound != 0,
         )
 

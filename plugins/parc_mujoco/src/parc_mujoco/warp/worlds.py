@@ -130,6 +130,7 @@ class Worlds:
         self._contact_ids: wp.array = wp.array(list(range(data.naconmax)), dtype=int)
         self._contact_force = wp.zeros(data.naconmax, dtype=wp.spatial_vector)
         self._body_force = wp.zeros((n, model.nbody), dtype=wp.vec3)
+        self._ground_force = wp.zeros((n, model.nbody), dtype=wp.vec3)
 
     def _make_views(self) -> None:
         data, flags = self.data, self._flags
@@ -140,7 +141,8 @@ class Worlds:
         self.qpos, self.qvel, self.warmstart, self.time = (wp.to_torch(array) for array in self._now)
         self.start_qpos, self.start_qvel = (wp.to_torch(array) for array in self._start)
         self.xpos, self.xquat, self.cvel = (wp.to_torch(a) for a in (data.xpos, data.xquat, data.cvel))
-        self.subtree_com, self.body_force = wp.to_torch(data.subtree_com), wp.to_torch(self._body_force)
+        self.subtree_com = wp.to_torch(data.subtree_com)
+        self.body_force, self.ground_force = wp.to_torch(self._body_force), wp.to_torch(self._ground_force)
         self._geoms = {name: wp.to_torch(getattr(self.model, name)) for name in _GEOMS}
         self._geoms["geom_xpos"] = wp.to_torch(data.geom_xpos)
 
@@ -183,7 +185,8 @@ class Worlds:
     def _launch_forces(self) -> None:
         data, mask = self.data, self._flags["active"]
         mjw.contact_force(self.model, data, self._contact_ids, True, self._contact_force)
-        wp.launch(kernels.clear_forces, dim=self._body_force.shape, inputs=[mask], outputs=[self._body_force])
+        forces = [self._body_force, self._ground_force]
+        wp.launch(kernels.clear_forces, dim=self._body_force.shape, inputs=[mask], outputs=forces)
         contact = data.contact
         wp.launch(
             kernels.add_contact_forces,
@@ -196,7 +199,7 @@ class Worlds:
                 contact.geom,
                 self._contact_force,
             ],
-            outputs=[self._body_force],
+            outputs=forces,
         )
 
     def _launch(self, kernel: wp.Kernel, inputs: list[object], outputs: list[object]) -> None:

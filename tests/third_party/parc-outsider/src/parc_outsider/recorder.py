@@ -121,7 +121,7 @@ def _clip(env: TrackerEnv, states: list, row: int, reference: MotionClip, agent:
     def stack(values: list[Tensor]) -> np.ndarray:
         return torch.stack([value[row] for value in values]).cpu().numpy()
 
-    force = stack([state.contact_force for state in states])
+    force = stack([state.ground_force for state in states])
     return attrs.evolve(
         reference,
         name=f"{reference.name}_dm",

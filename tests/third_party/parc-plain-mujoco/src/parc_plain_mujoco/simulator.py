@@ -98,14 +98,14 @@ class PlainMujoco(Simulator):
             self.num_diverged += 1
 
     def read(self) -> BodyState:
-        """Bodies by forward kinematics of the joints; forces of the contacts with the ground."""
+        """Bodies by forward kinematics of the joints; forces of all contacts and of those with the ground."""
         qpos = torch.tensor(np.stack([data.qpos for data in self.data]), dtype=torch.float32)
         qvel = torch.tensor(np.stack([data.qvel for data in self.data]), dtype=torch.float32)
         root_pos, root_rot = qpos[:, :3], torch.from_numpy(to_xyzw(qpos[:, 3:7].numpy()).copy())
         joint_rot = self._joint_rot(qpos[:, 7:])
         body_pos, body_rot = self.kin.forward(root_pos, root_rot, joint_rot)
         vel, ang_vel = (torch.tensor(part, dtype=torch.float32) for part in self._velocities())
-        force = torch.tensor(
+        forces = torch.tensor(
             np.stack([self._forces(env) for env in range(len(self.data))]), dtype=torch.float32
         )
         tensors = {
@@ -115,7 +115,8 @@ class PlainMujoco(Simulator):
             "body_ang_vel": ang_vel,
             "joint_rot": joint_rot,
             "dof_vel": qvel[:, 6:],
-            "contact_force": force,
+            "contact_force": forces[:, 0],
+            "ground_force": forces[:, 1],
             "finite": torch.tensor(self.finite.copy()),
         }
         return BodyState(**{name: value.to(self.device) for name, value in tensors.items()})
@@ -161,16 +162,17 @@ class PlainMujoco(Simulator):
         return found[..., 3:], found[..., :3]
 
     def _forces(self, env: int) -> np.ndarray:
-        """Contact force on each body, world frame, ``[B, 3]`` N."""
+        """Force on each body of all its contacts, and of those with the ground; world frame, ``[2, B, 3]`` N."""
         model, data = self.models[self.terrain[env]], self.data[env]
-        forces, wrench = np.zeros((self.scene.skeleton.num_bodies, 3)), np.zeros(6)
+        forces, wrench = np.zeros((2, self.scene.skeleton.num_bodies, 3)), np.zeros(6)
         for number in range(data.ncon):
             contact = data.contact[number]
             mujoco.mj_contactForce(model, data, number, wrench)
             world = contact.frame.reshape(3, 3).T @ wrench[:3]  # on the second geom
             first, second = (model.geom_bodyid[geom] - 1 for geom in contact.geom)
+            kinds = slice(None) if min(first, second) < 0 else 0  # the ground is the world's body
             if second >= 0:
-                forces[second] += world
+                forces[kinds, second] += world
             if first >= 0:
-                forces[first] -= world
+                forces[kinds, first] -= world
         return forces
