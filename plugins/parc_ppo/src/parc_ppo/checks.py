@@ -13,7 +13,7 @@ from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.buffer import RolloutBuffer
 from parc_ppo.training_state import TrainingState
 
-__all__ = ["Elsewhere", "diverged_again", "fault_of_experience", "fault_of_weights"]
+__all__ = ["Elsewhere", "fault_of_experience", "fault_of_weights"]
 
 
 class Elsewhere(TrainingDiverged):
@@ -46,30 +46,6 @@ def fault_of_weights(
         if not bool(torch.isfinite(value).all()):
             return TrainingDiverged(f"{_where(state)}: the weights '{name}' are not finite")
     return None
-
-
-def diverged_again(err: SimulationDiverged | TrainingDiverged, state: TrainingState, rate: float) -> str:
-    """The message that ends a training.
-
-    Args:
-        rate: its learning rate.
-    """
-    before = state.went_back
-    text = f"tracker training, {err}. "
-    if before is None:
-        text += "There is no checkpoint that is whole to go back to. "
-    else:
-        text += (
-            f"It had gone back to the checkpoint at {before['to']} samples, with half the learning rate, after "
-            f"{before['cause']}. "
-        )
-    text += "The same command ends here again. "
-    if isinstance(err, SimulationDiverged):
-        text += "Environments replace a diverged simulation: check its time step and limits. "
-    return (
-        f"{text}Or begin the stage again with a lower learning rate ({rate:g}) or max_grad_norm: --redo train_tracker "
-        f"--set train_tracker.agent.optimizer.learning_rate={rate / 4:g}"
-    )
 
 
 def _first_bad(values: Tensor) -> int | None:

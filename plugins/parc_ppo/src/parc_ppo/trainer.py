@@ -16,13 +16,14 @@ from parc_core.interfaces import StageContext, Stopped, TrackerEnv
 from parc_ppo.actor_critic import ActorCritic
 from parc_ppo.ahead import AheadCollector
 from parc_ppo.buffer import RolloutBuffer
-from parc_ppo.checks import Elsewhere, diverged_again, fault_of_experience, fault_of_weights
+from parc_ppo.checks import Elsewhere, fault_of_experience, fault_of_weights
 from parc_ppo.config import ModelConfig, PpoConfig
 from parc_ppo.hooks import Hooks
 from parc_ppo.optimizer import adapted_factor, make_optimizer, set_learning_rate
 from parc_ppo.rollout import action_std, collect, explore_prob, prepare
 from parc_ppo.training_state import BestPolicy, TrainingState
 from parc_ppo.update import update
+from parc_rl.divergence import diverged_again
 from parc_rl.ema import ema_copy, update_ema
 from parc_rl.episodes import run_episodes
 from parc_rl.selection import score
@@ -292,7 +293,9 @@ class Trainer:
         if state.went_back is not None or checkpoint is None:
             if isinstance(err, Elsewhere):
                 raise ProcessLost(str(err)) from err
-            raise type(err)(diverged_again(err, state, self.config.optimizer.learning_rate)) from err
+            raise type(err)(
+                diverged_again(err, state.went_back, self.config.optimizer.learning_rate)
+            ) from err
         where = str(self.ctx.checkpoints.folder)
         state.load(checkpoint, self.env, self.ctx.threads, self.parallel.size, where)
         state.went_back = {"cause": str(err), "to": checkpoint.step}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from parc_core.errors import ConfigError, SimulationDiverged, TrainingDiverged
 from parc_core.interfaces import StageContext, Stopped, TrackerEnv
 from parc_motion.storage import write_json
+from parc_rl.divergence import diverged_again
 from parc_rl.ema import ema_copy, update_ema
 from parc_rl.fail_rates import fail_rate_metrics, fail_rates_of
 from parc_rl.selection import score
@@ -299,7 +300,8 @@ class Trainer:
         if self._ahead is not None:
             self._ahead.discard()
         if state.went_back is not None or checkpoint is None:
-            raise type(err)(self._diverged_again(err)) from err
+            rate = self.config.optimizer.learning_rate
+            raise type(err)(diverged_again(err, state.went_back, rate)) from err
         state.load(checkpoint, self.env, self.ctx.threads, str(self.ctx.checkpoints.folder))
         state.went_back = {"cause": str(err), "to": checkpoint.step}
         self.env.statistics()  # those of the episodes that are taken back
@@ -309,24 +311,6 @@ class Trainer:
             "rate.",
             err,
             checkpoint.step,
-        )
-
-    def _diverged_again(self, err: Exception) -> str:
-        before, rate = self.state.went_back, self.config.optimizer.learning_rate
-        text = f"tracker training, {err}. "
-        if before is None:
-            text += "There is no checkpoint that is whole to go back to. "
-        else:
-            text += (
-                f"It had gone back to the checkpoint at {before['to']} samples, with half the learning rate, after "
-                f"{before['cause']}. "
-            )
-        text += "The same command ends here again. "
-        if isinstance(err, SimulationDiverged):
-            text += "Environments replace a diverged simulation: check its time step and limits. "
-        return (
-            f"{text}Or begin the stage again with a lower learning rate ({rate:g}) or max_grad_norm: --redo "
-            f"train_tracker --set train_tracker.agent.optimizer.learning_rate={rate / 4:g}"
         )
 
     def _save(self) -> None:
